@@ -1,0 +1,514 @@
+"""The estimator: what users see."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from . import _wrapped as wrapped
+from ._population import Population, SplitTask, TrainedMember, preserved_random_state
+from ._results import cv_results, search_cost
+from ._search import random_search
+from ._selection import Choice, choose
+from ._space import StrategySpace
+from ._splits import Split, check_splitter, make_splits
+from .exceptions import AllDivergedError, EdgeOfSpaceWarning
+
+__all__ = ["MetaLRClassifier"]
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Validated training data; rows of weight 0 are left out."""
+
+    X: np.ndarray
+    y: np.ndarray
+    classes: np.ndarray
+    code: np.ndarray
+    sample_weight: np.ndarray | None
+    groups: np.ndarray | None
+
+
+class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Keras classifier that chooses its own learning rate inside ``fit``.
+
+    All candidate learning rates are trained on all held-out splits at once, as one
+    stacked population in one compiled program. The choice is made on held-out log-loss
+    averaged over splits and smoothed over learning rates and epochs. The wrapped
+    classifier is then refitted on all rows at the chosen rate.
+
+    Parameters
+    ----------
+    estimator : scikeras.wrappers.KerasClassifier or None, default=None
+        The classifier whose learning rate is chosen; it is never changed. Its
+        ``epochs`` are the full budget. None: a multi-layer perceptron of 2 × 128
+        rectified units, trained with Adam on batches of 32 for up to 40 epochs.
+        Features should be scaled by a Pipeline.
+    learning_rates : array-like of float, object with a method ``rvs``, or None, \
+            default=None
+        Learning rates to choose from: a list, or a distribution such as
+        ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1.
+    n_candidates : int, default=16
+        How many learning rates are tried; a shorter list is tried once each.
+    search : {"random"}, default="random"
+        How candidates are found and trained.
+    n_splits : int or "auto", default="auto"
+        Number of stratified held-out splits that scores are averaged over.
+        ``"auto"``: as many as hold out about 2,000 rows in all, from 1 to 5.
+    validation_fraction : float, default=0.2
+        Fraction of the rows that each split holds out.
+    cv : int, splitter, iterable of (train, test) indices, or None, default=None
+        Used instead of `n_splits` and `validation_fraction` when given.
+    scoring : {"neg_log_loss"}, default="neg_log_loss"
+        What the choice is made on.
+    selection : {"smooth", "min", "one_se"}, default="smooth"
+        ``"smooth"``: the lowest smoothed loss. ``"min"``: the lowest loss as it was
+        measured. ``"one_se"``: the lowest learning rate whose smoothed loss is within
+        one standard error of the lowest.
+    tune_epochs : bool, default=True
+        Whether the refit trains for the best number of epochs up to the budget;
+        otherwise for all.
+    refit : bool, default=True
+        Whether the classifier is refitted on all rows. Without it there is nothing to
+        predict with.
+    random_state : int, RandomState instance or None, default=None
+        Randomness of candidates, splits, initial weights, order of rows and dropout.
+        Pass an int for the same choice and predictions in every fit. A
+        ``random_state`` of `estimator` itself decides the refit's initial weights.
+    verbose : int, default=0
+        If positive, says what was chosen and what it cost.
+
+    Attributes
+    ----------
+    best_learning_rate_ : float
+        The chosen learning rate.
+    best_n_epochs_ : int
+        The chosen number of epochs.
+    best_params_ : dict
+        ``{"learning_rate": best_learning_rate_}``.
+    best_index_ : int
+        Row of the chosen candidate in ``cv_results_``.
+    best_score_ : float
+        Its mean held-out score: negative log-loss, in nats.
+    best_estimator_ : scikeras.wrappers.KerasClassifier
+        The refitted classifier. Only if `refit` is True.
+    learning_rate_interval_ : tuple of (float, float)
+        Lowest and highest rate around the best one whose smoothed loss is within one
+        standard error of the best.
+    cv_results_ : dict of str to ndarray of shape (n_candidates,)
+        One row a candidate, in increasing order of learning rate: ``params``,
+        ``param_learning_rate``, ``split{i}_test_score``, ``mean_test_score``,
+        ``std_test_score``, ``rank_test_score``, ``selection_score`` (what the choice
+        was made on), ``n_epochs`` (where the candidate is scored), ``diverged`` and
+        ``diverged_epoch`` (0 where not). Scores are negative log-losses, in nats.
+    learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out log-loss after every epoch, in nats; NaN once diverged.
+    search_cost_ : dict of str to number
+        Members and epochs trained, and seconds spent compiling, searching (compiling
+        included), refitting and in all.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    sklearn.model_selection.RandomizedSearchCV : Search over any parameter, one fit
+        for each candidate and split.
+    sklearn.model_selection.TunedThresholdClassifierCV : Tunes the decision threshold
+        in the same way.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sk_metalr import MetaLRClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), MetaLRClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [None, HasMethods(["fit", "predict"])],
+        "learning_rates": ["array-like", HasMethods(["rvs"]), None],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "search": [StrOptions({"random"})],
+        "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions({"neg_log_loss"})],
+        "selection": [StrOptions({"smooth", "min", "one_se"})],
+        "tune_epochs": ["boolean"],
+        "refit": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        learning_rates: Any = None,
+        n_candidates: int = 16,
+        search: str = "random",
+        n_splits: int | str = "auto",
+        validation_fraction: float = 0.2,
+        cv: Any = None,
+        scoring: str = "neg_log_loss",
+        selection: str = "smooth",
+        tune_epochs: bool = True,
+        refit: bool = True,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.learning_rates = learning_rates
+        self.n_candidates = n_candidates
+        self.search = search
+        self.n_splits = n_splits
+        self.validation_fraction = validation_fraction
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.tune_epochs = tune_epochs
+        self.refit = refit
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, **params: Any
+    ) -> "MetaLRClassifier":
+        """Choose the learning rate, then refit on all rows with it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features; cast to Keras's float type once.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in training and in the choice. A weight of 0 equals
+            leaving the row out.
+        **params : dict
+            ``groups`` for the splitter, of shape (n_samples,); routed as scikit-learn's
+            metadata routing says where that is enabled.
+
+        Returns
+        -------
+        self : MetaLRClassifier
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If the data or the model cannot be used; before any training.
+        NotVectorizableError
+            If the model cannot be trained as a population; before any training.
+        AllDivergedError
+            If no learning rate kept a finite loss.
+        """
+        before = vars(self).copy()
+        try:
+            with preserved_random_state():
+                self._fit(X, y, sample_weight, params)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
+        start = perf_counter()
+        estimator = wrapped.default_estimator() if self.estimator is None else self.estimator
+        wrapped.check_wrapped(estimator)
+        plan = wrapped.training_plan(estimator)
+        data = self._validate(X, y, sample_weight, self._groups(params))
+        random_state = check_random_state(self.random_state)
+        seeds = random_state.randint(np.iinfo(np.int32).max, size=7)
+        rates = StrategySpace(self.learning_rates).sample(self.n_candidates, random_state)
+        splits = self._splits(data, random_state)
+
+        tasks = [
+            _task(estimator, plan, data, split, int(seeds[i % 5]) + i)
+            for i, split in enumerate(splits)
+        ]
+        from_logits = wrapped.has_logits(tasks[0].model)
+        population = Population(
+            tasks, rates, n_epochs=plan.n_epochs, from_logits=from_logits, shuffle=plan.shuffle
+        )
+        losses = random_search(population, plan.n_epochs)
+        _check_any_finite(losses, rates)
+        choice = choose(
+            losses,
+            rates,
+            no_skill_loss=_no_skill_loss(data),
+            selection=self.selection,
+            tune_epochs=self.tune_epochs,
+        )
+        searched = perf_counter()
+        self._store(data, losses, rates, choice)
+        if self.refit:
+            seed = None if self.random_state is None else int(seeds[5])
+            tuned = wrapped.with_strategy(
+                estimator, self.best_learning_rate_, self.best_n_epochs_, seed
+            )
+            self.best_estimator_ = _refit(tuned, plan, data, int(seeds[6]))
+        stopped = perf_counter()
+        self.search_cost_ = search_cost(
+            losses,
+            refit_epochs=self.best_n_epochs_ if self.refit else 0,
+            compiling=population.seconds_compiling,
+            search=searched - start,
+            refit=stopped - searched,
+            total=stopped - start,
+        )
+        if self.verbose:
+            print(self._summary())
+
+    def _validate(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> _Data:
+        X, y = validate_data(
+            self, X, y, dtype=wrapped.input_dtype(), allow_nd=True, ensure_min_samples=2
+        )
+        check_classification_targets(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            used = sample_weight > 0
+            if not used.any():
+                raise ValueError("Every sample_weight is 0; at least two rows need a weight above.")
+            if not used.all():
+                X, y, sample_weight = X[used], y[used], sample_weight[used]
+                groups = None if groups is None else np.asarray(groups)[used]
+        classes, code = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y holds one class only ({classes[0]!r}); a classifier needs at least 2 classes."
+            )
+        return _Data(X, y, classes, code.astype(np.int32), sample_weight, groups)
+
+    def _groups(self, params: dict[str, Any]) -> Any:
+        """Return the ``groups`` meant for the splitter."""
+        from sklearn import get_config
+
+        if get_config()["enable_metadata_routing"] and self.cv is not None:
+            return process_routing(self, "fit", **params).splitter.split.get("groups")
+        unknown = sorted(set(params) - {"groups"})
+        if unknown:
+            raise TypeError(
+                f"MetaLRClassifier.fit takes X, y, sample_weight and groups. Got {unknown[0]!r} "
+                "too; give parameters of the model to KerasClassifier, such as fit__<name>=."
+            )
+        return params.get("groups")
+
+    def _splits(self, data: _Data, random_state: np.random.RandomState) -> list[Split]:
+        splitter = check_splitter(
+            self.cv,
+            data.y,
+            n_splits=self.n_splits,
+            validation_fraction=self.validation_fraction,
+            has_groups=data.groups is not None,
+            random_state=random_state,
+        )
+        return make_splits(splitter, data.y, data.groups)
+
+    def _store(
+        self, data: _Data, losses: np.ndarray, rates: np.ndarray, choice: Choice
+    ) -> None:
+        self.classes_ = data.classes
+        self.best_index_ = choice.index
+        self.best_learning_rate_ = float(rates[choice.index])
+        self.best_n_epochs_ = int(choice.n_epochs[choice.index])
+        self.best_params_ = {"learning_rate": self.best_learning_rate_}
+        self.learning_rate_interval_ = choice.interval
+        self.learning_curves_ = losses
+        self.cv_results_ = cv_results(losses, rates, choice)
+        self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
+        _warn_at_edge(rates, choice.index)
+
+    def _summary(self) -> str:
+        low, high = self.learning_rate_interval_
+        cost = self.search_cost_
+        return (
+            f"[MetaLRClassifier] learning rate {self.best_learning_rate_:.3g} "
+            f"(within one standard error: {low:.3g} … {high:.3g}), {self.best_n_epochs_} epochs, "
+            f"held-out log-loss {-self.best_score_:.4f} nats; {cost['n_candidates']} candidates × "
+            f"{cost['n_splits']} splits in {cost['search_seconds']:.1f} s, refit "
+            f"{cost['refit_seconds']:.1f} s"
+        )
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self, "best_learning_rate_")
+        X = validate_data(self, X, dtype=wrapped.input_dtype(), allow_nd=True, reset=False)
+        if not hasattr(self, "best_estimator_"):
+            raise AttributeError(
+                "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
+                "with refit=True."
+            )
+        return wrapped.class_probabilities(self.best_estimator_, X)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In nats, in the order of ``classes_``.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say which metadata goes where.
+
+        Returns
+        -------
+        routing : sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if hasattr(self.cv, "split"):
+            router.add(
+                splitter=self.cv,
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+        return router
+
+
+def _task(
+    estimator: Any, plan: wrapped.TrainingPlan, data: _Data, split: Split, seed: int
+) -> SplitTask:
+    """Build a split's model and encode the rows for it."""
+    train, test = split
+    opened = wrapped.open_estimator(estimator, data.X[train], data.y[train], seed)
+    return _task_of(opened, plan, data, split, seed)
+
+
+def _task_of(
+    opened: Any, plan: wrapped.TrainingPlan, data: _Data, split: Split, seed: int
+) -> SplitTask:
+    train, test = split
+    x, y = wrapped.encode(opened, data.X, data.y)
+    weight = data.sample_weight
+    train_sample_weight = None if weight is None else weight[train]
+    test_weight = np.ones(len(test)) if weight is None else weight[test]
+    return SplitTask(
+        model=opened.model_,
+        x=x,
+        y=y,
+        code=data.code,
+        train=train,
+        test=test,
+        train_weight=wrapped.training_weights(opened, data.y[train], train_sample_weight),
+        test_weight=test_weight.astype(np.float32),
+        batch_size=plan.rows_per_batch(len(train)),
+        seed=seed,
+    )
+
+
+def _refit(tuned: Any, plan: wrapped.TrainingPlan, data: _Data, seed: int) -> Any:
+    """Fit the tuned estimator on all rows: in the compiled program where that is the same."""
+    opened = wrapped.open_estimator(tuned, data.X, data.y, None)
+    if wrapped.refits_with_keras(opened):
+        weight = None if data.sample_weight is None else data.sample_weight.copy()
+        return tuned.fit(data.X, data.y, sample_weight=weight)
+    rate = float(opened.model_.optimizer.learning_rate)
+    everything = np.arange(len(data.y)), np.arange(0)
+    task = _task_of(opened, plan, data, everything, seed)
+    population = Population(
+        [task],
+        np.array([rate]),
+        n_epochs=tuned.epochs,
+        from_logits=wrapped.has_logits(opened.model_),
+        shuffle=plan.shuffle,
+    )
+    population.train(tuned.epochs)
+    trained: TrainedMember = population.trained_member(0, 0)
+    if not trained.is_finite:
+        raise AllDivergedError(
+            f"The refit on all rows diverged at the chosen learning rate {rate:.3g}, which did not "
+            "diverge on the splits; try lower learning_rates."
+        )
+    return wrapped.load_trained(
+        opened,
+        trained.weights,
+        trained.buffers,
+        trained.optimizer_variables,
+        trained.epoch_losses,
+    )
+
+
+def _no_skill_loss(data: _Data) -> float:
+    """Return the entropy of the class frequencies: the loss of always predicting them."""
+    frequency = np.bincount(data.code, weights=data.sample_weight)
+    frequency = frequency / frequency.sum()
+    return float(-(frequency * np.log(frequency)).sum())
+
+
+def _check_any_finite(losses: np.ndarray, rates: np.ndarray) -> None:
+    if not np.isfinite(losses).all(axis=(1, 2)).any():
+        raise AllDivergedError(
+            f"Every candidate diverged, also the lowest learning rate tried ({rates.min():.3g}). "
+            f"Give lower learning_rates, such as scipy.stats.loguniform({rates.min() / 1e4:.0e}, "
+            f"{rates.min():.0e}), scale the features, or clip gradients."
+        )
+
+
+def _warn_at_edge(rates: np.ndarray, index: int) -> None:
+    if len(rates) < 2 or 0 < index < len(rates) - 1:
+        return
+    edge, direction = ("lowest", "lower") if index == 0 else ("highest", "higher")
+    warnings.warn(
+        f"The best learning rate, {rates[index]:.3g}, is the {edge} that was tried; "
+        f"{direction} ones may be better still: widen learning_rates.",
+        EdgeOfSpaceWarning,
+        stacklevel=5,
+    )

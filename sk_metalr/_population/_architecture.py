@@ -1,0 +1,145 @@
+"""What the structure of a Keras model allows, and when two structures are the same."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from ..exceptions import NotVectorizableError
+
+__all__ = ["architecture_key", "check_vectorizable", "may_compile", "may_pad", "unknown_layers"]
+
+layers = keras.layers
+
+CONVOLUTIONS = (
+    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
+    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
+    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
+    *(layers.SeparableConv1D, layers.SeparableConv2D),
+    *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
+)
+"""TensorFlow cannot vectorise a convolution whose filters differ by member."""
+
+LOOPS = (layers.RNN, layers.Bidirectional)
+"""Layers with a loop over time, which XLA cannot compile once it is vectorised."""
+
+ROWS_MEET = (layers.BatchNormalization, layers.ActivityRegularization)
+"""Built-in layers in which the rows of a training batch see each other."""
+
+MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))
+
+
+def _is_builtin(instance: Any) -> bool:
+    return type(instance).__module__.startswith("keras.")
+
+
+def check_vectorizable(model: keras.Model) -> None:
+    """Raise NotVectorizableError where it is known that `model` cannot be a member."""
+    for layer in _layers(model):
+        if isinstance(layer, CONVOLUTIONS):
+            raise NotVectorizableError(
+                f"Layer {layer.name!r} ({type(layer).__name__}) cannot be trained as a population "
+                "yet: TensorFlow cannot vectorise convolutions whose filters differ by member. "
+                "Use a model without convolutions."
+            )
+    if model.run_eagerly:
+        raise NotVectorizableError(
+            "A model with run_eagerly=True cannot be trained as a population; compile it without."
+        )
+    if type(model).train_step is not keras.Model.train_step:
+        raise NotVectorizableError(
+            f"{type(model).__name__} has a train_step of its own, which cannot be trained as a "
+            "population; use the one of keras.Model."
+        )
+
+
+def unknown_layers(model: keras.Model) -> list[str]:
+    """Return names of the layers that are not Keras's own."""
+    return [
+        f"{layer.name!r} ({type(layer).__name__})"
+        for layer in _layers(model)
+        if not _is_builtin(layer)
+    ]
+
+
+def may_compile(model: keras.Model) -> bool:
+    """Tell whether XLA is expected to compile the vectorised model."""
+    return not any(isinstance(layer, LOOPS) for layer in _layers(model))
+
+
+def may_pad(model: keras.Model) -> bool:
+    """Tell whether rows of weight 0 leave a training step as it is.
+
+    They do where every row is treated by itself and the loss is a mean over rows:
+    with Keras's own layers, but for a few, and Keras's own losses.
+    """
+    operations = getattr(model, "operations", None)
+    if operations is None or any(not isinstance(op, layers.Layer) for op in operations):
+        return False
+    for layer in _layers(model):
+        if not _is_builtin(layer) or isinstance(layer, ROWS_MEET):
+            return False
+        if getattr(layer, "activity_regularizer", None) is not None:
+            return False
+        if getattr(layer, "stateful", False):
+            return False
+    loss = model.loss[0] if isinstance(model.loss, list) and len(model.loss) == 1 else model.loss
+    if isinstance(loss, str):
+        return True
+    if isinstance(loss, keras.losses.Loss):
+        return _is_builtin(loss) and loss.reduction in MEAN_REDUCTIONS
+    return callable(loss) and getattr(loss, "__module__", "").startswith("keras.")
+
+
+def architecture_key(model: keras.Model) -> str | None:
+    """Return a text that is equal for models which one program can serve.
+
+    Names and the learning rate do not matter. None if the model holds code that is
+    not Keras's own, whose text says too little about it.
+    """
+    try:
+        config = keras.saving.serialize_keras_object(model)
+    except (TypeError, ValueError, NotImplementedError):
+        return None
+    config["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
+    config["optimizer"]["config"].pop("learning_rate", None)
+    config.get("compile_config", {}).pop("optimizer", None)
+    if any(not module.startswith("keras") for module in _values(config, "module")):
+        return None
+    names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
+    optimizer = model.optimizer
+    excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
+    config["excluded"] = [
+        i for i, v in enumerate(model.trainable_variables) if optimizer._var_key(v) in excluded
+    ]
+    config["excluded_pattern"] = str(
+        getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    )
+    config["trainable"] = [bool(v.trainable) for v in model.variables]
+    return json.dumps(_rename(config, names), sort_keys=True, default=str)
+
+
+def _values(config: Any, key: str) -> Iterator[str]:
+    """Yield the text under `key` wherever it stands in a nested config."""
+    if isinstance(config, dict):
+        if isinstance(config.get(key), str):
+            yield config[key]
+        for value in config.values():
+            yield from _values(value, key)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _values(value, key)
+
+
+def _rename(config: Any, names: dict[str, str]) -> Any:
+    """Replace names, wherever they stand, by their position."""
+    if isinstance(config, dict):
+        return {key: _rename(value, names) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [_rename(value, names) for value in config]
+    return names.get(config, config) if isinstance(config, str) else config

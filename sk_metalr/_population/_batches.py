@@ -1,0 +1,112 @@
+"""Rows into batches, and batches into blocks of one shape.
+
+A compiled program wants arrays of the same shape at every call, so batches are handed
+to it in blocks of `n_steps` batches each, of which it uses the first few.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["Block", "score_blocks", "shuffled", "take", "training_blocks"]
+
+STEPS_PER_BLOCK = 16
+ROWS_PER_BLOCK = 2**16
+SCORE_ROWS = 128
+
+
+@dataclass(frozen=True)
+class Block:
+    """A few batches of equal shape.
+
+    Attributes
+    ----------
+    rows : int ndarray of shape (n_steps, batch_size)
+        Which rows the batches hold.
+    weight : ndarray of shape (n_steps, batch_size)
+        Weight of each of them.
+    n_rows : ndarray of shape (n_steps,)
+        How many rows of each batch are no padding.
+    n_steps : int
+        How many of the batches are used.
+    """
+
+    rows: np.ndarray
+    weight: np.ndarray
+    n_rows: np.ndarray
+    n_steps: int
+
+
+def shuffled(n_rows: int, seed: tuple[int, ...], shuffle: bool) -> np.ndarray:
+    """Return the order of rows in one epoch; the same seed gives the same order."""
+    return np.random.default_rng(seed).permutation(n_rows) if shuffle else np.arange(n_rows)
+
+
+def training_blocks(
+    rows: np.ndarray, weight: np.ndarray, batch_size: int, *, may_pad: bool
+) -> Iterator[Block]:
+    """Cut rows into batches for training, the last one smaller, as Keras does.
+
+    Parameters
+    ----------
+    rows : int ndarray of shape (n_rows,)
+        In the order they are trained on.
+    weight : ndarray of shape (n_rows,)
+        Their weights.
+    batch_size : int
+        At most ``n_rows``.
+    may_pad : bool
+        If True, a last batch of r rows is filled up with copies of its rows at weight
+        0, and its weights are scaled by ``batch_size / r``: the mean over the batch is
+        then the mean over the r rows. If False, because the rows of a batch see each
+        other or the loss is no mean, it comes as a block of its own shape.
+    """
+    n_full, rest = divmod(len(rows), batch_size)
+    full = n_full * batch_size
+    table = rows[:full].reshape(n_full, batch_size)
+    weights = weight[:full].reshape(n_full, batch_size)
+    n_rows = np.full(n_full, batch_size)
+    if rest and may_pad:
+        last = np.resize(rows[full:], batch_size)
+        last_weight = np.zeros(batch_size, weight.dtype)
+        last_weight[:rest] = weight[full:] * (batch_size / rest)
+        table, weights = np.vstack([table, last]), np.vstack([weights, last_weight])
+        n_rows = np.append(n_rows, rest)
+    n_steps = max(1, min(STEPS_PER_BLOCK, ROWS_PER_BLOCK // batch_size))
+    yield from _in_blocks(table, weights, n_rows, n_steps)
+    if rest and not may_pad:
+        yield Block(rows[None, full:], weight[None, full:], np.array([rest]), 1)
+
+
+def score_blocks(rows: np.ndarray, weight: np.ndarray) -> Iterator[Block]:
+    """Cut held-out rows into batches for scoring, filled up at weight 0."""
+    n_batches = -(-len(rows) // SCORE_ROWS)
+    table = np.resize(rows, (n_batches, SCORE_ROWS))
+    weights = np.zeros(n_batches * SCORE_ROWS, weight.dtype)
+    weights[: len(rows)] = weight
+    yield from _in_blocks(
+        table, weights.reshape(table.shape), np.full(n_batches, SCORE_ROWS), STEPS_PER_BLOCK // 4
+    )
+
+
+def _in_blocks(
+    rows: np.ndarray, weight: np.ndarray, n_rows: np.ndarray, n_steps: int
+) -> Iterator[Block]:
+    for start in range(0, len(rows), n_steps):
+        part = slice(start, start + n_steps)
+        used = len(rows[part])
+        fill = [(0, n_steps - used), (0, 0)]
+        yield Block(
+            np.pad(rows[part], fill, mode="edge"),
+            np.pad(weight[part], fill),
+            np.pad(n_rows[part], fill[0]),
+            used,
+        )
+
+
+def take(arrays: Any, rows: np.ndarray) -> Any:
+    """Take rows from an array, or from every array of a list or dict."""
+    return tf.nest.map_structure(lambda array: np.take(array, rows, axis=0), arrays)

@@ -1,0 +1,189 @@
+"""One member: training and scoring as pure functions of its state.
+
+Nothing here knows about candidates, splits or populations; :mod:`._program` maps these
+functions over many members.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ._optimizer import stateless_optimizer
+
+__all__ = ["Member", "MemberState", "SharedState"]
+
+
+class MemberState(NamedTuple):
+    """What training changes and what differs between members.
+
+    Attributes
+    ----------
+    weights : list of tensors
+        Values of the model's trainable variables.
+    buffers : list of tensors
+        Values of its floating-point non-trainable variables, such as the moving
+        statistics of batch normalisation.
+    slots : list of tensors
+        Values of the optimizer's variables after iteration and learning rate.
+    """
+
+    weights: list[Any]
+    buffers: list[Any]
+    slots: list[Any]
+
+
+class SharedState(NamedTuple):
+    """What training changes alike in all members of a group.
+
+    Attributes
+    ----------
+    iteration : tensor
+        The optimizer's step counter.
+    seeds : list of tensors
+        States of the model's random generators. Sharing them gives all members the
+        same dropout masks: common random numbers, as a fair comparison wants.
+    """
+
+    iteration: Any
+    seeds: list[Any]
+
+
+class Member:
+    """A Keras model with its loss and optimizer, as functions of a member's state.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled. Only its structure is used; its variables are left alone.
+    from_logits : bool
+        Whether the outputs are logits; otherwise they are probabilities.
+
+    Raises
+    ------
+    NotVectorizableError
+        If the optimizer cannot be trained as a population.
+    """
+
+    def __init__(self, model: keras.Model, from_logits: bool) -> None:
+        self.model = model
+        self.from_logits = from_logits
+        self.optimizer = stateless_optimizer(model)
+
+    def initial_state(self, model: keras.Model) -> tuple[MemberState, SharedState]:
+        """Return the state of a member that starts from the variables of `model`.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Of the same architecture as the member's own.
+        """
+        buffers, seeds = split_buffers(model)
+        iteration, _, *slots = self.optimizer.variables
+        state = MemberState(
+            [variable.numpy() for variable in model.trainable_variables],
+            [variable.numpy() for variable in buffers],
+            [variable.numpy() for variable in slots],
+        )
+        return state, SharedState(iteration.numpy(), [variable.numpy() for variable in seeds])
+
+    def train_step(
+        self, state: MemberState, shared: SharedState, rate: Any, x: Any, y: Any, weight: Any
+    ) -> tuple[MemberState, SharedState, Any]:
+        """Take one step of gradient descent.
+
+        Parameters
+        ----------
+        state, shared : MemberState, SharedState
+            Before the step.
+        rate : tensor of shape ()
+            Learning rate.
+        x : tensor of shape (batch, ...), or a list or dict of such
+            Features.
+        y : tensor of shape (batch, ...)
+            Targets.
+        weight : tensor of shape (batch,)
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        state, shared : MemberState, SharedState
+            After the step.
+        loss : tensor of shape ()
+            Training loss before the step, regularisation included, in nats.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(state.weights)
+            with self._scope(state, shared) as scope:
+                outputs = self.model(x, training=True)
+                loss = self.model.compute_loss(
+                    x=x, y=y, y_pred=outputs, sample_weight=weight, training=True
+                )
+        gradients = [
+            # An embedding's gradient comes as IndexedSlices, which cannot be stacked.
+            None if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient in tape.gradient(loss, state.weights)
+        ]
+        weights, (iteration, _, *slots) = self.optimizer.stateless_apply(
+            [shared.iteration, rate, *state.slots], gradients, state.weights
+        )
+        buffers, seeds = split_buffers(self.model)
+        state = MemberState(weights, [scope.get_current_value(v) for v in buffers], slots)
+        shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
+        return state, shared, loss
+
+    def log_loss(
+        self, state: MemberState, shared: SharedState, x: Any, code: Any, weight: Any
+    ) -> Any:
+        """Return the weighted sum over rows of the negative log-likelihood, in nats.
+
+        Parameters
+        ----------
+        state, shared : MemberState, SharedState
+            The member.
+        x : tensor of shape (batch, ...), or a list or dict of such
+            Features.
+        code : int tensor of shape (batch,)
+            Position of each row's class among the classes.
+        weight : tensor of shape (batch,)
+            Weight of each row.
+        """
+        with self._scope(state, shared):
+            outputs = tf.cast(self.model(x, training=False), tf.float32)
+        return tf.reduce_sum(weight * self._row_log_loss(outputs, code))
+
+    def _row_log_loss(self, outputs: Any, code: Any) -> Any:
+        width = outputs.shape[-1]
+        if width == 1:
+            outputs = outputs[:, 0]
+            if self.from_logits:
+                return tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(code, tf.float32), outputs)
+            likelihood = tf.where(code == 1, outputs, 1.0 - outputs)
+        else:
+            one_hot = tf.one_hot(code, width)
+            if self.from_logits:
+                return tf.nn.softmax_cross_entropy_with_logits(one_hot, outputs)
+            likelihood = tf.reduce_sum(one_hot * outputs, -1) / tf.reduce_sum(outputs, -1)
+        tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
+        return -tf.math.log(tf.clip_by_value(likelihood, tiny, 1.0 - tiny))
+
+    def _scope(self, state: MemberState, shared: SharedState) -> keras.StatelessScope:
+        """Return a scope in which the model's variables have a member's values."""
+        buffers, seeds = split_buffers(self.model)
+        mapping = [
+            *zip(self.model.trainable_variables, state.weights, strict=True),
+            *zip(buffers, state.buffers, strict=True),
+            *zip(seeds, shared.seeds, strict=True),
+        ]
+        return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+
+def split_buffers(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Return the floating-point non-trainable variables of a model, and the others."""
+    variables = model.non_trainable_variables
+    is_float = ["float" in v.dtype for v in variables]
+    return (
+        [v for v, yes in zip(variables, is_float, strict=True) if yes],
+        [v for v, yes in zip(variables, is_float, strict=True) if not yes],
+    )

@@ -1,0 +1,254 @@
+"""A compiled program that trains and scores a group of members.
+
+The functions of :class:`._member.Member` are mapped over the members of a group with
+``tf.vectorized_map``, looped over the batches of a block, and compiled. A program holds
+no data and no results: everything comes in and goes out as arguments. So it can serve
+every fit of the same architecture; a few are kept.
+"""
+
+from collections import OrderedDict
+from threading import Lock
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..exceptions import NotVectorizableError
+from ._architecture import architecture_key, may_compile, unknown_layers
+from ._member import Member, MemberState, SharedState
+
+__all__ = ["GroupState", "Program", "program_for"]
+
+N_KEPT_PROGRAMS = 8
+
+
+class GroupState(NamedTuple):
+    """State of a group of members, the members along the first axis.
+
+    Attributes
+    ----------
+    members : MemberState
+        Every tensor of shape (n_members, ...).
+    shared : SharedState
+        What all members have in common.
+    loss_sum : tensor of shape (n_members,)
+        Sum of the training loss over the rows since it was last set to 0, in nats.
+    n_steps : int tensor of shape (n_members,)
+        Steps taken with a finite loss.
+    is_finite : bool tensor of shape (n_members,)
+        False from the first step whose loss is not finite; from then on the weights
+        are frozen.
+    """
+
+    members: MemberState
+    shared: SharedState
+    loss_sum: Any
+    n_steps: Any
+    is_finite: Any
+
+
+class Program:
+    """Training and scoring of groups of members of one architecture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled; kept for its structure.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    jit : bool
+        Whether XLA compiles the program. That takes about a second and makes a step
+        two to five times faster.
+    """
+
+    def __init__(self, model: keras.Model, from_logits: bool, jit: bool) -> None:
+        self.member = Member(model, from_logits)
+        self.jit = jit
+        self.seconds_compiling = 0.0
+        self._functions: dict[Any, Any] = {}
+        self._lock = Lock()
+
+    def initial_state(self, model: keras.Model, n_members: int) -> GroupState:
+        """Return the state of `n_members` equal members that start from `model`."""
+        member, shared = self.member.initial_state(model)
+        return GroupState(
+            members=tf.nest.map_structure(
+                lambda value: tf.constant(np.repeat(value[None], n_members, axis=0)), member
+            ),
+            shared=tf.nest.map_structure(tf.constant, shared),
+            loss_sum=tf.zeros(n_members),
+            n_steps=tf.zeros(n_members, tf.int32),
+            is_finite=tf.ones(n_members, tf.bool),
+        )
+
+    def train(
+        self,
+        state: GroupState,
+        rates: np.ndarray,
+        x: Any,
+        y: np.ndarray,
+        weight: np.ndarray,
+        n_rows: np.ndarray,
+        n_steps: int,
+    ) -> GroupState:
+        """Train a group on a block of batches.
+
+        Parameters
+        ----------
+        state : GroupState
+            Before training.
+        rates : ndarray of shape (n_steps_max, n_members)
+            Learning rate of each member at each step.
+        x, y : ndarray of shape (n_steps_max, batch_size, ...)
+            Features (or a list or dict of such) and targets.
+        weight : ndarray of shape (n_steps_max, batch_size)
+            Weights in the loss.
+        n_rows : ndarray of shape (n_steps_max,)
+            How many rows of each batch count.
+        n_steps : int
+            How many of the batches are used.
+        """
+        arguments = (state, rates, x, y, weight, n_rows.astype(np.float32), np.int32(n_steps))
+        return self._run(self._train, arguments)
+
+    def score(
+        self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
+    ) -> np.ndarray:
+        """Return the sum of the held-out log-loss of each member, in nats.
+
+        Parameters
+        ----------
+        state : GroupState
+            The members.
+        x : ndarray of shape (n_steps_max, batch_size, ...)
+            Features (or a list or dict of such).
+        code : int ndarray of shape (n_steps_max, batch_size)
+            Classes.
+        weight : ndarray of shape (n_steps_max, batch_size)
+            Weights.
+        n_steps : int
+            How many of the batches are used.
+
+        Returns
+        -------
+        log_loss : ndarray of shape (n_members,)
+        """
+        arguments = (state.members, state.shared, x, code, weight, np.int32(n_steps))
+        return self._run(self._score, arguments).numpy()
+
+    def _run(self, body: Any, arguments: tuple[Any, ...]) -> Any:
+        """Run the function compiled for arguments of these shapes, compiling it at first."""
+        arguments = tf.nest.map_structure(tf.convert_to_tensor, arguments)
+        flat = tf.nest.flatten(arguments)
+        key = (body.__name__, *((tuple(value.shape), value.dtype) for value in flat))
+        function = self._functions.get(key)
+        if function is not None:
+            return function(*arguments)
+        with self._lock:
+            start = perf_counter()
+            if key not in self._functions:
+                self._functions[key] = self._compile(body, arguments)
+            try:
+                result = self._functions[key](*arguments)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                if not self.jit:
+                    raise
+                self.jit = False  # XLA does not know one of the operations
+                self._functions[key] = self._compile(body, arguments)
+                result = self._functions[key](*arguments)
+            self.seconds_compiling += perf_counter() - start
+        return result
+
+    def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
+        function = tf.function(body, jit_compile=self.jit, autograph=False)
+        try:
+            return function.get_concrete_function(*arguments)
+        except (ValueError, NotImplementedError, tf.errors.OpError) as error:
+            suspects = unknown_layers(self.member.model)
+            where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise NotVectorizableError(
+                f"TensorFlow cannot vectorise this model over members: {reason}.{where}"
+            ) from error
+
+    def _train(
+        self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
+    ) -> GroupState:
+        def step(i: Any, state: GroupState) -> tuple[Any, GroupState]:
+            batch = tf.nest.map_structure(lambda array: array[i], x)
+
+            def train_member(arguments: Any) -> Any:
+                member, rate = arguments
+                return self.member.train_step(member, state.shared, rate, batch, y[i], weight[i])
+
+            members, shared, loss = _map(train_member, (state.members, rates[i]))
+            is_finite = state.is_finite & tf.math.is_finite(loss)
+            return i + 1, GroupState(
+                members=members._replace(
+                    weights=[
+                        tf.where(_like(is_finite, new), new, old)
+                        for new, old in zip(members.weights, state.members.weights, strict=True)
+                    ]
+                ),
+                shared=tf.nest.map_structure(lambda value: value[0], shared),
+                loss_sum=state.loss_sum + tf.where(is_finite, loss * n_rows[i], 0.0),
+                n_steps=state.n_steps + tf.cast(is_finite, tf.int32),
+                is_finite=is_finite,
+            )
+
+        return tf.while_loop(lambda i, _: i < n_steps, step, (0, state))[1]
+
+    def _score(
+        self, members: MemberState, shared: SharedState, x: Any, code: Any, weight: Any, n_steps: Any
+    ) -> Any:
+        def step(i: Any, total: Any) -> tuple[Any, Any]:
+            batch = tf.nest.map_structure(lambda array: array[i], x)
+            losses = _map(
+                lambda member: self.member.log_loss(member, shared, batch, code[i], weight[i]),
+                members,
+            )
+            return i + 1, total + losses
+
+        zero = tf.zeros(members.weights[0].shape[0])
+        return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
+
+
+def _map(function: Any, members: Any) -> Any:
+    """Apply a function written for one member to all members at once."""
+    return tf.vectorized_map(function, members, fallback_to_while_loop=False, warn=False)
+
+
+def _like(flags: Any, values: Any) -> Any:
+    """Give flags of shape (n_members,) as many axes as `values`."""
+    return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
+
+
+_kept: OrderedDict[tuple[str, bool, bool], Program] = OrderedDict()
+_kept_lock = Lock()
+
+
+def program_for(model: keras.Model, from_logits: bool, jit: bool) -> Program:
+    """Return a program for the architecture of `model`, one used before if there is one.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled. The program may keep it for its structure.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    jit : bool
+        Whether XLA compiles the program, where it is able to.
+    """
+    jit = jit and may_compile(model)
+    architecture = architecture_key(model)
+    if architecture is None:
+        return Program(model, from_logits, jit)
+    key = (architecture, from_logits, jit)
+    with _kept_lock:
+        program = _kept.pop(key, None) or Program(model, from_logits, jit)
+        _kept[key] = program
+        while len(_kept) > N_KEPT_PROGRAMS:
+            _kept.popitem(last=False)
+    return program

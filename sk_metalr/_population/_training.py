@@ -1,0 +1,258 @@
+"""The population: members trained in groups, epoch by epoch."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+import keras
+import numpy as np
+
+from ._architecture import check_vectorizable, may_pad
+from ._batches import score_blocks, shuffled, take, training_blocks
+from ._member import split_buffers
+from ._program import GroupState, Program, program_for
+
+__all__ = ["Population", "SplitTask", "TrainedMember"]
+
+GROUP_SIZE = 8
+"""Members that a compiled program trains at once: two groups keep two cores busy."""
+
+MIN_STEPS_TO_COMPILE = 300
+"""From about this many steps on, XLA saves more time than it takes to compile."""
+
+
+@dataclass(frozen=True)
+class SplitTask:
+    """One split: the model that its members start from, and the rows they are given.
+
+    Attributes
+    ----------
+    model : keras.Model
+        Built and compiled. Its variables are the initial state of every member.
+    x : ndarray of shape (n_rows, ...), or a list or dict of such
+        Features, encoded for the model.
+    y : ndarray of shape (n_rows, ...)
+        Targets, encoded for the loss.
+    code : int ndarray of shape (n_rows,)
+        Position of each row's class among the classes.
+    train, test : int ndarray of shape (n_train,), (n_test,)
+        Rows to train on and rows held out (none in a refit).
+    train_weight, test_weight : ndarray of shape (n_train,), (n_test,)
+        Their weights.
+    batch_size : int
+        Rows per step, at most ``n_train``.
+    seed : int
+        Seed of the order of rows.
+    """
+
+    model: keras.Model
+    x: Any
+    y: np.ndarray
+    code: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    train_weight: np.ndarray
+    test_weight: np.ndarray
+    batch_size: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that an epoch takes."""
+        return ceil(len(self.train) / self.batch_size)
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """What training left of one member.
+
+    Attributes
+    ----------
+    weights, buffers, optimizer_variables : list of ndarray
+        Values of the model's trainable and non-trainable variables and of its
+        optimizer's variables, in their order.
+    epoch_losses : ndarray of shape (n_epochs,)
+        Mean training loss of each epoch, in nats.
+    is_finite : bool
+        Whether every loss was finite.
+    """
+
+    weights: list[np.ndarray]
+    buffers: list[np.ndarray]
+    optimizer_variables: list[np.ndarray]
+    epoch_losses: np.ndarray
+    is_finite: bool
+
+
+@dataclass
+class _Group:
+    """Candidates of one split that train together, and their state so far."""
+
+    split: int
+    candidates: np.ndarray
+    rates: np.ndarray
+    state: GroupState
+    train_losses: list[np.ndarray] = field(default_factory=list)
+
+
+class Population:
+    """All candidates × all splits.
+
+    Parameters
+    ----------
+    tasks : list of SplitTask
+        One for each split, all with the same architecture.
+    learning_rates : ndarray of shape (n_candidates,)
+        The candidates.
+    n_epochs : int
+        How long they are going to train, in epochs.
+    from_logits : bool
+        Whether the models' outputs are logits.
+    shuffle : bool
+        Whether rows are shuffled before every epoch.
+
+    Raises
+    ------
+    NotVectorizableError
+        If a layer, the optimizer or a setting cannot be trained as a population.
+    """
+
+    def __init__(
+        self,
+        tasks: list[SplitTask],
+        learning_rates: np.ndarray,
+        *,
+        n_epochs: int,
+        from_logits: bool,
+        shuffle: bool,
+    ) -> None:
+        model = tasks[0].model
+        check_vectorizable(model)
+        self.tasks = tasks
+        self.learning_rates = learning_rates
+        self.shuffle = shuffle
+        self.may_pad = may_pad(model)
+        n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
+        self.program = program_for(model, from_logits, jit=n_steps >= MIN_STEPS_TO_COMPILE)
+        self._compiled_before = self.program.seconds_compiling
+        self.n_epochs = 0
+        size = _group_size(len(learning_rates), self.program.jit)
+        self._groups = [
+            self._make_group(split, start, size)
+            for split in range(len(tasks))
+            for start in range(0, len(learning_rates), size)
+        ]
+
+    @property
+    def seconds_compiling(self) -> float:
+        """Seconds spent tracing and compiling since this population was made."""
+        return self.program.seconds_compiling - self._compiled_before
+
+    def _make_group(self, split: int, start: int, size: int) -> _Group:
+        n_candidates = len(self.learning_rates)
+        candidates = np.minimum(np.arange(start, start + size), n_candidates - 1)
+        return _Group(
+            split=split,
+            candidates=candidates[: n_candidates - start],
+            rates=self.learning_rates[candidates].astype(np.float32),
+            state=self.program.initial_state(self.tasks[split].model, size),
+        )
+
+    def train(self, n_epochs: int) -> np.ndarray:
+        """Train every member for `n_epochs` more and score it after each.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+            Held-out log-loss, in nats; NaN from where a member diverged, and where
+            a split holds out no rows.
+        """
+        epochs = range(self.n_epochs, self.n_epochs + n_epochs)
+        losses = np.full((len(self.learning_rates), len(self.tasks), n_epochs), np.nan)
+        n_threads = min(os.cpu_count() or 1, len(self._groups)) if self.program.jit else 1
+        with ThreadPoolExecutor(n_threads) as threads:
+            trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
+            for group, group_losses in zip(self._groups, trained, strict=True):
+                losses[group.candidates, group.split] = group_losses
+        self.n_epochs += n_epochs
+        return losses
+
+    def _train_group(self, group: _Group, epochs: range) -> np.ndarray:
+        task = self.tasks[group.split]
+        n_members = len(group.candidates)
+        scorer = _Scorer(self.program, task)
+        losses = np.full((n_members, len(epochs)), np.nan)
+        for column, epoch in enumerate(epochs):
+            group.state = self._train_epoch(group, task, epoch)
+            is_finite = group.state.is_finite.numpy()
+            train_loss = np.where(is_finite, group.state.loss_sum.numpy() / len(task.train), np.nan)
+            group.train_losses.append(train_loss)
+            losses[:, column] = np.where(is_finite, scorer(group.state), np.nan)[:n_members]
+        return losses
+
+    def _train_epoch(self, group: _Group, task: SplitTask, epoch: int) -> GroupState:
+        order = shuffled(len(task.train), (task.seed, epoch), self.shuffle)
+        state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
+        for block in training_blocks(
+            task.train[order], task.train_weight[order], task.batch_size, may_pad=self.may_pad
+        ):
+            state = self.program.train(
+                state,
+                np.tile(group.rates, (len(block.rows), 1)),
+                take(task.x, block.rows),
+                np.take(task.y, block.rows, axis=0),
+                block.weight,
+                block.n_rows,
+                block.n_steps,
+            )
+        return state
+
+    def trained_member(self, candidate: int, split: int) -> TrainedMember:
+        """Return what training left of one member."""
+        for group in self._groups:
+            (position,) = np.nonzero(group.candidates == candidate)
+            if group.split == split and position.size:
+                return self._extract(group, int(position[0]))
+        raise IndexError(f"There is no member ({candidate}, {split}).")
+
+    def _extract(self, group: _Group, position: int) -> TrainedMember:
+        members, shared = group.state.members, group.state.shared
+        model = self.tasks[group.split].model
+        floats, seeds = split_buffers(model)
+        values = {id(v): value[position].numpy() for v, value in zip(floats, members.buffers)}
+        values |= {id(v): value.numpy() for v, value in zip(seeds, shared.seeds)}
+        slots = [value[position].numpy() for value in members.slots]
+        return TrainedMember(
+            weights=[value[position].numpy() for value in members.weights],
+            buffers=[values[id(v)] for v in model.non_trainable_variables],
+            optimizer_variables=[shared.iteration.numpy(), group.rates[position], *slots],
+            epoch_losses=np.array([losses[position] for losses in group.train_losses]),
+            is_finite=bool(group.state.is_finite[position].numpy()),
+        )
+
+
+class _Scorer:
+    """Held-out log-loss of the members of one split; its rows are cut only once."""
+
+    def __init__(self, program: Program, task: SplitTask) -> None:
+        self.program = program
+        self.total_weight = task.test_weight.sum() if len(task.test) else np.nan
+        self.blocks = [
+            (take(task.x, block.rows), task.code[block.rows], block.weight, block.n_steps)
+            for block in score_blocks(task.test, task.test_weight)
+        ]
+
+    def __call__(self, state: GroupState) -> np.ndarray:
+        total = np.zeros(len(state.is_finite))
+        for block in self.blocks:
+            total += self.program.score(state, *block)
+        return total / self.total_weight
+
+
+def _group_size(n_candidates: int, jit: bool) -> int:
+    """Return how many members to train at once: groups of like size, 8 at most if compiled."""
+    if not jit:
+        return n_candidates
+    return ceil(n_candidates / ceil(n_candidates / GROUP_SIZE))

@@ -1,0 +1,71 @@
+"""Records of a search, in scikit-learn's form."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from ._selection import Choice
+
+__all__ = ["cv_results", "search_cost"]
+
+
+def cv_results(losses: np.ndarray, learning_rates: np.ndarray, choice: Choice) -> dict[str, Any]:
+    """Return ``cv_results_``: one row a candidate, scores greater-is-better.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out log-loss, in nats; NaN once diverged.
+    learning_rates : ndarray of shape (n_candidates,)
+        The candidates.
+    choice : Choice
+        What was chosen; its ``n_epochs`` say where each candidate is scored.
+
+    Returns
+    -------
+    results : dict of str to ndarray of shape (n_candidates,) or list
+        Scores are NaN and ranked last where a candidate diverged.
+    """
+    n_candidates, n_splits, _ = losses.shape
+    diverged = ~np.isfinite(losses).all(axis=(1, 2))
+    scores = -losses[np.arange(n_candidates), :, choice.n_epochs - 1]
+    scores[diverged] = np.nan
+    mean = scores.mean(axis=1)
+    rank = rankdata(np.where(diverged, np.inf, -mean), method="min").astype(np.int32)
+    first_bad = (~np.isfinite(losses)).any(axis=1)
+    return {
+        "params": [{"learning_rate": float(rate)} for rate in learning_rates],
+        "param_learning_rate": np.ma.MaskedArray(learning_rates, mask=False),
+        **{f"split{i}_test_score": scores[:, i] for i in range(n_splits)},
+        "mean_test_score": mean,
+        "std_test_score": scores.std(axis=1),
+        "rank_test_score": rank,
+        "selection_score": np.where(np.isfinite(choice.losses), -choice.losses, np.nan),
+        "n_epochs": choice.n_epochs,
+        "diverged": diverged,
+        "diverged_epoch": np.where(diverged, first_bad.argmax(axis=1) + 1, 0),
+    }
+
+
+def search_cost(
+    losses: np.ndarray,
+    *,
+    refit_epochs: int,
+    compiling: float,
+    search: float,
+    refit: float,
+    total: float,
+) -> dict[str, float]:
+    """Return ``search_cost_``: what was trained, and the seconds it took."""
+    n_candidates, n_splits, n_epochs = losses.shape
+    return {
+        "n_candidates": n_candidates,
+        "n_splits": n_splits,
+        "member_epochs": n_candidates * n_splits * n_epochs,
+        "refit_epochs": refit_epochs,
+        "compiling_seconds": compiling,
+        "search_seconds": search,
+        "refit_seconds": refit,
+        "total_seconds": total,
+    }

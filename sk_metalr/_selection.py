@@ -1,0 +1,174 @@
+"""The choice: from held-out losses to one learning rate and one number of epochs.
+
+The strategy with the lowest loss on a few held-out rows is usually a lucky one.
+Neighbouring learning rates and neighbouring epochs train nearly the same model, so
+their losses carry information about each other: the choice is made on losses that
+are averaged over splits and smoothed over both.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Choice", "choose", "smooth_losses"]
+
+RATE_BANDWIDTH = 0.25
+"""Standard deviation of the Gaussian kernel over learning rates, in decades."""
+
+EPOCH_BANDWIDTH = 2.0
+"""Standard deviation of the Gaussian kernel over epochs, in epochs."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and what it was chosen from.
+
+    Attributes
+    ----------
+    index : int
+        The chosen candidate.
+    n_epochs : ndarray of shape (n_candidates,)
+        Best number of epochs of each candidate.
+    losses : ndarray of shape (n_candidates,)
+        Loss of each candidate at its number of epochs as the choice saw it, in nats.
+    standard_error : float
+        Standard error of the best of `losses`, in nats.
+    interval : tuple of (float, float)
+        Lowest and highest of the learning rates around the best one whose loss is
+        within one standard error of it.
+    """
+
+    index: int
+    n_epochs: np.ndarray
+    losses: np.ndarray
+    standard_error: float
+    interval: tuple[float, float]
+
+
+def choose(
+    losses: np.ndarray,
+    learning_rates: np.ndarray,
+    *,
+    no_skill_loss: float,
+    selection: str = "smooth",
+    tune_epochs: bool = True,
+) -> Choice:
+    """Choose a candidate and its number of epochs.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out log-loss after each epoch, in nats; not finite once diverged.
+        At least one candidate is finite on every split.
+    learning_rates : ndarray of shape (n_candidates,)
+        Learning rate of each candidate, in increasing order.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+    selection : {"smooth", "min", "one_se"}
+        ``"smooth"``: lowest smoothed loss. ``"min"``: lowest mean loss, not
+        smoothed. ``"one_se"``: the lowest learning rate whose smoothed loss is
+        within one standard error of the lowest (Breiman et al., "Classification
+        and Regression Trees", 1984, section 3.4.3).
+    tune_epochs : bool
+        Whether the number of epochs is chosen too; otherwise it is the last.
+
+    Returns
+    -------
+    choice : Choice
+    """
+    compressed = compress_losses(losses, no_skill_loss)
+    smoothed = smooth_losses(compressed, learning_rates)
+    surface = (compressed if selection == "min" else smoothed).mean(axis=1)
+    surface[~np.isfinite(losses).all(axis=(1, 2))] = np.inf
+    n_candidates, n_epochs = surface.shape
+    epochs = surface.argmin(axis=1) if tune_epochs else np.full(n_candidates, n_epochs - 1)
+    curve = surface[np.arange(n_candidates), epochs]
+    best = int(curve.argmin())
+    at = (slice(None), slice(None), int(epochs[best]))
+    error = _standard_error(compressed[at], smoothed[at], learning_rates, best)
+    low, high = _run_around(curve <= curve[best] + error, best)
+    return Choice(
+        index=low if selection == "one_se" else best,
+        n_epochs=epochs + 1,
+        losses=curve,
+        standard_error=error,
+        interval=(float(learning_rates[low]), float(learning_rates[high])),
+    )
+
+
+def compress_losses(losses: np.ndarray, no_skill_loss: float) -> np.ndarray:
+    """Flatten losses above the no-skill level, keeping their order.
+
+    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands
+    of nats, or none at all, and would push a good rate away by itself. Above
+    L₀ = `no_skill_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 10 L₀.
+    """
+    finite = np.where(np.isfinite(losses), losses, np.finfo(np.float64).max)
+    excess = np.maximum(finite / no_skill_loss, 1.0)
+    bent = no_skill_loss * np.minimum(1.0 + np.log(excess), 10.0)
+    return np.where(finite > no_skill_loss, bent, finite)
+
+
+def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
+    """Smooth losses over log10 learning rate and over epochs.
+
+    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
+    "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
+    losses are.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Finite losses, in nats.
+    learning_rates : ndarray of shape (n_candidates,)
+        Learning rate of each candidate.
+
+    Returns
+    -------
+    smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
+        In nats.
+    """
+    over_rates = _gaussian_weights(np.log10(learning_rates), RATE_BANDWIDTH)
+    over_epochs = _gaussian_weights(np.arange(losses.shape[2]), EPOCH_BANDWIDTH)
+    return np.einsum("ij,jse,fe->isf", over_rates, losses, over_epochs)
+
+
+def _gaussian_weights(positions: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return weights of shape (n, n); row i averages over the neighbours of i."""
+    distances = (positions[:, None] - positions[None, :]) / bandwidth
+    weights = np.exp(-0.5 * distances**2)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _standard_error(
+    losses: np.ndarray, smoothed: np.ndarray, learning_rates: np.ndarray, index: int
+) -> float:
+    """Return the standard error of the smoothed loss of one candidate at one epoch.
+
+    Over splits where there are several. With one split, the scatter of the losses
+    around the smoothed curve near that candidate stands in for it.
+
+    Parameters
+    ----------
+    losses, smoothed : ndarray of shape (n_candidates, n_splits)
+        In nats.
+    learning_rates : ndarray of shape (n_candidates,)
+        Learning rate of each candidate.
+    index : int
+        The candidate.
+    """
+    n_splits = losses.shape[1]
+    if n_splits > 1:
+        return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
+    near = _gaussian_weights(np.log10(learning_rates), RATE_BANDWIDTH)[index]
+    return float(np.sqrt(near @ (losses[:, 0] - smoothed[:, 0]) ** 2))
+
+
+def _run_around(inside: np.ndarray, index: int) -> tuple[int, int]:
+    """Return first and last position of the unbroken run of True that holds `index`."""
+    low = high = index
+    while low > 0 and inside[low - 1]:
+        low -= 1
+    while high < len(inside) - 1 and inside[high + 1]:
+        high += 1
+    return low, high

@@ -1,0 +1,144 @@
+"""Held-out splits: on which rows candidates are trained and on which they are scored."""
+
+from math import ceil
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedShuffleSplit,
+    check_cv,
+)
+
+__all__ = ["check_splitter", "make_splits"]
+
+MAX_AUTO_SPLITS = 5
+AUTO_HELD_OUT_ROWS = 2_000
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def n_auto_splits(n_rows: int, validation_fraction: float) -> int:
+    """Return how many splits hold out about 2,000 rows in all: from 1 to 5."""
+    held_out = max(1, round(validation_fraction * n_rows))
+    return min(MAX_AUTO_SPLITS, ceil(AUTO_HELD_OUT_ROWS / held_out))
+
+
+def check_splitter(
+    cv: Any,
+    y: np.ndarray,
+    *,
+    n_splits: int | str,
+    validation_fraction: float,
+    has_groups: bool,
+    random_state: np.random.RandomState,
+) -> Any:
+    """Return a splitter for these labels.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of (train, test) index arrays, or None
+        When given it is used as it is and the next two parameters are ignored.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    n_splits : int or "auto"
+        Number of held-out splits.
+    validation_fraction : float
+        Fraction of the rows that each split holds out.
+    has_groups : bool
+        Whether rows come in groups that must not be torn apart.
+    random_state : numpy.random.RandomState
+        Randomness of the splits.
+
+    Returns
+    -------
+    splitter : object with a method ``split``
+    """
+    if cv is not None:
+        return check_cv(cv, y, classifier=True)
+    if n_splits == "auto":
+        n_splits = n_auto_splits(len(y), validation_fraction)
+    assert isinstance(n_splits, Integral)
+    if has_groups:
+        n_folds = max(2, round(1 / validation_fraction))
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+        return _FirstFolds(folds, int(n_splits))
+    n_classes = len(np.unique(y))
+    held_out = max(ceil(validation_fraction * len(y)), n_classes)
+    _check_class_counts(y, held_out)
+    return StratifiedShuffleSplit(int(n_splits), test_size=held_out, random_state=random_state)
+
+
+def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]:
+    """Return the (train, test) row indices of every split, all of them usable.
+
+    Parameters
+    ----------
+    splitter : object with a method ``split``
+        What :func:`check_splitter` returned.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    groups : array-like of shape (n_samples,) or None
+        Group of each row, for splitters that want it.
+
+    Returns
+    -------
+    splits : list of (ndarray of shape (n_train,), ndarray of shape (n_test,))
+
+    Raises
+    ------
+    ValueError
+        If a split has no held-out rows, lacks a class in its training rows, or
+        holds out rows that it also trains on.
+    """
+    rows = np.arange(len(y))
+    splits = [
+        (rows[train], rows[test]) for train, test in splitter.split(np.zeros((len(y), 1)), y, groups)
+    ]
+    if not splits:
+        raise ValueError("cv yields no split; give at least one pair (train, test).")
+    classes = np.unique(y)
+    for number, (train, test) in enumerate(splits):
+        if test.size == 0:
+            raise ValueError(f"Split {number} of cv holds out no rows; give it at least one.")
+        if np.intersect1d(train, test).size:
+            raise ValueError(
+                f"Split {number} of cv trains on rows that it also holds out, so its scores would "
+                "be too good; keep the two apart."
+            )
+        missing = np.setdiff1d(classes, y[train])
+        if missing.size:
+            raise ValueError(
+                f"Class {missing[0]!r} is in no training row of split {number}. Merge or drop "
+                "classes that are this rare, lower validation_fraction, or pass a cv that keeps "
+                "every class in every training part."
+            )
+    return splits
+
+
+def _check_class_counts(y: np.ndarray, held_out: int) -> None:
+    """Raise a clear error where a stratified held-out split cannot be drawn."""
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise ValueError(
+            f"Class {classes[counts.argmin()]!r} has only 1 row, so it cannot be both trained on "
+            "and held out. Merge or drop it, or pass your own cv."
+        )
+    n_train = len(y) - held_out
+    if n_train < len(classes):
+        raise ValueError(
+            f"{len(y)} rows are too few: {held_out} are held out, which leaves {n_train} to train "
+            f"on for {len(classes)} classes. Give more rows or a lower validation_fraction."
+        )
+
+
+class _FirstFolds:
+    """The first `n_splits` folds of another splitter."""
+
+    def __init__(self, folds: Any, n_splits: int) -> None:
+        self.folds = folds
+        self.n_splits = n_splits
+
+    def split(self, X: Any, y: Any, groups: Any) -> list[Split]:
+        return list(self.folds.split(X, y, groups))[: self.n_splits]

@@ -1,0 +1,15 @@
+"""The warnings and errors that are sk_metalr's own."""
+
+__all__ = ["AllDivergedError", "EdgeOfSpaceWarning", "NotVectorizableError"]
+
+
+class AllDivergedError(ValueError):
+    """No candidate kept a finite loss; there is nothing to choose from."""
+
+
+class NotVectorizableError(ValueError):
+    """A layer, optimizer or setting of the Keras model cannot be trained as a population."""
+
+
+class EdgeOfSpaceWarning(UserWarning):
+    """The best learning rate is the lowest or the highest that was tried."""
