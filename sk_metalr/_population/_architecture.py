@@ -78,8 +78,7 @@ def may_pad(model: keras.Model) -> bool:
     They do where every row is treated by itself and the loss is a mean over rows:
     with Keras's own layers, but for a few, and Keras's own losses.
     """
-    operations = getattr(model, "operations", None)
-    if operations is None or any(not isinstance(op, layers.Layer) for op in operations):
+    if not all(_is_layer_graph(part) for part in [model, *_layers(model)]):
         return False
     for layer in _layers(model):
         if not _is_builtin(layer) or isinstance(layer, ROWS_MEET):
@@ -88,12 +87,27 @@ def may_pad(model: keras.Model) -> bool:
             return False
         if getattr(layer, "stateful", False):
             return False
-    loss = model.loss[0] if isinstance(model.loss, list) and len(model.loss) == 1 else model.loss
-    if isinstance(loss, str):
+    loss = _builtin_loss(model)
+    return loss is not None and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
+
+
+def _is_layer_graph(part: Any) -> bool:
+    """Tell whether a model is made of layers alone; a layer that is no model is."""
+    if not isinstance(part, keras.Model) or isinstance(part, keras.Sequential):
         return True
-    if isinstance(loss, keras.losses.Loss):
-        return _is_builtin(loss) and loss.reduction in MEAN_REDUCTIONS
-    return callable(loss) and getattr(loss, "__module__", "").startswith("keras.")
+    operations = getattr(part, "operations", [None])  # a subclass of Model has code of its own
+    return all(isinstance(operation, layers.Layer) for operation in operations)
+
+
+def _builtin_loss(model: keras.Model) -> Any:
+    """Return the loss of a model, as a function or object, if it is one of Keras's own."""
+    loss = model.loss
+    while isinstance(loss, list | tuple) and len(loss) == 1:
+        loss = loss[0]
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    home = loss if hasattr(loss, "__module__") else type(loss)
+    return loss if callable(loss) and home.__module__.startswith("keras.") else None
 
 
 def architecture_key(model: keras.Model) -> str | None:
@@ -106,9 +120,15 @@ def architecture_key(model: keras.Model) -> str | None:
         config = keras.saving.serialize_keras_object(model)
     except (TypeError, ValueError, NotImplementedError):
         return None
+    config.pop("compile_config", None)
     config["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
     config["optimizer"]["config"].pop("learning_rate", None)
-    config.get("compile_config", {}).pop("optimizer", None)
+    loss = _builtin_loss(model)
+    if loss is None:
+        return None
+    config["loss"] = (
+        loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    ) | {"function": getattr(loss, "__name__", type(loss).__name__)}
     if any(not module.startswith("keras") for module in _values(config, "module")):
         return None
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
