@@ -25,7 +25,7 @@ from ._results import cv_results, search_cost
 from ._search import random_search
 from ._selection import Choice, choose
 from ._space import StrategySpace
-from ._splits import Split, check_splitter, make_splits
+from ._splits import Split, check_splitter, make_splits, renumbered
 from .exceptions import AllDivergedError, EdgeOfSpaceWarning
 
 __all__ = ["MetaLRClassifier"]
@@ -41,6 +41,7 @@ class _Data:
     code: np.ndarray
     sample_weight: np.ndarray | None
     groups: np.ndarray | None
+    cv: Any
 
 
 class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -289,6 +290,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self, X, y, dtype=wrapped.input_dtype(), allow_nd=True, ensure_min_samples=2
         )
         check_classification_targets(y)
+        cv = self.cv
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             used = sample_weight > 0
@@ -297,12 +299,13 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             if not used.all():
                 X, y, sample_weight = X[used], y[used], sample_weight[used]
                 groups = None if groups is None else np.asarray(groups)[used]
+                cv = renumbered(cv, used)
         classes, code = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
                 f"y holds one class only ({classes[0]!r}); a classifier needs at least 2 classes."
             )
-        return _Data(X, y, classes, code.astype(np.int32), sample_weight, groups)
+        return _Data(X, y, classes, code.astype(np.int32), sample_weight, groups, cv)
 
     def _groups(self, params: dict[str, Any]) -> Any:
         """Return the ``groups`` meant for the splitter."""
@@ -320,7 +323,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _splits(self, data: _Data, random_state: np.random.RandomState) -> list[Split]:
         splitter = check_splitter(
-            self.cv,
+            data.cv,
             data.y,
             n_splits=self.n_splits,
             validation_fraction=self.validation_fraction,

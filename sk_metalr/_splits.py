@@ -11,7 +11,7 @@ from sklearn.model_selection import (
     check_cv,
 )
 
-__all__ = ["check_splitter", "make_splits"]
+__all__ = ["check_splitter", "make_splits", "renumbered"]
 
 MAX_AUTO_SPLITS = 5
 AUTO_HELD_OUT_ROWS = 2_000
@@ -68,6 +68,26 @@ def check_splitter(
     held_out = max(ceil(validation_fraction * len(y)), n_classes)
     _check_class_counts(y, held_out)
     return StratifiedShuffleSplit(int(n_splits), test_size=held_out, random_state=random_state)
+
+
+def renumbered(cv: Any, kept: np.ndarray) -> Any:
+    """Return `cv` for the rows that are kept.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of (train, test) index arrays, or None
+        Only an iterable speaks of particular rows; anything else is returned as it is.
+    kept : bool ndarray of shape (n_samples,)
+        Which rows are kept.
+    """
+    if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+        return cv
+    new_number = np.cumsum(kept) - 1
+    rows = np.arange(len(kept))
+    pairs = [(rows[train], rows[test]) for train, test in cv]
+    return [
+        (new_number[train[kept[train]]], new_number[test[kept[test]]]) for train, test in pairs
+    ]
 
 
 def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]:

@@ -6,6 +6,7 @@ to it in blocks of `n_steps` batches each, of which it uses the first few.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ __all__ = ["Block", "score_blocks", "shuffled", "take", "training_blocks"]
 
 STEPS_PER_BLOCK = 16
 ROWS_PER_BLOCK = 2**16
-SCORE_ROWS = 128
+MIN_SCORE_ROWS, MAX_SCORE_ROWS = 32, 128
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,15 @@ def training_blocks(
 
 def score_blocks(rows: np.ndarray, weight: np.ndarray) -> Iterator[Block]:
     """Cut held-out rows into batches for scoring, filled up at weight 0."""
-    n_batches = -(-len(rows) // SCORE_ROWS)
-    table = np.resize(rows, (n_batches, SCORE_ROWS))
-    weights = np.zeros(n_batches * SCORE_ROWS, weight.dtype)
+    # A power of two, so that splits of nearly the same size share a program.
+    batch_size = 2 ** ceil(log2(max(1, len(rows))))
+    batch_size = min(max(batch_size, MIN_SCORE_ROWS), MAX_SCORE_ROWS)
+    n_batches = ceil(len(rows) / batch_size)
+    table = np.resize(rows, (n_batches, batch_size))
+    weights = np.zeros(n_batches * batch_size, weight.dtype)
     weights[: len(rows)] = weight
     yield from _in_blocks(
-        table, weights.reshape(table.shape), np.full(n_batches, SCORE_ROWS), STEPS_PER_BLOCK // 4
+        table, weights.reshape(table.shape), np.full(n_batches, batch_size), STEPS_PER_BLOCK // 4
     )
 
 

@@ -120,11 +120,7 @@ class Member:
                 loss = self.model.compute_loss(
                     x=x, y=y, y_pred=outputs, sample_weight=weight, training=True
                 )
-        gradients = [
-            # An embedding's gradient comes as IndexedSlices, which cannot be stacked.
-            None if gradient is None else tf.convert_to_tensor(gradient)
-            for gradient in tape.gradient(loss, state.weights)
-        ]
+        gradients = tape.gradient(loss, state.weights)
         weights, (iteration, _, *slots) = self.optimizer.stateless_apply(
             [shared.iteration, rate, *state.slots], gradients, state.weights
         )

@@ -20,8 +20,12 @@ _Base: Any = next(
 )
 
 
-class _Stateless:
-    """Backend-neutral methods in place of TensorFlow's own."""
+class _Stateless(keras.optimizers.Optimizer):
+    """Backend-neutral methods in place of TensorFlow's own.
+
+    A subclass of an optimizer and this class looks here after the optimizer itself,
+    which may override the same methods, and before ``keras.optimizers.Optimizer``.
+    """
 
     assign = _Base.assign
     assign_add = _Base.assign_add
@@ -74,7 +78,7 @@ def stateless_optimizer(model: keras.Model) -> Any:
             )
     # A schedule has no variable of its own; the rate of each member is data here.
     config = own.get_config() | {"learning_rate": 1.0}
-    optimizer = type(name, (_Stateless, type(own)), {}).from_config(config)
+    optimizer = type(name, (type(own), _Stateless), {}).from_config(config)
     optimizer.build(model.trainable_variables)
     _copy_weight_decay_exclusions(own, optimizer, model)
     return optimizer

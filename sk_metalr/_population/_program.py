@@ -21,7 +21,7 @@ from ._member import Member, MemberState, SharedState
 
 __all__ = ["GroupState", "Program", "program_for"]
 
-N_KEPT_PROGRAMS = 8
+N_KEPT_PROGRAMS = 16
 
 
 class GroupState(NamedTuple):

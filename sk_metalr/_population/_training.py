@@ -19,7 +19,7 @@ __all__ = ["Population", "SplitTask", "TrainedMember"]
 GROUP_SIZE = 8
 """Members that a compiled program trains at once: two groups keep two cores busy."""
 
-MIN_STEPS_TO_COMPILE = 300
+MIN_STEPS_TO_COMPILE = 500
 """From about this many steps on, XLA saves more time than it takes to compile."""
 
 

@@ -1,0 +1,29 @@
+"""Keras models and wrapped classifiers for the tests; at module level, so that they pickle."""
+
+import keras
+from scikeras.wrappers import KerasClassifier
+
+layers = keras.layers
+
+
+def small_mlp(meta, hidden=8, activation="relu"):
+    """Build an uncompiled network; SciKeras compiles it."""
+    return keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Dense(hidden, activation=activation),
+            layers.Dense(meta["n_classes_"], activation="softmax"),
+        ]
+    )
+
+
+def small_classifier(model=small_mlp, **params):
+    """Return a KerasClassifier that trains for a moment."""
+    defaults = {
+        "loss": "sparse_categorical_crossentropy",
+        "optimizer": "adam",
+        "epochs": 3,
+        "batch_size": 16,
+        "verbose": 0,
+    }
+    return KerasClassifier(model, **(defaults | params))

@@ -1,0 +1,366 @@
+"""The population against Keras's own training, member by member."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from sk_metalr._population import Population, SplitTask
+from sk_metalr._population import _program as program
+from sk_metalr._population._batches import shuffled
+from sk_metalr.exceptions import NotVectorizableError
+
+layers = keras.layers
+N_ROWS, N_FEATURES, N_CLASSES, BATCH, EPOCHS = 70, 6, 3, 16, 3  # 70 = 4 × 16 + 6
+
+
+def make_model(hidden, optimizer="adam", loss="sparse_categorical_crossentropy", seed=0, units=3):
+    keras.utils.set_random_seed(seed)
+    activation = None if getattr(loss, "from_logits", False) else "softmax"
+    model = keras.Sequential(
+        [keras.Input((N_FEATURES,)), *hidden(), layers.Dense(units, activation=activation)]
+    )
+    model.compile(optimizer=optimizer, loss=loss)
+    return model
+
+
+def plain():
+    return [layers.Dense(8, activation="relu")]
+
+
+def normalised():
+    return [
+        layers.Dense(8, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)),
+        layers.BatchNormalization(),
+    ]
+
+
+def make_task(model, rng, weighted=False, **changes):
+    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    if isinstance(model.layers[0], layers.Embedding):
+        X = rng.integers(0, 9, X.shape).astype(np.float32)
+    code = rng.integers(0, N_CLASSES, N_ROWS).astype(np.int32)
+    class_weight = np.array([0.5, 1.0, 2.0], np.float32)
+    order = rng.permutation(N_ROWS)
+    train, test = order[:54], order[54:]  # 54 = 3 × 16 + 6
+    arguments = {
+        "model": model,
+        "x": X,
+        "y": code[:, None].astype(np.float32),
+        "code": code,
+        "train": train,
+        "test": test,
+        "train_weight": class_weight[code[train]] if weighted else np.ones(54, np.float32),
+        "test_weight": np.ones(16, np.float32),
+        "batch_size": BATCH,
+        "seed": 5,
+    }
+    return SplitTask(**(arguments | changes))
+
+
+def train_population(tasks, rates, n_epochs=EPOCHS, from_logits=False, jit=False):
+    population = Population(
+        tasks, np.array(rates), n_epochs=n_epochs, from_logits=from_logits, shuffle=True
+    )
+    if population.program.jit != jit:
+        population.program = program.Program(tasks[0].model, from_logits, jit)
+    return population, population.train(n_epochs)
+
+
+def trained_by_keras(task, rates, model):
+    """Train with ``train_on_batch`` on the batches that the population takes, rate by rate."""
+    weights = task.model.get_weights()
+    model.optimizer.build(model.trainable_variables)
+    optimizer_start = [variable.numpy() for variable in model.optimizer.variables]
+    for rate in rates:
+        model.set_weights(weights)
+        for variable, value in zip(model.optimizer.variables, optimizer_start, strict=True):
+            variable.assign(value)
+        model.optimizer.learning_rate = rate
+        losses, train_losses = [], []
+        for epoch in range(EPOCHS):
+            order = task.train[shuffled(len(task.train), (task.seed, epoch), True)]
+            weight = dict(zip(task.train, task.train_weight, strict=True))
+            total = 0.0
+            for start in range(0, len(order), task.batch_size):
+                rows = order[start : start + task.batch_size]
+                model.reset_metrics()
+                loss = model.train_on_batch(
+                    task.x[rows], task.y[rows], np.array([weight[row] for row in rows])
+                )
+                total += float(loss) * len(rows)
+            train_losses.append(total / len(order))
+            outputs = model.predict_on_batch(task.x[task.test])
+            losses.append(log_loss(task.code[task.test], outputs, labels=range(N_CLASSES)))
+        values = [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.optimizer.variables,
+        ]
+        yield [value.numpy() for value in values], losses, train_losses
+
+
+RATES = np.geomspace(1e-4, 0.05, 8)
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True),
+    "adam": lambda: keras.optimizers.Adam(),
+    "adamw": lambda: keras.optimizers.AdamW(weight_decay=0.01),
+    "rmsprop": lambda: keras.optimizers.RMSprop(),
+}
+MORE_OPTIMIZERS = {
+    "amsgrad": lambda: keras.optimizers.Adam(amsgrad=True),
+    "nadam": lambda: keras.optimizers.Nadam(),
+    "adamax": lambda: keras.optimizers.Adamax(),
+    "adagrad": lambda: keras.optimizers.Adagrad(),
+    "adadelta": lambda: keras.optimizers.Adadelta(),
+    "lion": lambda: keras.optimizers.Lion(),
+    "ftrl": lambda: keras.optimizers.Ftrl(),
+    "lamb": lambda: keras.optimizers.Lamb(),
+    "muon": lambda: keras.optimizers.Muon(),
+    "adafactor": lambda: keras.optimizers.Adafactor(),
+    "clipvalue": lambda: keras.optimizers.SGD(clipvalue=0.01),
+    "clipnorm": lambda: keras.optimizers.SGD(clipnorm=0.1),
+    "global_clipnorm": lambda: keras.optimizers.SGD(global_clipnorm=0.1),
+}
+
+
+def assert_equals_keras(make_optimizer, hidden, rates, jits):
+    task = make_task(make_model(hidden, make_optimizer()), np.random.default_rng(0), weighted=True)
+    ours = [train_population([task], rates, jit=jit) for jit in jits]
+    keras_model = make_model(hidden, make_optimizer())
+    for candidate, (values, losses, train_losses) in enumerate(
+        trained_by_keras(task, rates, keras_model)
+    ):
+        for population, population_losses in ours:
+            member = population.trained_member(candidate, 0)
+            member_values = [*member.weights, *member.buffers, *member.optimizer_variables]
+            for mine, theirs in zip(member_values, values, strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=1e-5, rtol=1e-5)
+            np.testing.assert_allclose(population_losses[candidate, 0], losses, atol=1e-5)
+            np.testing.assert_allclose(member.epoch_losses, train_losses, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [plain, normalised])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_eight_members_equal_eight_keras_models(name, hidden):
+    assert_equals_keras(OPTIMIZERS[name], hidden, RATES, jits=[False, True])
+
+
+@pytest.mark.parametrize("name", MORE_OPTIMIZERS)
+def test_other_optimizers_equal_keras(name):
+    assert_equals_keras(MORE_OPTIMIZERS[name], plain, [1e-3, 1e-2], jits=[False])
+
+
+def test_excluded_variables_do_not_decay():
+    def make_optimizer():
+        optimizer = keras.optimizers.AdamW(weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        return optimizer
+
+    assert_equals_keras(make_optimizer, plain, [1e-2], jits=[False])
+
+
+LAYERS = {
+    "layer_norm": lambda: [layers.Dense(8), layers.LayerNormalization(), layers.ReLU()],
+    "group_norm": lambda: [layers.Dense(8), layers.GroupNormalization(4)],
+    "embedding": lambda: [layers.Embedding(9, 4), layers.Flatten()],
+    "lstm": lambda: [layers.Reshape((3, 2)), layers.LSTM(4)],
+    "gru": lambda: [layers.Reshape((3, 2)), layers.GRU(4)],
+    "frozen": lambda: [layers.Dense(8, trainable=False)],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_equal_keras(name):
+    assert_equals_keras(keras.optimizers.Adam, LAYERS[name], [1e-3, 1e-2], jits=[False])
+
+
+def test_attention_and_residuals_equal_keras():
+    def build():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((N_FEATURES,))
+        hidden = layers.Reshape((3, 2))(inputs)
+        hidden = hidden + layers.MultiHeadAttention(2, 2)(hidden, hidden)
+        outputs = layers.Dense(3, activation="softmax")(layers.Flatten()(hidden))
+        model = keras.Model(inputs, outputs)
+        # Adam would blow up rounding in the keys' biases, whose gradient is 0.
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    task = make_task(build(), np.random.default_rng(0))
+    population, _ = train_population([task], [1e-3, 1e-2])
+    for candidate, (values, *_) in enumerate(trained_by_keras(task, [1e-3, 1e-2], build())):
+        member = population.trained_member(candidate, 0)
+        for mine, theirs in zip(member.weights, values, strict=False):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_every_split_is_trained_as_if_alone():
+    rng = np.random.default_rng(1)
+    tasks = [make_task(make_model(plain, seed=i), rng, seed=i) for i in range(3)]
+    rates = [1e-3, 1e-2, 1e-1]
+    _, together = train_population(tasks, rates)
+    alone = [train_population([task], rates)[1] for task in tasks]
+    np.testing.assert_allclose(together, np.concatenate(alone, axis=1), atol=1e-6)
+
+
+def test_groups_equal_the_whole(monkeypatch):
+    """Members in several groups, the last one filled up, train as in one group."""
+    from sk_metalr._population import _training
+
+    task = make_task(make_model(plain), np.random.default_rng(0))
+    rates = np.geomspace(1e-4, 1e-1, 7)
+    _, whole = train_population([task], rates)
+    monkeypatch.setattr(_training, "_group_size", lambda *_: 3)
+    population, parts = train_population([task], rates)
+    assert len(population._groups) == 3
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_training_can_go_on():
+    task = make_task(make_model(plain), np.random.default_rng(0))
+    _, at_once = train_population([task], [1e-3, 1e-2], n_epochs=4)
+    population, first = train_population([task], [1e-3, 1e-2], n_epochs=1)
+    np.testing.assert_array_equal(at_once, np.concatenate([first, population.train(3)], axis=2))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_diverged_member_is_frozen_and_leaves_the_others_alone(jit):
+    task = make_task(make_model(plain, keras.optimizers.SGD()), np.random.default_rng(0))
+    calm, calm_losses = train_population([task], [1e-3, 1e-2, 1e-2], jit=jit)
+    wild, wild_losses = train_population([task], [1e-3, 1e-2, 1e30], jit=jit)
+    assert np.isnan(wild_losses[2]).all()
+    assert not wild.trained_member(2, 0).is_finite
+    np.testing.assert_array_equal(wild_losses[:2], calm_losses[:2])
+    for candidate in (0, 1):
+        mine, theirs = wild.trained_member(candidate, 0), calm.trained_member(candidate, 0)
+        for a, b in zip(mine.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+    before = wild.trained_member(2, 0).weights
+    wild.train(1)
+    for a, b in zip(before, wild.trained_member(2, 0).weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.GaussianNoise(1.0)])
+def test_candidates_share_their_noise(layer):
+    """At equal rates members are equal, so masks are; and noise changes the training."""
+    name = type(layer).__name__
+
+    def noisy():
+        return [layers.Dense(8, activation="relu"), getattr(layers, name)(0.5, seed=1)]
+
+    task = make_task(make_model(noisy), np.random.default_rng(0))
+    _, losses = train_population([task], [1e-2, 1e-2, 1e-3])
+    np.testing.assert_array_equal(losses[0], losses[1])
+    without = make_task(make_model(plain), np.random.default_rng(0))
+    without.model.set_weights(task.model.get_weights()[: len(without.model.get_weights())])
+    assert not np.allclose(train_population([without], [1e-2])[1], losses[:1], atol=1e-3)
+
+
+LOSSES = {
+    "binary": (keras.losses.BinaryCrossentropy(), 1),
+    "binary logits": (keras.losses.BinaryCrossentropy(from_logits=True), 1),
+    "sparse logits": (keras.losses.SparseCategoricalCrossentropy(from_logits=True), 3),
+    "categorical": (keras.losses.CategoricalCrossentropy(), 3),
+    "categorical logits": (keras.losses.CategoricalCrossentropy(from_logits=True), 3),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_held_out_log_loss_is_scikit_learns(name):
+    loss, units = LOSSES[name]
+    from_logits = loss.get_config()["from_logits"]
+    activation = None if from_logits else ("sigmoid" if units == 1 else "softmax")
+    model = keras.Sequential([keras.Input((N_FEATURES,)), layers.Dense(units, activation)])
+    model.compile("sgd", loss)
+    rng = np.random.default_rng(0)
+    task = make_task(model, rng)
+    code = task.code % 2 if units == 1 else task.code
+    y = code[:, None].astype(np.float32)
+    if name.startswith("categorical"):
+        y = np.eye(3, dtype=np.float32)[code]
+    weight = rng.uniform(0.5, 2, len(task.test)).astype(np.float32)
+    task = make_task(
+        model,
+        np.random.default_rng(0),
+        y=y,
+        code=code,
+        train=task.train,
+        test=task.test,
+        test_weight=weight,
+    )
+    population, losses = train_population([task], [1e-3], n_epochs=1, from_logits=from_logits)
+    member = population.trained_member(0, 0)
+    outputs = task.x[task.test] @ member.weights[0] + member.weights[1]
+    exp = np.exp(outputs)
+    probabilities = exp / (1 + exp) if units == 1 else exp / exp.sum(1, keepdims=True)
+    expected = log_loss(
+        code[task.test],
+        np.hstack([1 - probabilities, probabilities]) if units == 1 else probabilities,
+        sample_weight=weight,
+        labels=range(max(2, units)),
+    )
+    np.testing.assert_allclose(losses[0, 0, 0], expected, atol=1e-5)
+
+
+def test_a_program_serves_the_next_model_of_the_same_architecture():
+    rng = np.random.default_rng(0)
+    first, _ = train_population([make_task(make_model(plain), rng)], [1e-3, 1e-2])
+    second, _ = train_population([make_task(make_model(plain, seed=1), rng)], [1e-3, 1e-2])
+    assert second.program is first.program
+    assert second.seconds_compiling == 0.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: make_model(normalised),
+        lambda: make_model(plain, keras.optimizers.Adam(beta_1=0.5)),
+        lambda: make_model(plain, "sgd"),
+        lambda: make_model(plain, loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0)),
+        lambda: make_model(lambda: [layers.Dense(8, activation="tanh")]),
+    ],
+)
+def test_a_program_serves_no_other_architecture(other):
+    from sk_metalr._population._architecture import architecture_key
+
+    assert architecture_key(other()) != architecture_key(make_model(plain))
+
+
+def test_programs_with_code_of_the_users_are_not_kept():
+    from sk_metalr._population._architecture import architecture_key
+
+    def custom(x):
+        return keras.ops.tanh(x)
+
+    assert architecture_key(make_model(lambda: [layers.Dense(8, activation=custom)])) is None
+
+
+@pytest.mark.parametrize(
+    ("hidden", "optimizer", "named"),
+    [
+        (lambda: [layers.Reshape((6, 1)), layers.Conv1D(2, 3), layers.Flatten()], "sgd", "Conv1D"),
+        (plain, lambda: keras.optimizers.SGD(gradient_accumulation_steps=2), "SGD"),
+        (plain, lambda: keras.optimizers.Adam(use_ema=True), "use_ema"),
+        (plain, lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "LossScale"),
+    ],
+)
+def test_what_cannot_be_vectorised_is_named(hidden, optimizer, named):
+    model = make_model(hidden, optimizer() if callable(optimizer) else optimizer)
+    with pytest.raises(NotVectorizableError, match=named):
+        train_population([make_task(model, np.random.default_rng(0))], [1e-3])
+
+
+def test_a_custom_layer_that_cannot_be_vectorised_is_named():
+    class Stubborn(layers.Layer):
+        def call(self, x):
+            # Works on numbers, not while a program is traced.
+            return x * (1.0 if keras.ops.convert_to_numpy(x).any() else 2.0)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    model = make_model(lambda: [Stubborn()])
+    with pytest.raises(NotVectorizableError, match="Stubborn"):
+        train_population([make_task(model, np.random.default_rng(0))], [1e-3])
