@@ -228,28 +228,38 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If no learning rate kept a finite loss.
         """
         before = vars(self).copy()
+        # Drawn outside: without a seed the next fit must draw another number.
+        random_state = np.random.RandomState(
+            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        )
         try:
             with preserved_random_state():
-                self._fit(X, y, sample_weight, params)
+                self._fit(X, y, sample_weight, params, random_state)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        params: dict[str, Any],
+        random_state: np.random.RandomState,
+    ) -> None:
         start = perf_counter()
         estimator = wrapped.default_estimator() if self.estimator is None else self.estimator
         wrapped.check_wrapped(estimator)
         plan = wrapped.training_plan(estimator)
         data = self._validate(X, y, sample_weight, self._groups(params))
-        random_state = check_random_state(self.random_state)
-        seeds = random_state.randint(np.iinfo(np.int32).max, size=7)
+        seeds = random_state.randint(2**30, size=3)
         rates = StrategySpace(self.learning_rates).sample(self.n_candidates, random_state)
         splits = self._splits(data, random_state)
 
         tasks = [
-            _task(estimator, plan, data, split, int(seeds[i % 5]) + i)
+            _task(estimator, plan, data, split, int(seeds[0]) + i)
             for i, split in enumerate(splits)
         ]
         from_logits = wrapped.has_logits(tasks[0].model)
@@ -268,11 +278,11 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         searched = perf_counter()
         self._store(data, losses, rates, choice)
         if self.refit:
-            seed = None if self.random_state is None else int(seeds[5])
+            seed = None if self.random_state is None else int(seeds[1])
             tuned = wrapped.with_strategy(
                 estimator, self.best_learning_rate_, self.best_n_epochs_, seed
             )
-            self.best_estimator_ = _refit(tuned, plan, data, int(seeds[6]))
+            self.best_estimator_ = _refit(tuned, plan, data, int(seeds[2]))
         stopped = perf_counter()
         self.search_cost_ = search_cost(
             losses,
@@ -303,7 +313,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         classes, code = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"y holds one class only ({classes[0]!r}); a classifier needs at least 2 classes."
+                f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2 classes."
             )
         return _Data(X, y, classes, code.astype(np.int32), sample_weight, groups, cv)
 

@@ -18,6 +18,9 @@ RATE_BANDWIDTH = 0.25
 EPOCH_BANDWIDTH = 2.0
 """Standard deviation of the Gaussian kernel over epochs, in epochs."""
 
+MAX_COMPRESSED = 3.0
+"""Highest compressed loss, in multiples of the no-skill loss."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -101,12 +104,11 @@ def compress_losses(losses: np.ndarray, no_skill_loss: float) -> np.ndarray:
 
     Smoothing averages neighbours. A neighbour that diverged has a loss of thousands
     of nats, or none at all, and would push a good rate away by itself. Above
-    L₀ = `no_skill_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 10 L₀.
+    L₀ = `no_skill_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
     """
-    finite = np.where(np.isfinite(losses), losses, np.finfo(np.float64).max)
-    excess = np.maximum(finite / no_skill_loss, 1.0)
-    bent = no_skill_loss * np.minimum(1.0 + np.log(excess), 10.0)
-    return np.where(finite > no_skill_loss, bent, finite)
+    ratio = np.where(np.isnan(losses), np.inf, losses) / no_skill_loss
+    bent = np.minimum(1.0 + np.log(np.maximum(ratio, 1.0)), MAX_COMPRESSED)
+    return np.where(ratio > 1.0, no_skill_loss * bent, losses)
 
 
 def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:

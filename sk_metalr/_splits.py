@@ -130,7 +130,7 @@ def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]
         missing = np.setdiff1d(classes, y[train])
         if missing.size:
             raise ValueError(
-                f"Class {missing[0]!r} is in no training row of split {number}. Merge or drop "
+                f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge or drop "
                 "classes that are this rare, lower validation_fraction, or pass a cv that keeps "
                 "every class in every training part."
             )
@@ -142,7 +142,7 @@ def _check_class_counts(y: np.ndarray, held_out: int) -> None:
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"Class {classes[counts.argmin()]!r} has only 1 row, so it cannot be both trained on "
+            f"Class {classes.tolist()[counts.argmin()]!r} has only 1 row, so it cannot be both trained on "
             "and held out. Merge or drop it, or pass your own cv."
         )
     n_train = len(y) - held_out

@@ -7,6 +7,7 @@ its training parameters; and how a trained model is handed back to it.
 
 import functools
 import inspect
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -128,6 +129,13 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
+def _clone(estimator: KerasClassifier) -> KerasClassifier:
+    """Clone without the warning that Keras has for a compiled but untrained model."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        return clone(estimator)
+
+
 def open_estimator(
     estimator: KerasClassifier, X: np.ndarray, y: np.ndarray, seed: int | None
 ) -> KerasClassifier:
@@ -149,7 +157,7 @@ def open_estimator(
     ValueError
         If the model is not compiled, or its output does not suit the classes.
     """
-    opened = clone(estimator)
+    opened = _clone(estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
     opened.initialize(X, y)
@@ -178,8 +186,9 @@ def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"classes. Give its last layer {expected} units; a model-building function finds the "
             'number of classes in meta["n_classes_"].'
         )
-    one_hot = _loss_of(model).__class__.__name__.startswith("Categorical")
-    if one_hot and np.shape(y_row)[-1] != width:
+    loss = _loss_of(model)
+    wants_one_hot = getattr(loss, "__name__", type(loss).__name__).lower().startswith("categorical")
+    if wants_one_hot and np.shape(y_row)[-1] != width:
         raise ValueError(
             "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
             "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
@@ -247,7 +256,7 @@ def with_strategy(
     model, and on the optimizer of the finished model otherwise; so a later ``fit``
     of the clone trains at the same rate.
     """
-    tuned = clone(estimator)
+    tuned = _clone(estimator)
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from tensorflow.python.eager import context
+from tensorflow.python.framework import config
 
 __all__ = ["preserved_random_state"]
 
@@ -15,8 +16,11 @@ def preserved_random_state() -> Iterator[None]:
     """Give the caller's random states back as they were.
 
     SciKeras seeds Python, NumPy and TensorFlow globally while it builds a model. It
-    restores the first two, but restarts TensorFlow's generator.
+    restores the first two, but restarts TensorFlow's generator; and it leaves
+    TensorFlow's op determinism switched on, because it asks whether that is on only
+    after setting the environment variable that the first such question looks at.
     """
+    was_deterministic = config.is_op_determinism_enabled()
     eager = context.context()
     tensorflow_seed, tensorflow_rng = eager._seed, getattr(eager, "_rng", None)
     tensorflow_state = tensorflow_rng.getstate() if tensorflow_rng else None
@@ -24,6 +28,8 @@ def preserved_random_state() -> Iterator[None]:
     try:
         yield
     finally:
+        if not was_deterministic:
+            config.disable_op_determinism()
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
         eager._seed = tensorflow_seed

@@ -1,0 +1,513 @@
+"""MetaLRClassifier by itself."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from models import small_classifier, small_mlp
+from scikeras.wrappers import KerasClassifier
+from scipy.stats import loguniform
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn import config_context
+
+from sk_metalr import MetaLRClassifier, exceptions
+from sk_metalr import _estimator as estimator_module
+
+layers = keras.layers
+
+
+def make(estimator=None, **params):
+    defaults = {"n_candidates": 4, "n_splits": 2, "random_state": 0}
+    return MetaLRClassifier(estimator or small_classifier(), **(defaults | params))
+
+
+@pytest.fixture(scope="module")
+def fitted(iris):
+    return make(small_classifier(epochs=6), n_candidates=8).fit(*iris)
+
+
+def test_fitted_attributes(fitted, iris):
+    X, y = iris
+    table = fitted.cv_results_
+    assert fitted.learning_curves_.shape == (8, 2, 6)
+    assert fitted.best_learning_rate_ == table["param_learning_rate"][fitted.best_index_]
+    assert fitted.best_params_ == table["params"][fitted.best_index_]
+    assert fitted.best_score_ == table["mean_test_score"][fitted.best_index_]
+    assert fitted.best_n_epochs_ == table["n_epochs"][fitted.best_index_]
+    low, high = fitted.learning_rate_interval_
+    assert low <= fitted.best_learning_rate_ <= high
+    assert 1 <= fitted.best_n_epochs_ <= 6
+    assert fitted.search_cost_["member_epochs"] == 8 * 2 * 6
+    assert fitted.search_cost_["total_seconds"] >= fitted.search_cost_["search_seconds"]
+    np.testing.assert_array_equal(fitted.classes_, [0, 1, 2])
+    assert fitted.n_features_in_ == 4
+    assert is_classifier(fitted)
+    losses = fitted.learning_curves_[fitted.best_index_, :, fitted.best_n_epochs_ - 1]
+    np.testing.assert_allclose(-fitted.best_score_, losses.mean())
+
+
+def test_predictions_agree_with_each_other(fitted, iris):
+    X, y = iris
+    probabilities = fitted.predict_proba(X)
+    assert probabilities.shape == (150, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(fitted.predict(X), probabilities.argmax(axis=1))
+    np.testing.assert_allclose(fitted.predict_log_proba(X), np.log(probabilities))
+    np.testing.assert_allclose(fitted.predict_proba(X[:1]), probabilities[:1], atol=1e-6)
+    assert fitted.score(X, y) > 0.8
+
+
+def test_the_refitted_classifier_is_one_in_every_respect(iris):
+    X, y = iris[0].astype(np.float32), iris[1]
+    best = make(small_classifier(epochs=6)).fit(X, y).best_estimator_
+    assert isinstance(best, KerasClassifier)
+    assert len(best.history_["loss"]) == best.current_epoch == best.epochs
+    assert best.history_["loss"][-1] < best.history_["loss"][0]
+    assert int(best.model_.optimizer.iterations) == best.epochs * 10
+    before = best.predict_proba(X)
+    copied = pickle.loads(pickle.dumps(best))
+    np.testing.assert_array_equal(copied.predict_proba(X), before)
+    assert best.score(X, y) == np.mean(best.predict(X) == y)
+    best.partial_fit(X, y)
+    assert len(best.history_["loss"]) == best.epochs + 1
+    assert not np.allclose(best.predict_proba(X), before)
+    rate = float(best.model_.optimizer.learning_rate)
+    best.fit(X, y)
+    assert float(best.model_.optimizer.learning_rate) == rate
+
+
+def test_the_compiled_refit_equals_keras_own(iris, monkeypatch):
+    """From the same initial weights, on full batches, where the order of rows is nothing."""
+    X, y = iris
+    estimator = small_classifier(batch_size=-1, epochs=5)
+    ours = make(estimator).fit(X, y)
+    monkeypatch.setattr(estimator_module.wrapped, "refits_with_keras", lambda _: True)
+    theirs = make(estimator).fit(X, y)
+    assert ours.best_learning_rate_ == theirs.best_learning_rate_
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
+    np.testing.assert_allclose(
+        ours.best_estimator_.history_["loss"], theirs.best_estimator_.history_["loss"], atol=1e-5
+    )
+
+
+def test_callbacks_and_metrics_run_in_the_refit(iris):
+    seen = []
+
+    class Recorder(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(sorted(logs))
+
+    estimator = small_classifier(callbacks=Recorder, metrics=["accuracy"])
+    fitted = make(estimator, tune_epochs=False).fit(*iris)
+    assert seen == [["accuracy", "loss"]] * 3
+    assert len(fitted.best_estimator_.history_["accuracy"]) == 3
+
+
+@pytest.mark.parametrize("n_jobs_free_seed", [0, 1])
+def test_the_same_seed_gives_the_same_fit(iris, n_jobs_free_seed):
+    X, y = iris
+    first, second = (make(random_state=n_jobs_free_seed).fit(X, y) for _ in range(2))
+    assert first.best_learning_rate_ == second.best_learning_rate_
+    np.testing.assert_array_equal(first.learning_curves_, second.learning_curves_)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+def test_other_seeds_and_no_seed_give_other_fits(iris):
+    rates = {make(random_state=seed).fit(*iris).best_learning_rate_ for seed in (0, 1, None, None)}
+    assert len(rates) == 4
+
+
+def test_the_wrapped_seed_decides_the_refit(iris):
+    best = make(small_classifier(random_state=11)).fit(*iris).best_estimator_
+    assert best.random_state == 11
+
+
+SCRIPT = """
+import sys, pickle, numpy as np
+sys.path.insert(0, {tests!r})
+from sklearn.datasets import load_iris
+from test_estimator import make
+X, y = load_iris(return_X_y=True)
+with open({path!r}, "rb") as file:
+    loaded = pickle.load(file)
+again = make().fit(X, y)
+np.savez({out!r}, loaded=loaded.predict_proba(X), again=again.predict_proba(X),
+         rate=again.best_learning_rate_)
+"""
+
+
+def test_another_process_loads_and_repeats_it(tmp_path):
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(with_mean=False, with_std=False), make()).fit(X, y)
+    path, out = tmp_path / "fitted.pkl", tmp_path / "out.npz"
+    path.write_bytes(pickle.dumps(pipeline))
+    code = SCRIPT.format(tests=str(Path(__file__).parent), path=str(path), out=str(out))
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    expected = pipeline.predict_proba(X)
+    with np.load(out) as results:
+        np.testing.assert_array_equal(results["loaded"], expected)
+        assert results["rate"] == pipeline[-1].best_learning_rate_
+        np.testing.assert_array_equal(results["again"], expected)
+
+
+def test_a_zero_weight_equals_a_dropped_row(iris):
+    X, y = iris
+    weight = np.ones(len(y))
+    weight[::7] = 0
+    kept = weight > 0
+    weighted = make(small_classifier(class_weight="balanced")).fit(X, y, sample_weight=weight)
+    dropped = make(small_classifier(class_weight="balanced")).fit(X[kept], y[kept])
+    np.testing.assert_array_equal(weighted.predict_proba(X), dropped.predict_proba(X))
+
+
+def test_weights_count_in_training_and_in_the_choice(iris):
+    X, y = iris
+    weight = np.where(y == 2, 10.0, 0.1)
+    before = weight.copy()
+    weighted = make(small_classifier(epochs=10)).fit(X, y, sample_weight=weight)
+    plain = make(small_classifier(epochs=10)).fit(X, y)
+    np.testing.assert_array_equal(weight, before)
+    assert weighted.predict_proba(X)[:, 2].mean() > plain.predict_proba(X)[:, 2].mean() + 0.1
+    assert not np.allclose(weighted.learning_curves_, plain.learning_curves_)
+
+
+def test_class_weights_count_in_training(iris):
+    X, y = iris
+    class_weight = {0: 0.1, 1: 0.1, 2: 10.0}
+    options = {"learning_rates": [0.01], "tune_epochs": False}
+    heavy = make(small_classifier(epochs=10, class_weight=class_weight), **options).fit(X, y)
+    plain = make(small_classifier(epochs=10), **options).fit(X, y)
+    assert heavy.predict_proba(X)[:, 2].mean() > plain.predict_proba(X)[:, 2].mean() + 0.1
+
+
+LABELS = {
+    "strings": lambda y: np.array(["no", "maybe", "yes"])[y],
+    "objects": lambda y: np.array(["no", "maybe", "yes"], dtype=object)[y],
+    "booleans": lambda y: y == 1,
+    "spread integers": lambda y: np.array([-5, 100, 7])[y],
+    "a pandas series": lambda y: pd.Series(np.array(["no", "maybe", "yes"])[y]),
+    "a list": lambda y: y.tolist(),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_come_back_as_they_were(iris, kind):
+    X, y = iris
+    labels = LABELS[kind](y)
+    fitted = make(small_classifier(epochs=10)).fit(X, labels)
+    predicted = fitted.predict(X)
+    np.testing.assert_array_equal(fitted.classes_, np.unique(np.asarray(labels)))
+    assert np.isin(predicted, fitted.classes_).all()
+    assert fitted.score(X, labels) > 0.6
+    np.testing.assert_array_equal(fitted.best_estimator_.predict(X.astype(np.float32)), predicted)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_data_frames_keep_their_names(iris, frame):
+    X, y = iris
+    names = ["a", "b", "c", "d"]
+    table = frame(dict(zip(names, X.T, strict=True)))
+    fitted = make().fit(table, y)
+    np.testing.assert_array_equal(fitted.feature_names_in_, names)
+    np.testing.assert_array_equal(
+        fitted.predict_proba(table), make().fit(X, y).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.float16])
+def test_any_number_type_is_cast_once(iris, dtype):
+    X, y = iris
+    fitted = make().fit(X.astype(dtype), y)
+    for other in (np.float64, np.float32):
+        assert fitted.predict_proba(X.astype(dtype).astype(other)).shape == (150, 3)
+
+
+def test_read_only_and_non_contiguous_input_is_left_alone(iris):
+    X, y = np.asfortranarray(iris[0]), iris[1].copy()
+    X.setflags(write=False)
+    y.setflags(write=False)
+    make().fit(X, y)
+
+
+def image_model(meta):
+    return keras.Sequential(
+        [
+            keras.Input(meta["X_shape_"][1:]),
+            layers.Flatten(),
+            layers.Dense(meta["n_classes_"], activation="softmax"),
+        ]
+    )
+
+
+def test_images_keep_their_shape(digits):
+    X, y = digits
+    images = X.reshape(-1, 8, 8, 1)
+    fitted = make(small_classifier(image_model, epochs=5)).fit(images, y)
+    assert fitted.score(images, y) > 0.7
+
+
+class TwoInputs(KerasClassifier):
+    """Splits the features in two halves, one for each input of the model."""
+
+    @property
+    def feature_encoder(self):
+        from sklearn.preprocessing import FunctionTransformer
+
+        return FunctionTransformer(lambda X: [X[:, :2], X[:, 2:]])
+
+
+def two_input_model():
+    left, right = keras.Input((2,)), keras.Input((2,))
+    hidden = layers.Concatenate()([layers.Dense(4)(left), layers.Dense(4)(right)])
+    model = keras.Model([left, right], layers.Dense(3, "softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_feature_encoder_feeds_several_inputs(iris):
+    estimator = TwoInputs(two_input_model, epochs=10, batch_size=16, verbose=0)
+    assert make(estimator, n_candidates=8).fit(*iris).score(*iris) > 0.7
+
+
+def test_one_sigmoid_predicts_two_columns(cancer):
+    X, y = cancer
+    model = keras.Sequential([keras.Input((30,)), layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    fitted = make(KerasClassifier(model, epochs=5, verbose=0)).fit(X, y)
+    assert fitted.predict_proba(X).shape == (569, 2)
+    assert fitted.score(X, y) > 0.9
+
+
+def test_logits_become_probabilities(iris):
+    X, y = iris
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    fitted = make(KerasClassifier(model, epochs=5, verbose=0)).fit(X, y)
+    probabilities = fitted.predict_proba(X)
+    assert (probabilities >= 0).all()
+    assert log_loss(y, probabilities) < 1.1
+
+
+def test_a_compiled_model_is_never_changed(iris):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    estimator = KerasClassifier(model, epochs=2, verbose=0)
+    fitted = make(estimator).fit(*iris)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert float(model.optimizer.learning_rate) == 0.5
+    assert not hasattr(estimator, "model_")
+    assert fitted.best_estimator_.model_ is not model
+
+
+def test_the_four_rate_list_works_as_it_stands(iris):
+    fitted = make(learning_rates=[0.001, 0.01, 0.1, 1.0], n_candidates=16).fit(*iris)
+    np.testing.assert_array_equal(
+        fitted.cv_results_["param_learning_rate"], [0.001, 0.01, 0.1, 1.0]
+    )
+
+
+def test_groups_are_kept_apart_with_and_without_routing(iris, monkeypatch):
+    X, y = iris
+    groups = np.tile(np.arange(10), 15)
+    seen = []
+
+    class Spy(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            seen.append(groups)
+            return super().split(X, y, groups)
+
+    make(cv=Spy(3)).fit(X, y, groups=groups)
+    with config_context(enable_metadata_routing=True):
+        make(cv=Spy(3).set_split_request(groups=True)).fit(X, y, groups=groups)
+    make().fit(X, y, groups=groups)
+    assert len(seen) == 2
+    for passed in seen:
+        np.testing.assert_array_equal(passed, groups)
+
+
+def test_without_refit_there_is_a_choice_but_no_prediction(iris):
+    fitted = make(refit=False).fit(*iris)
+    assert fitted.best_learning_rate_ > 0
+    assert not hasattr(fitted, "best_estimator_")
+    with pytest.raises(AttributeError, match="refit=False"):
+        fitted.predict(iris[0])
+
+
+def test_selection_is_made_as_asked(iris):
+    X, y = iris
+    by_name = {
+        name: make(selection=name, n_candidates=8).fit(X, y) for name in ("smooth", "min", "one_se")
+    }
+    table = by_name["min"].cv_results_
+    assert table["rank_test_score"][by_name["min"].best_index_] == 1
+    low, _ = by_name["one_se"].learning_rate_interval_
+    assert by_name["one_se"].best_learning_rate_ == low
+
+
+def test_the_edge_of_the_space_is_named(iris):
+    rates = [1e-6, 1e-5, 1e-2]
+    with pytest.warns(exceptions.EdgeOfSpaceWarning, match=r"0\.01, is the highest"):
+        make(learning_rates=rates, selection="min").fit(*iris)
+
+
+def test_the_diverged_are_recorded_and_not_chosen(iris):
+    estimator = small_classifier(optimizer="sgd")
+    fitted = make(estimator, learning_rates=[1e-2, 1e30]).fit(iris[0] * 100, iris[1])
+    np.testing.assert_array_equal(fitted.cv_results_["diverged"], [False, True])
+    assert fitted.cv_results_["diverged_epoch"][1] == 1
+    assert fitted.best_learning_rate_ == 1e-2
+
+
+def test_if_all_diverge_the_lowest_rate_is_named(iris):
+    estimator = make(small_classifier(optimizer="sgd"), learning_rates=[1e20, 1e30])
+    with pytest.raises(exceptions.AllDivergedError, match="lowest learning rate tried \\(1e\\+20"):
+        estimator.fit(iris[0] * 100, iris[1])
+    with pytest.raises(NotFittedError):
+        estimator.predict(iris[0])
+
+
+def test_verbose_says_what_was_chosen(iris, capsys):
+    make(verbose=1).fit(*iris)
+    assert "learning rate" in capsys.readouterr().out
+    make().fit(*iris)
+    assert capsys.readouterr().out == ""
+
+
+def bad_width(meta):
+    return keras.Sequential([keras.Input((4,)), layers.Dense(7, "softmax")])
+
+
+def without_loss(meta):
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+
+
+def with_convolution(meta):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Reshape((4, 1)),
+            layers.Conv1D(2, 2),
+            layers.Flatten(),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+BAD_PARAMETERS = [
+    ({"n_candidates": 0}, "n_candidates"),
+    ({"n_candidates": 2.5}, "n_candidates"),
+    ({"n_splits": 0}, "n_splits"),
+    ({"n_splits": "many"}, "n_splits"),
+    ({"validation_fraction": 0.0}, "validation_fraction"),
+    ({"validation_fraction": 1.0}, "validation_fraction"),
+    ({"learning_rates": 0.1}, "learning_rates"),
+    ({"learning_rates": [0.1, -1]}, "learning_rates"),
+    ({"search": "grid"}, "search"),
+    ({"scoring": "accuracy"}, "scoring"),
+    ({"selection": "best"}, "selection"),
+    ({"tune_epochs": 1.0}, "tune_epochs"),
+    ({"refit": "yes"}, "refit"),
+    ({"cv": 1}, "'cv'"),
+    ({"cv": "five"}, "cv"),
+    ({"random_state": "zero"}, "random_state"),
+    ({"verbose": "loud"}, "verbose"),
+    ({"estimator": "mlp"}, "estimator"),
+    ({"estimator": StandardScaler()}, "estimator"),
+    ({"estimator": small_classifier(bad_width)}, "width 7"),
+    ({"estimator": small_classifier(without_loss, loss=None)}, "loss"),
+    ({"estimator": small_classifier(with_convolution)}, "Conv1D"),
+    ({"estimator": small_classifier(epochs=0)}, "epochs"),
+]
+
+
+def no_training(*_, **__):
+    raise AssertionError("training was started")
+
+
+@pytest.mark.parametrize(("params", "said"), BAD_PARAMETERS)
+def test_bad_parameters_are_refused_before_training(iris, monkeypatch, params, said):
+    monkeypatch.setattr(estimator_module.Population, "train", no_training)
+    estimator = make(**params)
+    before = sorted(vars(estimator))
+    with pytest.raises((ValueError, TypeError), match=said):
+        estimator.fit(*iris)
+    assert sorted(vars(estimator)) == before
+
+
+X_BAD = np.ones((150, 4))
+X_NAN, X_INF = X_BAD.copy(), X_BAD.copy()
+X_NAN[3, 1], X_INF[3, 1] = np.nan, np.inf
+Y_GOOD = np.tile([0, 1, 2], 50)
+BAD_DATA = [
+    (X_NAN, Y_GOOD, {}, "NaN"),
+    (X_INF, Y_GOOD, {}, "infinity"),
+    (X_BAD, np.zeros(150), {}, "one class"),
+    (X_BAD[:1], Y_GOOD[:1], {}, "minimum of 2"),
+    (X_BAD, Y_GOOD[:-1], {}, "inconsistent numbers"),
+    (X_BAD, np.linspace(0, 1, 150), {}, "Unknown label type"),
+    (X_BAD, np.where(Y_GOOD == 0, np.nan, Y_GOOD), {}, "NaN"),
+    (X_BAD, np.r_[Y_GOOD[:-1], 9], {}, "Class 9 has only 1 row"),
+    (X_BAD, Y_GOOD, {"sample_weight": -np.ones(150)}, "[Nn]egative"),
+    (X_BAD, Y_GOOD, {"sample_weight": np.ones(3)}, "sample_weight"),
+    (X_BAD, Y_GOOD, {"sample_weight": np.zeros(150)}, "sample_weight is 0|zero"),
+    (X_BAD, Y_GOOD, {"groups": np.ones(3)}, "inconsistent numbers"),
+    (X_BAD, Y_GOOD, {"epochs": 3}, "'epochs'"),
+    (X_BAD.astype(str), Y_GOOD * 1.0, {}, None),
+    (np.full((150, 4), "red"), Y_GOOD, {}, "could not convert"),
+]
+
+
+@pytest.mark.parametrize(("X", "y", "params", "said"), BAD_DATA)
+def test_bad_data_is_refused_before_training(monkeypatch, X, y, params, said):
+    monkeypatch.setattr(estimator_module.Population, "train", no_training)
+    estimator = make()
+    before = sorted(vars(estimator))
+    if said is None:  # numbers written as text are numbers, as scikit-learn has it
+        with pytest.raises(AssertionError, match="training was started"):
+            estimator.fit(X, y, **params)
+        return
+    with pytest.raises((ValueError, TypeError), match=said):
+        estimator.fit(X, y, **params)
+    assert sorted(vars(estimator)) == before
+
+
+def test_a_failed_fit_leaves_the_last_one_in_place(iris):
+    X, y = iris
+    estimator = make().fit(X, y)
+    before = estimator.predict_proba(X)
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.fit(np.full((150, 7), np.nan), y)
+    np.testing.assert_array_equal(estimator.predict_proba(X), before)
+
+
+def test_cloning_copies_parameters_only(fitted):
+    copied = clone(fitted)
+    assert not hasattr(copied, "best_learning_rate_")
+    assert copied.get_params(deep=False).keys() == fitted.get_params(deep=False).keys()
+
+
+def test_parameters_of_the_wrapped_classifier_are_within_reach(iris):
+    estimator = make().set_params(estimator__epochs=2, learning_rates=loguniform(1e-3, 1e-2))
+    assert estimator.fit(*iris).learning_curves_.shape == (4, 2, 2)
+
+
+def test_ready_made_network_learns(cancer):
+    X, y = cancer
+    fitted = MetaLRClassifier(n_splits=1, n_candidates=8, random_state=0).fit(X, y)
+    assert fitted.score(X, y) > 0.97
+    assert isinstance(small_mlp({"n_features_in_": 3, "n_classes_": 2}), keras.Model)

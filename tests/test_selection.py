@@ -1,0 +1,121 @@
+"""The choice: tables of losses in, a candidate and its epochs out."""
+
+import numpy as np
+import pytest
+
+from sk_metalr._selection import choose, compress_losses, smooth_losses
+
+RATES = np.geomspace(1e-5, 1, 16)
+NO_SKILL = 0.7
+
+
+def bowl(rates=RATES, best=1e-2, n_splits=5, n_epochs=10, best_epoch=10, noise=0.0, seed=0):
+    """Losses with one minimum over rates and one over epochs."""
+    over_rates = 0.05 * (np.log10(rates / best)) ** 2
+    over_epochs = 0.002 * (np.arange(1, n_epochs + 1) - best_epoch) ** 2
+    losses = 0.3 + over_rates[:, None, None] + np.zeros((1, n_splits, 1)) + over_epochs
+    return losses + np.random.default_rng(seed).normal(0, noise, losses.shape)
+
+
+def pick(losses, rates=RATES, **options):
+    return choose(losses, rates, no_skill_loss=NO_SKILL, **options)
+
+
+@pytest.mark.parametrize("selection", ["smooth", "min"])
+def test_without_noise_the_minimum_is_found(selection):
+    choice = pick(bowl(best_epoch=6), selection=selection)
+    assert choice.index == np.abs(np.log10(RATES / 1e-2)).argmin()
+    assert choice.n_epochs[choice.index] == 6
+
+
+def test_smoothing_sees_through_a_lucky_candidate():
+    losses = bowl(n_splits=1)
+    lucky = 14
+    losses[lucky] = 0.25
+    assert pick(losses, selection="min").index == lucky
+    assert abs(np.log10(RATES[pick(losses).index] / 1e-2)) < 0.7
+
+
+def test_smoothing_chooses_better_than_the_minimum_under_noise():
+    regrets = {"smooth": [], "min": []}
+    truth = bowl().mean(axis=1)[:, -1]
+    for seed in range(100):
+        for selection, values in regrets.items():
+            choice = pick(bowl(n_splits=1, noise=0.05, seed=seed), selection=selection)
+            values.append(truth[choice.index] - truth.min())
+    assert np.mean(regrets["smooth"]) < 0.6 * np.mean(regrets["min"])
+
+
+def test_without_tuning_epochs_the_last_one_counts():
+    choice = pick(bowl(best_epoch=3), tune_epochs=False)
+    np.testing.assert_array_equal(choice.n_epochs, 10)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_a_diverged_neighbour_neither_wins_nor_harms(bad):
+    losses = bowl()
+    best = pick(losses).index
+    losses[best + 1 :, 2, 4:] = bad
+    choice = pick(losses)
+    assert abs(choice.index - best) <= 1
+    assert np.isfinite(choice.losses[choice.index])
+    if not np.isfinite(bad):
+        assert np.isinf(choice.losses[best + 1 :]).all()
+
+
+def test_one_standard_error_takes_the_lowest_rate_inside():
+    losses = bowl(noise=0.03)
+    smooth, one_se = pick(losses), pick(losses, selection="one_se")
+    low, high = smooth.interval
+    assert RATES[one_se.index] == low <= RATES[smooth.index] <= high
+    assert smooth.losses[one_se.index] <= smooth.losses[smooth.index] + smooth.standard_error
+    assert smooth.standard_error > 0
+
+
+def test_the_interval_is_unbroken_and_ends_where_losses_do_not_fit():
+    losses = bowl(noise=0.02)
+    choice = pick(losses)
+    inside = (RATES >= choice.interval[0]) & (RATES <= choice.interval[1])
+    limit = choice.losses[choice.index] + choice.standard_error
+    assert (choice.losses[inside] <= limit).all()
+    edges = np.flatnonzero(inside)[[0, -1]] + [-1, 1]
+    assert (choice.losses[edges] > limit).all()
+
+
+def test_one_split_has_a_standard_error_too():
+    assert pick(bowl(n_splits=1, noise=0.05)).standard_error > 0
+
+
+def test_a_single_candidate_is_chosen():
+    choice = pick(bowl(RATES[:1]), RATES[:1])
+    assert choice.index == 0
+    assert choice.interval == (RATES[0], RATES[0])
+
+
+def test_compression_keeps_order_and_what_is_better_than_no_skill():
+    losses = np.array([0.1, 0.69, 0.7, 0.71, 5.0, 1e3])
+    compressed = compress_losses(losses, NO_SKILL)
+    np.testing.assert_array_equal(compressed[:3], losses[:3])
+    assert (np.diff(compressed[:-1]) > 0).all()
+    assert compressed[-1] <= 3 * NO_SKILL
+    assert compress_losses(np.array([np.nan]), NO_SKILL)[0] == 3 * NO_SKILL
+
+
+def test_smoothing_keeps_constants_and_mixes_close_rates_only():
+    constant = np.full((16, 2, 7), 0.4)
+    np.testing.assert_allclose(smooth_losses(constant, RATES), 0.4)
+    spike = np.zeros((3, 1, 1))
+    spike[0] = 1.0
+    near_and_far = smooth_losses(spike, np.array([1e-3, 10**-2.75, 1.0]))[:, 0, 0]
+    kernel = np.exp(-0.5)
+    np.testing.assert_allclose(
+        near_and_far, [1 / (1 + kernel), kernel / (1 + kernel), 0], atol=1e-12
+    )
+
+
+def test_losses_are_left_as_they_were():
+    losses = bowl(noise=0.1)
+    losses[-1] = np.nan
+    before = losses.copy()
+    pick(losses)
+    np.testing.assert_array_equal(losses, before)

@@ -1,0 +1,175 @@
+"""Inside scikit-learn: its own checks, and everything that takes a classifier."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from models import small_classifier
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+    learning_curve,
+    train_test_split,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from sk_metalr import MetaLRClassifier
+
+CHURN = Path(__file__).parents[1] / "docs" / "examples" / "data" / "wa_churn.csv.gz"
+
+EXPECTED_FAILURES = {
+    # As scikit-learn itself lists for SGDClassifier: batches of repeated rows are other batches.
+    "check_sample_weight_equivalence_on_dense_data": "repeated rows make other batches",
+}
+
+
+def make(**params):
+    estimator = small_classifier(epochs=10)
+    return MetaLRClassifier(
+        estimator, **({"n_candidates": 4, "n_splits": 1, "random_state": 0} | params)
+    )
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        MetaLRClassifier(random_state=0),
+        MetaLRClassifier(small_classifier(epochs=20), random_state=0),
+    ],
+    ids=["ready-made", "wrapped"],
+)
+@pytest.mark.filterwarnings("ignore")  # the checks provoke scikit-learn's own
+def test_scikit_learns_checks(estimator):
+    results = check_estimator(
+        estimator, expected_failed_checks=EXPECTED_FAILURES, on_skip=None, on_fail=None
+    )
+    failed = {
+        result["check_name"]: result["exception"]
+        for result in results
+        if result["status"] == "failed"
+    }
+    assert not failed
+    assert len(results) > 40
+
+
+@pytest.fixture(scope="module")
+def churn():
+    frame = pd.read_csv(CHURN).sample(1200, random_state=0)
+    return frame.drop(columns="churn"), frame["churn"]
+
+
+def churn_pipeline():
+    numeric = make_pipeline(SimpleImputer(), StandardScaler())
+    categorical = make_pipeline(
+        SimpleImputer(strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
+    prepare = make_column_transformer(
+        (numeric, make_column_selector(dtype_include="number")),
+        (categorical, make_column_selector(dtype_exclude="number")),
+    )
+    return make_pipeline(prepare, make())
+
+
+def test_pipeline_on_a_mixed_table_with_missing_values(churn):
+    X, y = churn
+    assert X.isna().to_numpy().any()
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    pipeline = churn_pipeline().fit(X_train, y_train)
+    assert set(pipeline.predict(X_test)) == {"No", "Yes"}
+    assert pipeline.score(X_test, y_test) > (y_test == "No").mean()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_cross_val_score(iris, n_jobs):
+    scores = cross_val_score(make(), *iris, cv=3, n_jobs=n_jobs)
+    np.testing.assert_array_equal(scores, cross_val_score(make(), *iris, cv=3))
+    assert scores.mean() > 0.7
+
+
+def test_grid_search_over_its_own_parameters(iris):
+    grid = {"selection": ["smooth", "min"], "estimator__epochs": [2, 10]}
+    search = GridSearchCV(make(), grid, cv=2, scoring="neg_log_loss").fit(*iris)
+    assert search.best_params_["estimator__epochs"] == 10
+    assert search.best_estimator_.best_learning_rate_ > 0
+
+
+def test_stacking(iris):
+    X, y = iris
+    members = [("keras", make()), ("linear", LogisticRegression())]
+    assert StackingClassifier(members, cv=2).fit(X, y).score(X, y) > 0.9
+
+
+def test_voting(iris):
+    X, y = iris
+    members = [("keras", make()), ("linear", LogisticRegression())]
+    voting = VotingClassifier(members, voting="soft").fit(X, y)
+    expected = np.mean([member.predict_proba(X) for member in voting.estimators_], axis=0)
+    np.testing.assert_allclose(voting.predict_proba(X), expected)
+
+
+def test_bagging(iris):
+    X, y = iris
+    bagging = BaggingClassifier(make(), n_estimators=2, random_state=0).fit(X, y)
+    first, second = (member.predict_proba(X) for member in bagging.estimators_)
+    assert not np.allclose(first, second)
+    assert bagging.score(X, y) > 0.8
+
+
+def test_calibration(iris):
+    X, y = iris
+    calibrated = CalibratedClassifierCV(make(), cv=2, ensemble=False).fit(X, y)
+    assert calibrated.score(X, y) > 0.8
+
+
+def test_one_versus_rest(iris):
+    X, y = iris
+    assert OneVsRestClassifier(make()).fit(X, y).score(X, y) > 0.7
+
+
+def test_tuned_threshold(churn):
+    X, y = churn
+    tuned = TunedThresholdClassifierCV(churn_pipeline(), cv=2).fit(X, y)
+    plain = churn_pipeline().fit(X, y)
+    assert 0 < tuned.best_threshold_ < 1
+    assert (tuned.predict(X) == "Yes").sum() > (plain.predict(X) == "Yes").sum()
+
+
+def test_clone_fits_the_same(iris):
+    X, y = iris
+    first = make().fit(X, y)
+    np.testing.assert_array_equal(
+        clone(first).fit(X, y).predict_proba(X), first.predict_proba(X)
+    )
+
+
+def test_permutation_importance(iris):
+    X, y = iris
+    fitted = make(n_candidates=8).fit(X, y)
+    importance = permutation_importance(fitted, X, y, n_repeats=2, random_state=0)
+    assert importance.importances_mean[2:].sum() > importance.importances_mean[:2].sum()
+
+
+def test_learning_curve(iris):
+    sizes, train_scores, test_scores = learning_curve(
+        make(), *iris, cv=2, train_sizes=[0.5, 1.0], shuffle=True, random_state=0
+    )
+    assert train_scores.shape == test_scores.shape == (2, 2)
+    assert np.isfinite(test_scores).all()
+
+
+def test_set_output_leaves_it_alone(iris):
+    pipeline = make_pipeline(StandardScaler(), make()).set_output(transform="pandas")
+    assert isinstance(pipeline.fit(*iris).predict(iris[0]), np.ndarray)

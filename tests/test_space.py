@@ -1,0 +1,60 @@
+"""The strategy space."""
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform, norm
+
+from sk_metalr._space import StrategySpace
+
+
+def sample(learning_rates, n_candidates=16, seed=0):
+    return StrategySpace(learning_rates).sample(n_candidates, np.random.RandomState(seed))
+
+
+def test_a_short_list_is_tried_once_each():
+    np.testing.assert_array_equal(sample([0.001, 0.01, 0.1, 1.0]), [0.001, 0.01, 0.1, 1.0])
+
+
+def test_duplicates_in_a_list_count_once():
+    np.testing.assert_array_equal(sample([0.1, 0.001, 0.1]), [0.001, 0.1])
+
+
+def test_a_long_list_is_sampled_without_replacement():
+    rates = np.geomspace(1e-4, 1, 30)
+    drawn = sample(list(rates), n_candidates=10)
+    assert len(np.unique(drawn)) == 10
+    assert np.isin(drawn, rates).all()
+
+
+@pytest.mark.parametrize(
+    ("learning_rates", "low", "high"), [(None, 1e-5, 1.0), (loguniform(1e-3, 1e-2), 1e-3, 1e-2)]
+)
+def test_distributions_are_sampled_within_their_support(learning_rates, low, high):
+    drawn = sample(learning_rates, n_candidates=200)
+    assert len(drawn) == 200
+    assert (np.diff(drawn) >= 0).all()
+    assert low <= drawn[0] < low * 3
+    assert high / 3 < drawn[-1] <= high
+
+
+def test_the_same_state_draws_the_same_candidates():
+    np.testing.assert_array_equal(sample(None, seed=3), sample(None, seed=3))
+    assert not np.array_equal(sample(None, seed=3), sample(None, seed=4))
+
+
+@pytest.mark.parametrize(
+    ("learning_rates", "said"),
+    [
+        ([0.1, 0.0], "Got 0.0"),
+        ([0.1, -1.0], "Got -1.0"),
+        ([0.1, np.nan], "Got nan"),
+        ([np.inf], "Got inf"),
+        ([], "at least"),
+        ([[0.1, 0.2]], "flat list"),
+        (["fast"], "must hold numbers"),
+        (norm(), "positive support"),
+    ],
+)
+def test_unusable_rates_are_refused(learning_rates, said):
+    with pytest.raises(ValueError, match=said):
+        sample(learning_rates)

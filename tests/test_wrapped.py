@@ -1,0 +1,206 @@
+"""What is known about the wrapped estimator."""
+
+import keras
+import numpy as np
+import pytest
+from models import small_classifier, small_mlp
+from scikeras.wrappers import KerasClassifier, KerasRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sk_metalr import _wrapped as wrapped
+from sk_metalr._population import preserved_random_state
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 4)).astype(np.float32)
+Y = np.tile([0, 1, 2], 10)
+
+
+@pytest.fixture(autouse=True)
+def _as_inside_fit():
+    with preserved_random_state():
+        yield
+
+
+def compiled(units=3, activation="softmax", loss="sparse_categorical_crossentropy", rate=0.5):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(units, activation)])
+    model.compile(keras.optimizers.SGD(rate), loss)
+    return model
+
+
+def build_compiled(hidden=5, activation="relu"):
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(hidden, activation), layers.Dense(3, "softmax")]
+    )
+    model.compile(keras.optimizers.Adam(0.5), "sparse_categorical_crossentropy")
+    return model
+
+
+def build_with_compile_kwargs(meta, compile_kwargs, hidden=5):
+    model = keras.Sequential(
+        [keras.Input((meta["n_features_in_"],)), layers.Dense(hidden), layers.Dense(3, "softmax")]
+    )
+    model.compile(loss="sparse_categorical_crossentropy", optimizer=compile_kwargs["optimizer"])
+    return model
+
+
+WAYS = {
+    "function": lambda: small_classifier(),
+    "function with arguments": lambda: small_classifier(model__hidden=3, activation="tanh"),
+    "compiled in the function": lambda: KerasClassifier(build_compiled, model__hidden=7),
+    "compile_kwargs": lambda: KerasClassifier(
+        build_with_compile_kwargs, optimizer="sgd", optimizer__momentum=0.5
+    ),
+    "instance": lambda: KerasClassifier(compiled()),
+    "optimizer class": lambda: small_classifier(optimizer=keras.optimizers.RMSprop),
+    "optimizer instance": lambda: small_classifier(optimizer=keras.optimizers.SGD(momentum=0.5)),
+    "schedule": lambda: small_classifier(
+        optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))
+    ),
+    "loss class": lambda: small_classifier(loss=keras.losses.SparseCategoricalCrossentropy),
+    "loss function": lambda: small_classifier(loss=keras.losses.sparse_categorical_crossentropy),
+    "categorical": lambda: small_classifier(loss="categorical_crossentropy"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_building_opens_and_takes_the_rate(way):
+    estimator = WAYS[way]()
+    params = {key: str(value) for key, value in estimator.get_params().items()}
+    opened = wrapped.open_estimator(estimator, X, Y, 3)
+    assert opened.model_.compiled
+    tuned = wrapped.with_strategy(estimator, 0.0625, 7, 3)
+    fitted = wrapped.open_estimator(tuned, X, Y, None)
+    assert float(fitted.model_.optimizer.learning_rate) == 0.0625
+    assert type(fitted.model_.optimizer) is type(opened.model_.optimizer)
+    assert getattr(fitted.model_.optimizer, "momentum", 0) == getattr(
+        opened.model_.optimizer, "momentum", 0
+    )
+    assert tuned.epochs == 7
+    assert [v.shape for v in fitted.model_.weights] == [v.shape for v in opened.model_.weights]
+    assert {key: str(value) for key, value in estimator.get_params().items()} == params
+    assert not hasattr(estimator, "model_")
+
+
+def test_an_instance_is_never_changed():
+    model = compiled()
+    before = [w.copy() for w in model.get_weights()]
+    tuned = wrapped.with_strategy(KerasClassifier(model, verbose=0), 0.01, 2, None)
+    tuned.fit(X, Y)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_a_seed_decides_the_initial_weights():
+    def weights(seed):
+        opened = wrapped.open_estimator(small_classifier(), X, Y, seed)
+        return opened.model_.get_weights()[0]
+
+    np.testing.assert_array_equal(weights(1), weights(1))
+    assert not np.array_equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, (3, 16, True)),
+        ({"batch_size": None}, (3, 32, True)),
+        ({"batch_size": -1}, (3, None, True)),
+        ({"epochs": 5, "fit__epochs": 9, "fit__batch_size": 4}, (9, 4, True)),
+        ({"shuffle": False}, (3, 16, False)),
+    ],
+)
+def test_the_plan_is_read_as_scikeras_reads_it(params, expected):
+    plan = wrapped.training_plan(small_classifier(**params))
+    assert (plan.n_epochs, plan.batch_size, plan.shuffle) == expected
+    assert plan.rows_per_batch(10) == min(10, plan.batch_size or 10)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [({"epochs": 0}, "'epochs'"), ({"epochs": 1.5}, "'epochs'"), ({"batch_size": 0}, "batch_size")],
+)
+def test_unusable_plans_are_refused(params, said):
+    with pytest.raises(ValueError, match=said):
+        wrapped.training_plan(small_classifier(**params))
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), KerasRegressor(small_mlp), "mlp"])
+def test_other_estimators_are_refused(estimator):
+    with pytest.raises(TypeError, match="must be a"):
+        wrapped.check_wrapped(estimator)
+
+
+def uncompiled(meta):
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+
+
+def three_dimensional(meta):
+    return keras.Sequential([keras.Input((4,)), layers.Reshape((4, 1)), layers.Dense(3, "softmax")])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "said"),
+    [
+        (KerasClassifier(uncompiled), Y, "must provide a loss"),
+        (KerasClassifier(compiled(2)), Y, "width 2 but y has 3"),
+        (KerasClassifier(compiled(3)), Y % 2, "width 3 but y has 2"),
+        (KerasClassifier(compiled(1, "sigmoid")), Y, "width 1 but y has 3"),
+        (small_classifier(three_dimensional), Y, r"shape \(batch, classes\)"),
+        (KerasClassifier(compiled(loss="categorical_crossentropy")), Y, "one-hot"),
+    ],
+)
+def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
+    with pytest.raises(ValueError, match=said):
+        wrapped.open_estimator(estimator, X, y, 0)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 2.0, 2: 0.5}])
+def test_training_weights_are_sample_weight_times_class_weight(class_weight):
+    opened = wrapped.open_estimator(small_classifier(class_weight=class_weight), X, Y, 0)
+    sample_weight = RNG.uniform(size=30)
+    before = sample_weight.copy()
+    weights = wrapped.training_weights(opened, Y, sample_weight)
+    expected = sample_weight * compute_sample_weight(class_weight, Y)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    np.testing.assert_array_equal(sample_weight, before)
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss"),
+    [
+        (1, "sigmoid", "binary_crossentropy"),
+        (1, None, keras.losses.BinaryCrossentropy(from_logits=True)),
+        (2, "softmax", "sparse_categorical_crossentropy"),
+        (2, None, keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+    ],
+)
+@pytest.mark.parametrize("n_rows", [1, 30])
+def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
+    estimator = KerasClassifier(compiled(units, activation, loss), verbose=0)
+    fitted = wrapped.open_estimator(estimator, X, Y % 2, 0)
+    probabilities = wrapped.class_probabilities(fitted, X[:n_rows])
+    assert probabilities.shape == (n_rows, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    kernel, bias = fitted.model_.get_weights()
+    outputs = X[:n_rows] @ kernel + bias
+    log_odds = outputs[:, 0] if units == 1 else outputs[:, 1] - outputs[:, 0]
+    np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-log_odds)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, False),
+        ({"fit__epochs": 2}, False),
+        ({"metrics": ["accuracy"]}, True),
+        ({"callbacks": keras.callbacks.TerminateOnNaN()}, True),
+        ({"validation_split": 0.1}, True),
+        ({"fit__validation_freq": 2}, True),
+    ],
+)
+def test_what_only_keras_can_do_is_left_to_keras(params, expected):
+    opened = wrapped.open_estimator(small_classifier(**params), X, Y, 0)
+    assert wrapped.refits_with_keras(opened) is expected
