@@ -1,12 +1,12 @@
 """The estimator: what users see."""
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -15,33 +15,20 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
-from ._population import Population, SplitTask, TrainedMember, preserved_random_state
+from ._data import check_training_data
+from ._population import Population, preserved_random_state
+from ._refit import refit, split_tasks
 from ._results import cv_results, search_cost
 from ._search import random_search
 from ._selection import Choice, choose
 from ._space import StrategySpace
-from ._splits import Split, check_splitter, make_splits, renumbered
+from ._splits import check_splitter, make_splits, renumbered
 from .exceptions import AllDivergedError, EdgeOfSpaceWarning
 
 __all__ = ["MetaLRClassifier"]
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Validated training data; rows of weight 0 are left out."""
-
-    X: np.ndarray
-    y: np.ndarray
-    classes: np.ndarray
-    code: np.ndarray
-    sample_weight: np.ndarray | None
-    groups: np.ndarray | None
-    cv: Any
 
 
 class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -147,7 +134,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [None, HasMethods(["fit", "predict"])],
         "learning_rates": ["array-like", HasMethods(["rvs"]), None],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
@@ -195,9 +182,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, **params: Any
-    ) -> "MetaLRClassifier":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> "MetaLRClassifier":
         """Choose the learning rate, then refit on all rows with it.
 
         Parameters
@@ -236,8 +221,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             with preserved_random_state():
                 self._fit(X, y, sample_weight, params, random_state)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
         return self
 
@@ -253,74 +237,65 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator = wrapped.default_estimator() if self.estimator is None else self.estimator
         wrapped.check_wrapped(estimator)
         plan = wrapped.training_plan(estimator)
-        data = self._validate(X, y, sample_weight, self._groups(params))
-        seeds = random_state.randint(2**30, size=3)
-        rates = StrategySpace(self.learning_rates).sample(self.n_candidates, random_state)
-        splits = self._splits(data, random_state)
+        space = StrategySpace(self.learning_rates)
+        groups = self._groups(params)
+        X, y = validate_data(
+            self, X, y, dtype=wrapped.input_dtype(), allow_nd=True, ensure_min_samples=2
+        )
+        data = check_training_data(X, y, sample_weight, groups)
+        search_seed, wrapped_seed, refit_seed = random_state.randint(2**30, size=3).tolist()
+        rates = space.sample(self.n_candidates, random_state)
+        splitter = check_splitter(
+            renumbered(self.cv, data.kept),
+            data.y,
+            n_splits=self.n_splits,
+            validation_fraction=self.validation_fraction,
+            has_groups=data.groups is not None,
+            random_state=random_state,
+        )
+        splits = make_splits(splitter, data.y, data.groups)
+        tasks = split_tasks(estimator, plan, data, splits, search_seed)
 
-        tasks = [
-            _task(estimator, plan, data, split, int(seeds[0]) + i)
-            for i, split in enumerate(splits)
-        ]
-        from_logits = wrapped.has_logits(tasks[0].model)
         population = Population(
-            tasks, rates, n_epochs=plan.n_epochs, from_logits=from_logits, shuffle=plan.shuffle
+            tasks,
+            rates,
+            n_epochs=plan.n_epochs,
+            from_logits=wrapped.has_logits(tasks[0].model),
+            shuffle=plan.shuffle,
         )
         losses = random_search(population, plan.n_epochs)
         _check_any_finite(losses, rates)
         choice = choose(
             losses,
             rates,
-            no_skill_loss=_no_skill_loss(data),
+            no_skill_loss=data.no_skill_loss,
             selection=self.selection,
             tune_epochs=self.tune_epochs,
         )
+        self._store(data.classes, losses, rates, choice)
         searched = perf_counter()
-        self._store(data, losses, rates, choice)
         if self.refit:
-            seed = None if self.random_state is None else int(seeds[1])
             tuned = wrapped.with_strategy(
-                estimator, self.best_learning_rate_, self.best_n_epochs_, seed
+                estimator,
+                self.best_learning_rate_,
+                self.best_n_epochs_,
+                None if self.random_state is None else wrapped_seed,
             )
-            self.best_estimator_ = _refit(tuned, plan, data, int(seeds[2]))
-        stopped = perf_counter()
+            self.best_estimator_ = refit(tuned, plan, data, refit_seed)
+        refitted = perf_counter()
         self.search_cost_ = search_cost(
             losses,
             refit_epochs=self.best_n_epochs_ if self.refit else 0,
             compiling=population.seconds_compiling,
             search=searched - start,
-            refit=stopped - searched,
-            total=stopped - start,
+            refit=refitted - searched,
+            total=refitted - start,
         )
         if self.verbose:
             print(self._summary())
 
-    def _validate(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> _Data:
-        X, y = validate_data(
-            self, X, y, dtype=wrapped.input_dtype(), allow_nd=True, ensure_min_samples=2
-        )
-        check_classification_targets(y)
-        cv = self.cv
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            used = sample_weight > 0
-            if not used.any():
-                raise ValueError("Every sample_weight is 0; at least two rows need a weight above.")
-            if not used.all():
-                X, y, sample_weight = X[used], y[used], sample_weight[used]
-                groups = None if groups is None else np.asarray(groups)[used]
-                cv = renumbered(cv, used)
-        classes, code = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2 classes."
-            )
-        return _Data(X, y, classes, code.astype(np.int32), sample_weight, groups, cv)
-
     def _groups(self, params: dict[str, Any]) -> Any:
         """Return the ``groups`` meant for the splitter."""
-        from sklearn import get_config
-
         if get_config()["enable_metadata_routing"] and self.cv is not None:
             return process_routing(self, "fit", **params).splitter.split.get("groups")
         unknown = sorted(set(params) - {"groups"})
@@ -331,21 +306,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return params.get("groups")
 
-    def _splits(self, data: _Data, random_state: np.random.RandomState) -> list[Split]:
-        splitter = check_splitter(
-            data.cv,
-            data.y,
-            n_splits=self.n_splits,
-            validation_fraction=self.validation_fraction,
-            has_groups=data.groups is not None,
-            random_state=random_state,
-        )
-        return make_splits(splitter, data.y, data.groups)
-
     def _store(
-        self, data: _Data, losses: np.ndarray, rates: np.ndarray, choice: Choice
+        self, classes: np.ndarray, losses: np.ndarray, rates: np.ndarray, choice: Choice
     ) -> None:
-        self.classes_ = data.classes
+        self.classes_ = classes
         self.best_index_ = choice.index
         self.best_learning_rate_ = float(rates[choice.index])
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
@@ -434,76 +398,6 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         return router
-
-
-def _task(
-    estimator: Any, plan: wrapped.TrainingPlan, data: _Data, split: Split, seed: int
-) -> SplitTask:
-    """Build a split's model and encode the rows for it."""
-    train, test = split
-    opened = wrapped.open_estimator(estimator, data.X[train], data.y[train], seed)
-    return _task_of(opened, plan, data, split, seed)
-
-
-def _task_of(
-    opened: Any, plan: wrapped.TrainingPlan, data: _Data, split: Split, seed: int
-) -> SplitTask:
-    train, test = split
-    x, y = wrapped.encode(opened, data.X, data.y)
-    weight = data.sample_weight
-    train_sample_weight = None if weight is None else weight[train]
-    test_weight = np.ones(len(test)) if weight is None else weight[test]
-    return SplitTask(
-        model=opened.model_,
-        x=x,
-        y=y,
-        code=data.code,
-        train=train,
-        test=test,
-        train_weight=wrapped.training_weights(opened, data.y[train], train_sample_weight),
-        test_weight=test_weight.astype(np.float32),
-        batch_size=plan.rows_per_batch(len(train)),
-        seed=seed,
-    )
-
-
-def _refit(tuned: Any, plan: wrapped.TrainingPlan, data: _Data, seed: int) -> Any:
-    """Fit the tuned estimator on all rows: in the compiled program where that is the same."""
-    opened = wrapped.open_estimator(tuned, data.X, data.y, None)
-    if wrapped.refits_with_keras(opened):
-        weight = None if data.sample_weight is None else data.sample_weight.copy()
-        return tuned.fit(data.X, data.y, sample_weight=weight)
-    rate = float(opened.model_.optimizer.learning_rate)
-    everything = np.arange(len(data.y)), np.arange(0)
-    task = _task_of(opened, plan, data, everything, seed)
-    population = Population(
-        [task],
-        np.array([rate]),
-        n_epochs=tuned.epochs,
-        from_logits=wrapped.has_logits(opened.model_),
-        shuffle=plan.shuffle,
-    )
-    population.train(tuned.epochs)
-    trained: TrainedMember = population.trained_member(0, 0)
-    if not trained.is_finite:
-        raise AllDivergedError(
-            f"The refit on all rows diverged at the chosen learning rate {rate:.3g}, which did not "
-            "diverge on the splits; try lower learning_rates."
-        )
-    return wrapped.load_trained(
-        opened,
-        trained.weights,
-        trained.buffers,
-        trained.optimizer_variables,
-        trained.epoch_losses,
-    )
-
-
-def _no_skill_loss(data: _Data) -> float:
-    """Return the entropy of the class frequencies: the loss of always predicting them."""
-    frequency = np.bincount(data.code, weights=data.sample_weight)
-    frequency = frequency / frequency.sum()
-    return float(-(frequency * np.log(frequency)).sum())
 
 
 def _check_any_finite(losses: np.ndarray, rates: np.ndarray) -> None:

@@ -85,9 +85,7 @@ def renumbered(cv: Any, kept: np.ndarray) -> Any:
     new_number = np.cumsum(kept) - 1
     rows = np.arange(len(kept))
     pairs = [(rows[train], rows[test]) for train, test in cv]
-    return [
-        (new_number[train[kept[train]]], new_number[test[kept[test]]]) for train, test in pairs
-    ]
+    return [(new_number[train[kept[train]]], new_number[test[kept[test]]]) for train, test in pairs]
 
 
 def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]:
@@ -114,7 +112,8 @@ def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]
     """
     rows = np.arange(len(y))
     splits = [
-        (rows[train], rows[test]) for train, test in splitter.split(np.zeros((len(y), 1)), y, groups)
+        (rows[train], rows[test])
+        for train, test in splitter.split(np.zeros((len(y), 1)), y, groups)
     ]
     if not splits:
         raise ValueError("cv yields no split; give at least one pair (train, test).")
@@ -130,9 +129,9 @@ def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]
         missing = np.setdiff1d(classes, y[train])
         if missing.size:
             raise ValueError(
-                f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge or drop "
-                "classes that are this rare, lower validation_fraction, or pass a cv that keeps "
-                "every class in every training part."
+                f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge "
+                "or drop classes that are this rare, lower validation_fraction, or pass a cv that "
+                "keeps every class in every training part."
             )
     return splits
 
@@ -142,8 +141,8 @@ def _check_class_counts(y: np.ndarray, held_out: int) -> None:
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"Class {classes.tolist()[counts.argmin()]!r} has only 1 row, so it cannot be both trained on "
-            "and held out. Merge or drop it, or pass your own cv."
+            f"Class {classes.tolist()[counts.argmin()]!r} has only 1 row, so it cannot be both "
+            "trained on and held out. Merge or drop it, or pass your own cv."
         )
     n_train = len(y) - held_out
     if n_train < len(classes):

@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -126,7 +127,7 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _clone(estimator: KerasClassifier) -> KerasClassifier:
@@ -171,12 +172,11 @@ def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
     if not model.built:
         model.build((None, *X.shape[1:]))
     x_row, y_row = encode(opened, X[:1], y[:1])
-    outputs = model(x_row, training=False)
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != 2:
+    shape = _output_shape(model, x_row)
+    if len(shape) != 2 or not isinstance(shape[1], int):
         raise ValueError(
-            "The wrapped Keras model must have one output of shape (batch, classes); it returned "
-            f"{shape if shape is not None else type(outputs).__name__}."
+            "The wrapped Keras model must have one output of shape (batch, classes); it has "
+            f"{shape}."
         )
     width = shape[1]
     if width != n_classes and not (width == 1 and n_classes == 2):
@@ -194,6 +194,17 @@ def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
             "pass loss='categorical_crossentropy' to KerasClassifier too."
         )
+
+
+def _output_shape(model: keras.Model, x_row: Any) -> Any:
+    """Return the shape of a model's output, or a list of them; a subclass must be called."""
+    try:
+        return model.output_shape
+    except AttributeError:
+        outputs = model(x_row, training=False)
+        if isinstance(outputs, list | tuple | dict):
+            return [output.shape for output in keras.tree.flatten(outputs)]
+        return tuple(outputs.shape)
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:

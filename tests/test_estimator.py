@@ -13,13 +13,13 @@ import pytest
 from models import small_classifier, small_mlp
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn import config_context
 
 from sk_metalr import MetaLRClassifier, exceptions
 from sk_metalr import _estimator as estimator_module
@@ -38,7 +38,6 @@ def fitted(iris):
 
 
 def test_fitted_attributes(fitted, iris):
-    X, y = iris
     table = fitted.cv_results_
     assert fitted.learning_curves_.shape == (8, 2, 6)
     assert fitted.best_learning_rate_ == table["param_learning_rate"][fitted.best_index_]
@@ -222,9 +221,7 @@ def test_data_frames_keep_their_names(iris, frame):
     table = frame(dict(zip(names, X.T, strict=True)))
     fitted = make().fit(table, y)
     np.testing.assert_array_equal(fitted.feature_names_in_, names)
-    np.testing.assert_array_equal(
-        fitted.predict_proba(table), make().fit(X, y).predict_proba(X)
-    )
+    np.testing.assert_array_equal(fitted.predict_proba(table), make().fit(X, y).predict_proba(X))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.float16])

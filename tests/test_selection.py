@@ -75,7 +75,7 @@ def test_one_standard_error_takes_the_lowest_rate_inside():
 def test_the_interval_is_unbroken_and_ends_where_losses_do_not_fit():
     losses = bowl(noise=0.02)
     choice = pick(losses)
-    inside = (RATES >= choice.interval[0]) & (RATES <= choice.interval[1])
+    inside = (choice.interval[0] <= RATES) & (choice.interval[1] >= RATES)
     limit = choice.losses[choice.index] + choice.standard_error
     assert (choice.losses[inside] <= limit).all()
     edges = np.flatnonzero(inside)[[0, -1]] + [-1, 1]

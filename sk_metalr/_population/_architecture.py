@@ -126,20 +126,18 @@ def architecture_key(model: keras.Model) -> str | None:
     loss = _builtin_loss(model)
     if loss is None:
         return None
-    config["loss"] = (
-        loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    ) | {"function": getattr(loss, "__name__", type(loss).__name__)}
+    config["loss"] = (loss.get_config() if isinstance(loss, keras.losses.Loss) else {}) | {
+        "function": getattr(loss, "__name__", type(loss).__name__)
+    }
     if any(not module.startswith("keras") for module in _values(config, "module")):
         return None
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     optimizer = model.optimizer
-    excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
+    excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
     config["excluded"] = [
         i for i, v in enumerate(model.trainable_variables) if optimizer._var_key(v) in excluded
     ]
-    config["excluded_pattern"] = str(
-        getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-    )
+    config["excluded_pattern"] = str(getattr(optimizer, "_exclude_from_weight_decay_pattern", None))
     config["trainable"] = [bool(v.trainable) for v in model.variables]
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
 

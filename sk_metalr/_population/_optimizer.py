@@ -78,7 +78,8 @@ def stateless_optimizer(model: keras.Model) -> Any:
             )
     # A schedule has no variable of its own; the rate of each member is data here.
     config = own.get_config() | {"learning_rate": 1.0}
-    optimizer = type(name, (type(own), _Stateless), {}).from_config(config)
+    stateless: Any = type(name, (type(own), _Stateless), {})
+    optimizer = stateless.from_config(config)
     optimizer.build(model.trainable_variables)
     _copy_weight_decay_exclusions(own, optimizer, model)
     return optimizer
@@ -86,7 +87,7 @@ def stateless_optimizer(model: keras.Model) -> Any:
 
 def _copy_weight_decay_exclusions(own: Any, optimizer: Any, model: keras.Model) -> None:
     """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
-    excluded = getattr(own, "_exclude_from_weight_decay", set())
+    excluded: set[Any] = getattr(own, "_exclude_from_weight_decay", set())
     optimizer._exclude_from_weight_decay = {
         optimizer._var_key(variable)
         for variable in model.trainable_variables

@@ -201,7 +201,13 @@ class Program:
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, state))[1]
 
     def _score(
-        self, members: MemberState, shared: SharedState, x: Any, code: Any, weight: Any, n_steps: Any
+        self,
+        members: MemberState,
+        shared: SharedState,
+        x: Any,
+        code: Any,
+        weight: Any,
+        n_steps: Any,
     ) -> Any:
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)

@@ -221,8 +221,10 @@ class Population:
         members, shared = group.state.members, group.state.shared
         model = self.tasks[group.split].model
         floats, seeds = split_buffers(model)
-        values = {id(v): value[position].numpy() for v, value in zip(floats, members.buffers)}
-        values |= {id(v): value.numpy() for v, value in zip(seeds, shared.seeds)}
+        values = {
+            id(v): value[position].numpy() for v, value in zip(floats, members.buffers, strict=True)
+        }
+        values |= {id(v): value.numpy() for v, value in zip(seeds, shared.seeds, strict=True)}
         slots = [value[position].numpy() for value in members.slots]
         return TrainedMember(
             weights=[value[position].numpy() for value in members.weights],

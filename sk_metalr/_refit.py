@@ -1,0 +1,114 @@
+"""From rows to tasks for the population: one for each split, and one for the refit."""
+
+from typing import Any
+
+import numpy as np
+
+from . import _wrapped as wrapped
+from ._data import TrainingData
+from ._population import Population, SplitTask
+from ._splits import Split
+from .exceptions import AllDivergedError
+
+__all__ = ["refit", "split_tasks"]
+
+
+def split_tasks(
+    estimator: Any, plan: wrapped.TrainingPlan, data: TrainingData, splits: list[Split], seed: int
+) -> list[SplitTask]:
+    """Build a model for every split, from its training rows, and encode the rows for it.
+
+    Parameters
+    ----------
+    estimator : scikeras.wrappers.KerasClassifier
+        Left as it is.
+    plan : TrainingPlan
+        How it trains.
+    data : TrainingData
+        All rows.
+    splits : list of (train, test) row indices
+        The held-out splits.
+    seed : int
+        Seed of initial weights and order of rows.
+    """
+    tasks = []
+    for number, (train, test) in enumerate(splits):
+        opened = wrapped.open_estimator(estimator, data.X[train], data.y[train], seed + number)
+        tasks.append(_make_task(opened, plan, data, train, test, seed + number))
+    return tasks
+
+
+def refit(tuned: Any, plan: wrapped.TrainingPlan, data: TrainingData, seed: int) -> Any:
+    """Fit on all rows: in the compiled program where that does all that Keras's loop does.
+
+    Parameters
+    ----------
+    tuned : scikeras.wrappers.KerasClassifier
+        At the chosen strategy, not fitted.
+    plan : TrainingPlan
+        Its batch size and shuffling are used.
+    data : TrainingData
+        All rows.
+    seed : int
+        Seed of the order of rows in the compiled program.
+
+    Returns
+    -------
+    fitted : scikeras.wrappers.KerasClassifier
+
+    Raises
+    ------
+    AllDivergedError
+        If the loss does not stay finite.
+    """
+    opened = wrapped.open_estimator(tuned, data.X, data.y, None)
+    if wrapped.refits_with_keras(opened):
+        weight = None if data.sample_weight is None else data.sample_weight.copy()
+        return tuned.fit(data.X, data.y, sample_weight=weight)
+    rate, n_epochs = float(opened.model_.optimizer.learning_rate), tuned.epochs
+    rows = np.arange(len(data.y))
+    population = Population(
+        [_make_task(opened, plan, data, rows, rows[:0], seed)],
+        np.array([rate]),
+        n_epochs=n_epochs,
+        from_logits=wrapped.has_logits(opened.model_),
+        shuffle=plan.shuffle,
+    )
+    population.train(n_epochs)
+    trained = population.trained_member(0, 0)
+    if not trained.is_finite:
+        raise AllDivergedError(
+            f"The refit on all rows diverged at the chosen learning rate {rate:.3g}, which did not "
+            "diverge on the splits; try lower learning_rates."
+        )
+    return wrapped.load_trained(
+        opened,
+        trained.weights,
+        trained.buffers,
+        trained.optimizer_variables,
+        trained.epoch_losses,
+    )
+
+
+def _make_task(
+    opened: Any,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+) -> SplitTask:
+    x, y = wrapped.encode(opened, data.X, data.y)
+    weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight
+    return SplitTask(
+        model=opened.model_,
+        x=x,
+        y=y,
+        code=data.code,
+        train=train,
+        test=test,
+        train_weight=wrapped.training_weights(opened, data.y[train], weight[train]),
+        test_weight=weight[test].astype(np.float32),
+        batch_size=plan.rows_per_batch(len(train)),
+        seed=seed,
+    )
