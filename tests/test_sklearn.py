@@ -58,7 +58,7 @@ def scikit_learns_checks():
             yield pytest.param(instance, check, id=f"{kind}-{name}-{seen[name]}", marks=marks)
 
 
-@pytest.mark.parametrize(("estimator", "check"), scikit_learns_checks())
+@pytest.mark.parametrize(("estimator", "check"), list(scikit_learns_checks()))
 @pytest.mark.filterwarnings("ignore")  # the checks provoke scikit-learn's own
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -1,6 +1,6 @@
 """Two tables, from raw columns to a tuned network: what was chosen, and was it worth it?
 
-    python docs/examples/quickstart.py
+python docs/examples/quickstart.py
 """
 
 import os
