@@ -331,10 +331,28 @@ def test_a_program_serves_no_other_architecture(other):
 def test_programs_with_code_of_the_users_are_not_kept():
     from sk_metalr._population._architecture import architecture_key
 
-    def custom(x):
-        return keras.ops.tanh(x)
+    class Custom(layers.Dense):
+        pass
 
-    assert architecture_key(make_model(lambda: [layers.Dense(8, activation=custom)])) is None
+    assert architecture_key(make_model(lambda: [Custom(8)])) is None
+
+
+def test_functions_of_the_users_are_told_apart_by_their_code():
+    from sk_metalr._population._architecture import architecture_key
+
+    def with_activation(slope):
+        def squash(x):
+            return keras.ops.tanh(x)
+
+        def scaled(x):
+            return slope * keras.ops.tanh(x)
+
+        return [make_model(lambda f=f: [layers.Dense(8, activation=f)]) for f in (squash, scaled)]
+
+    models = [*with_activation(1.0), *with_activation(2.0)]  # kept, so that no id is used again
+    squash_1, scaled_1, squash_2, scaled_2 = map(architecture_key, models)
+    assert squash_1 == squash_2
+    assert len({squash_1, scaled_1, scaled_2, None}) == 4
 
 
 @pytest.mark.parametrize(

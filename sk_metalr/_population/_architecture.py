@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -113,8 +114,9 @@ def _builtin_loss(model: keras.Model) -> Any:
 def architecture_key(model: keras.Model) -> str | None:
     """Return a text that is equal for models which one program can serve.
 
-    Names and the learning rate do not matter. None if the model holds code that is
-    not Keras's own, whose text says too little about it.
+    Names and the learning rate do not matter. None if the model holds layers or a loss
+    that are not Keras's own, whose config may not tell all about them. Functions of the
+    user's, as activations for instance, are told apart by their code.
     """
     try:
         config = keras.saving.serialize_keras_object(model)
@@ -129,8 +131,11 @@ def architecture_key(model: keras.Model) -> str | None:
     config["loss"] = (loss.get_config() if isinstance(loss, keras.losses.Loss) else {}) | {
         "function": getattr(loss, "__name__", type(loss).__name__)
     }
-    if any(not module.startswith("keras") for module in _values(config, "module")):
+    foreign = [module for module in _values(config, "module") if not module.startswith("keras")]
+    functions = _own_functions(model)
+    if foreign != ["builtins"] * len(functions):
         return None
+    config["functions"] = functions
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     optimizer = model.optimizer
     excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
@@ -140,6 +145,21 @@ def architecture_key(model: keras.Model) -> str | None:
     config["excluded_pattern"] = str(getattr(optimizer, "_exclude_from_weight_decay_pattern", None))
     config["trainable"] = [bool(v.trainable) for v in model.variables]
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
+
+
+def _own_functions(model: keras.Model) -> list[str]:
+    """Return what tells apart the user's functions that are attributes of layers."""
+    functions = [
+        value
+        for layer in _layers(model)
+        for value in vars(layer).values()
+        if isinstance(value, FunctionType) and not value.__module__.startswith("keras.")
+    ]
+    return [
+        # Equal code does the same only where nothing was handed to it when it was defined.
+        f"{id(f)}" if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else f"{id(f.__code__)}"
+        for f in functions
+    ]
 
 
 def _values(config: Any, key: str) -> Iterator[str]:

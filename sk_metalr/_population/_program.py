@@ -250,7 +250,8 @@ def program_for(model: keras.Model, from_logits: bool, jit: bool) -> Program:
     jit = jit and may_compile(model)
     architecture = architecture_key(model)
     if architecture is None:
-        return Program(model, from_logits, jit)
+        # XLA keeps all it ever compiled; so only what can be used again is compiled.
+        return Program(model, from_logits, jit=False)
     key = (architecture, from_logits, jit)
     with _kept_lock:
         program = _kept.pop(key, None) or Program(model, from_logits, jit)
