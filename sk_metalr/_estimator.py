@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
 from ._data import check_training_data
-from ._population import Population, preserved_random_state
+from ._population import Population
 from ._refit import refit, split_tasks
 from ._results import cv_results, search_cost
 from ._search import random_search
@@ -43,7 +43,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : scikeras.wrappers.KerasClassifier or None, default=None
         The classifier whose learning rate is chosen; it is never changed. Its
-        ``epochs`` are the full budget. None: a multi-layer perceptron of 2 × 128
+        ``epochs`` are the full budget. Its callbacks, metrics and arguments of Keras's
+        ``fit`` act in the refit only. None: a multi-layer perceptron of 2 × 128
         rectified units, trained with Adam on batches of 32 for up to 40 epochs.
         Features should be scaled by a Pipeline.
     learning_rates : array-like of float, object with a method ``rvs``, or None, \
@@ -213,13 +214,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If no learning rate kept a finite loss.
         """
         before = vars(self).copy()
-        # Drawn outside: without a seed the next fit must draw another number.
-        random_state = np.random.RandomState(
-            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        )
+        random_state = check_random_state(self.random_state)
         try:
-            with preserved_random_state():
-                self._fit(X, y, sample_weight, params, random_state)
+            self._fit(X, y, sample_weight, params, random_state)
         except BaseException:
             self.__dict__ = before
             raise
@@ -250,7 +247,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             data.y,
             n_splits=self.n_splits,
             validation_fraction=self.validation_fraction,
-            has_groups=data.groups is not None,
+            groups=data.groups,
             random_state=random_state,
         )
         splits = make_splits(splitter, data.y, data.groups)
@@ -279,9 +276,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 estimator,
                 self.best_learning_rate_,
                 self.best_n_epochs_,
-                None if self.random_state is None else wrapped_seed,
+                wrapped_seed,
             )
-            self.best_estimator_ = refit(tuned, plan, data, refit_seed)
+            self.best_estimator_ = refit(tuned, self.best_learning_rate_, plan, data, refit_seed)
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             losses,
@@ -318,7 +315,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.learning_curves_ = losses
         self.cv_results_ = cv_results(losses, rates, choice)
         self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
-        _warn_at_edge(rates, choice.index)
+        _warn_at_edge(rates, choice.best)
 
     def _summary(self) -> str:
         low, high = self.learning_rate_interval_
@@ -417,5 +414,5 @@ def _warn_at_edge(rates: np.ndarray, index: int) -> None:
         f"The best learning rate, {rates[index]:.3g}, is the {edge} that was tried; "
         f"{direction} ones may be better still: widen learning_rates.",
         EdgeOfSpaceWarning,
-        stacklevel=5,
+        stacklevel=6,
     )

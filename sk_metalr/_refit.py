@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _wrapped as wrapped
 from ._data import TrainingData
-from ._population import Population, SplitTask
+from ._population import Population, SplitTask, TrainedMember, preserved_random_state
 from ._splits import Split
 from .exceptions import AllDivergedError
 
@@ -33,18 +33,26 @@ def split_tasks(
     """
     tasks = []
     for number, (train, test) in enumerate(splits):
-        opened = wrapped.open_estimator(estimator, data.X[train], data.y[train], seed + number)
+        X, y = data.X[train], data.y[train]
+        with preserved_random_state():
+            opened = wrapped.open_estimator(estimator, X, y, seed=seed + number)
+        if number == 0:
+            wrapped.check_model(opened, X, y)
         tasks.append(_make_task(opened, plan, data, train, test, seed + number))
     return tasks
 
 
-def refit(tuned: Any, plan: wrapped.TrainingPlan, data: TrainingData, seed: int) -> Any:
+def refit(
+    tuned: Any, learning_rate: float, plan: wrapped.TrainingPlan, data: TrainingData, seed: int
+) -> Any:
     """Fit on all rows: in the compiled program where that does all that Keras's loop does.
 
     Parameters
     ----------
     tuned : scikeras.wrappers.KerasClassifier
         At the chosen strategy, not fitted.
+    learning_rate : float
+        The chosen learning rate.
     plan : TrainingPlan
         Its batch size and shuffling are used.
     data : TrainingData
@@ -59,35 +67,47 @@ def refit(tuned: Any, plan: wrapped.TrainingPlan, data: TrainingData, seed: int)
     Raises
     ------
     AllDivergedError
-        If the loss does not stay finite.
+        If the weights do not stay finite.
     """
-    opened = wrapped.open_estimator(tuned, data.X, data.y, None)
-    if wrapped.refits_with_keras(opened):
-        weight = None if data.sample_weight is None else data.sample_weight.copy()
-        return tuned.fit(data.X, data.y, sample_weight=weight)
-    rate, n_epochs = float(opened.model_.optimizer.learning_rate), tuned.epochs
+    with preserved_random_state():
+        fitted = wrapped.open_estimator(tuned, data.X, data.y, learning_rate=learning_rate)
+        if wrapped.refits_with_keras(fitted):
+            wrapped.fit_with_keras(fitted, data.X, data.y, data.sample_weight)
+        else:
+            # A kept program may keep the model it was made from: never the one handed out.
+            twin = wrapped.open_estimator(tuned, data.X, data.y, learning_rate=learning_rate)
+    if not wrapped.refits_with_keras(fitted):
+        trained = _train(twin, learning_rate, plan, data, seed)
+        wrapped.load_trained(
+            fitted,
+            trained.weights,
+            trained.buffers,
+            trained.optimizer_variables,
+            trained.epoch_losses,
+        )
+    if not wrapped.is_finite(fitted):
+        raise AllDivergedError(
+            f"The refit on all rows diverged at the chosen learning rate {learning_rate:.3g}, "
+            "which did not diverge on the splits; try lower learning_rates."
+        )
+    return fitted
+
+
+def _train(
+    opened: Any, learning_rate: float, plan: wrapped.TrainingPlan, data: TrainingData, seed: int
+) -> TrainedMember:
+    """Train on all rows as a population of one."""
     rows = np.arange(len(data.y))
+    n_epochs = opened.epochs
     population = Population(
         [_make_task(opened, plan, data, rows, rows[:0], seed)],
-        np.array([rate]),
+        np.array([learning_rate]),
         n_epochs=n_epochs,
         from_logits=wrapped.has_logits(opened.model_),
         shuffle=plan.shuffle,
     )
     population.train(n_epochs)
-    trained = population.trained_member(0, 0)
-    if not trained.is_finite:
-        raise AllDivergedError(
-            f"The refit on all rows diverged at the chosen learning rate {rate:.3g}, which did not "
-            "diverge on the splits; try lower learning_rates."
-        )
-    return wrapped.load_trained(
-        opened,
-        trained.weights,
-        trained.buffers,
-        trained.optimizer_variables,
-        trained.epoch_losses,
-    )
+    return population.trained_member(0, 0)
 
 
 def _make_task(

@@ -30,18 +30,21 @@ class Choice:
     ----------
     index : int
         The chosen candidate.
+    best : int
+        The candidate with the lowest of `losses`; another one only for ``"one_se"``.
     n_epochs : ndarray of shape (n_candidates,)
         Best number of epochs of each candidate.
     losses : ndarray of shape (n_candidates,)
         Loss of each candidate at its number of epochs as the choice saw it, in nats.
     standard_error : float
-        Standard error of the best of `losses`, in nats.
+        Standard error of the lowest smoothed loss, in nats.
     interval : tuple of (float, float)
-        Lowest and highest of the learning rates around the best one whose loss is
-        within one standard error of it.
+        Lowest and highest of the learning rates around the one with the lowest
+        smoothed loss whose smoothed loss is within one standard error of it.
     """
 
     index: int
+    best: int
     n_epochs: np.ndarray
     losses: np.ndarray
     standard_error: float
@@ -81,17 +84,24 @@ def choose(
     """
     compressed = compress_losses(losses, no_skill_loss)
     smoothed = smooth_losses(compressed, learning_rates)
-    surface = (compressed if selection == "min" else smoothed).mean(axis=1)
-    surface[~np.isfinite(losses).all(axis=(1, 2))] = np.inf
-    n_candidates, n_epochs = surface.shape
-    epochs = surface.argmin(axis=1) if tune_epochs else np.full(n_candidates, n_epochs - 1)
-    curve = surface[np.arange(n_candidates), epochs]
-    best = int(curve.argmin())
-    at = (slice(None), slice(None), int(epochs[best]))
-    error = _standard_error(compressed[at], smoothed[at], learning_rates, best)
-    low, high = _run_around(curve <= curve[best] + error, best)
+    diverged = ~np.isfinite(losses).all(axis=(1, 2))
+
+    def curve_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        surface = np.where(diverged[:, None], np.inf, values.mean(axis=1))
+        last = np.full(len(surface), surface.shape[1] - 1)
+        epochs = surface.argmin(axis=1) if tune_epochs else last
+        curve = surface[np.arange(len(surface)), epochs]
+        return epochs, curve, int(curve.argmin())
+
+    epochs, curve, lowest = curve_of(smoothed)
+    at = (slice(None), slice(None), int(epochs[lowest]))
+    error = _standard_error(compressed[at], smoothed[at], learning_rates, lowest)
+    low, high = _run_around(curve <= curve[lowest] + error, lowest)
+    if selection == "min":
+        epochs, curve, lowest = curve_of(compressed)
     return Choice(
-        index=low if selection == "one_se" else best,
+        index=low if selection == "one_se" else lowest,
+        best=lowest,
         n_epochs=epochs + 1,
         losses=curve,
         standard_error=error,

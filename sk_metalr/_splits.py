@@ -31,7 +31,7 @@ def check_splitter(
     *,
     n_splits: int | str,
     validation_fraction: float,
-    has_groups: bool,
+    groups: np.ndarray | None,
     random_state: np.random.RandomState,
 ) -> Any:
     """Return a splitter for these labels.
@@ -46,8 +46,9 @@ def check_splitter(
         Number of held-out splits.
     validation_fraction : float
         Fraction of the rows that each split holds out.
-    has_groups : bool
-        Whether rows come in groups that must not be torn apart.
+    groups : ndarray of shape (n_samples,) or None
+        Groups of rows that must not be torn apart. Each split then holds out one of
+        about ``1 / validation_fraction`` folds of whole groups.
     random_state : numpy.random.RandomState
         Randomness of the splits.
 
@@ -60,10 +61,10 @@ def check_splitter(
     if n_splits == "auto":
         n_splits = n_auto_splits(len(y), validation_fraction)
     assert isinstance(n_splits, Integral)
-    if has_groups:
-        n_folds = max(2, round(1 / validation_fraction))
-        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
-        return _FirstFolds(folds, int(n_splits))
+    if groups is not None:
+        return _RepeatedGroupFolds(
+            _n_group_folds(groups, validation_fraction), int(n_splits), random_state
+        )
     n_classes = len(np.unique(y))
     held_out = max(ceil(validation_fraction * len(y)), n_classes)
     _check_class_counts(y, held_out)
@@ -152,12 +153,26 @@ def _check_class_counts(y: np.ndarray, held_out: int) -> None:
         )
 
 
-class _FirstFolds:
-    """The first `n_splits` folds of another splitter."""
+def _n_group_folds(groups: np.ndarray, validation_fraction: float) -> int:
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise ValueError(
+            "All rows are of the same group, so none can be held out; give at least two groups."
+        )
+    return min(n_groups, max(2, round(1 / validation_fraction)))
 
-    def __init__(self, folds: Any, n_splits: int) -> None:
-        self.folds = folds
+
+class _RepeatedGroupFolds:
+    """The first `n_splits` of stratified folds of whole groups, shuffled again when used up."""
+
+    def __init__(self, n_folds: int, n_splits: int, random_state: np.random.RandomState) -> None:
+        self.n_folds = n_folds
         self.n_splits = n_splits
+        self.random_state = random_state
 
     def split(self, X: Any, y: Any, groups: Any) -> list[Split]:
-        return list(self.folds.split(X, y, groups))[: self.n_splits]
+        splits: list[Split] = []
+        while len(splits) < self.n_splits:
+            folds = StratifiedGroupKFold(self.n_folds, shuffle=True, random_state=self.random_state)
+            splits += folds.split(X, y, groups)
+        return splits[: self.n_splits]

@@ -23,12 +23,15 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 __all__ = [
     "TrainingPlan",
+    "check_model",
     "check_wrapped",
     "class_probabilities",
     "default_estimator",
     "encode",
+    "fit_with_keras",
     "has_logits",
     "input_dtype",
+    "is_finite",
     "load_trained",
     "open_estimator",
     "refits_with_keras",
@@ -79,7 +82,8 @@ def build_mlp(meta: dict[str, Any]) -> keras.Model:
     """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output."""
     return keras.Sequential(
         [
-            keras.Input((int(np.prod(meta["X_shape_"][1:])),)),
+            keras.Input(meta["X_shape_"][1:]),
+            keras.layers.Flatten(),
             keras.layers.Dense(128, activation="relu"),
             keras.layers.Dense(128, activation="relu"),
             keras.layers.Dense(len(meta["classes_"]), activation="softmax"),
@@ -108,6 +112,11 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
     def routed(name: str) -> Any:
         return getattr(estimator, f"fit__{name}", getattr(estimator, name))
 
+    if getattr(estimator, "fit__class_weight", None) is not None:
+        raise ValueError(
+            "The search would not see fit__class_weight of the wrapped KerasClassifier; use its "
+            "'class_weight' parameter."
+        )
     n_epochs, batch_size = routed("epochs"), routed("batch_size")
     if not _is_count(n_epochs):
         raise ValueError(
@@ -138,9 +147,16 @@ def _clone(estimator: KerasClassifier) -> KerasClassifier:
 
 
 def open_estimator(
-    estimator: KerasClassifier, X: np.ndarray, y: np.ndarray, seed: int | None
+    estimator: KerasClassifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    seed: int | None = None,
+    learning_rate: float | None = None,
 ) -> KerasClassifier:
-    """Return a clone whose model is freshly built, compiled and known to suit the data.
+    """Return a clone whose model is freshly built and compiled.
+
+    SciKeras seeds global random states meanwhile; see ``preserved_random_state``.
 
     Parameters
     ----------
@@ -152,33 +168,68 @@ def open_estimator(
         Their labels, every class among them.
     seed : int or None
         Seed of the initial weights; None keeps the ``random_state`` of `estimator`.
+    learning_rate : float or None
+        Learning rate of the model's optimizer; None keeps it.
 
     Raises
     ------
     ValueError
-        If the model is not compiled, or its output does not suit the classes.
+        If the model is not built or not compiled.
     """
     opened = _clone(estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
     opened.initialize(X, y)
     opened._ensure_compiled_model()
-    _check_model(opened, X, y)
+    if not opened.model_.built:
+        raise ValueError(
+            "The wrapped Keras model has no weights yet, because it does not know the shape of "
+            "its input: begin it with keras.Input((n_features,))."
+        )
+    if learning_rate is not None:
+        _set_learning_rate(opened.model_, learning_rate)
     return opened
 
 
-def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
-    model, n_classes = opened.model_, len(np.unique(y))
-    if not model.built:
-        model.build((None, *X.shape[1:]))
-    x_row, y_row = encode(opened, X[:1], y[:1])
-    shape = _output_shape(model, x_row)
-    if len(shape) != 2 or not isinstance(shape[1], int):
+def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
+    """Raise a clear error where an opened estimator does not suit the data.
+
+    Parameters
+    ----------
+    opened : KerasClassifier
+        What :func:`open_estimator` returned.
+    X : ndarray of shape (n_samples, ...)
+        Training rows.
+    y : ndarray of shape (n_samples,)
+        Their labels, every class among them.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be called on such rows, its loss is no cross-entropy, or its
+        outputs are not what the loss and the classes ask for.
+    """
+    model, classes = opened.model_, np.unique(y)
+    if not np.array_equal(opened.classes_, classes):
+        raise ValueError(
+            f"The target encoder of the wrapped KerasClassifier has the classes {opened.classes_} "
+            f"where y has {classes}; let it keep them sorted."
+        )
+    x_rows, y_rows = encode(opened, X[:8], y[:8])
+    try:
+        outputs = model(x_rows, training=False)
+    except Exception as error:
+        reason = str(error).partition("Arguments received by")[0].strip()
+        raise ValueError(
+            f"The wrapped Keras model cannot be called on rows of shape {X.shape[1:]}: {reason}"
+        ) from error
+    shape: Any = getattr(outputs, "shape", ())
+    if len(shape) != 2:
         raise ValueError(
             "The wrapped Keras model must have one output of shape (batch, classes); it has "
-            f"{shape}."
+            f"{model.output_shape}."
         )
-    width = shape[1]
+    width, n_classes = shape[1], len(classes)
     if width != n_classes and not (width == 1 and n_classes == 2):
         expected = "1 or 2" if n_classes == 2 else str(n_classes)
         raise ValueError(
@@ -186,9 +237,26 @@ def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"classes. Give its last layer {expected} units; a model-building function finds the "
             'number of classes in meta["n_classes_"].'
         )
+    _check_loss(model, width, np.shape(y_rows)[-1])
+    _check_outputs(model, np.asarray(outputs, dtype=np.float64))
+
+
+def _check_loss(model: keras.Model, width: int, target_width: int) -> None:
     loss = _loss_of(model)
-    wants_one_hot = getattr(loss, "__name__", type(loss).__name__).lower().startswith("categorical")
-    if wants_one_hot and np.shape(y_row)[-1] != width:
+    name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
+    builtin = str(getattr(loss, "__module__", "")).startswith("keras.")
+    if builtin and "crossentropy" not in name:
+        raise ValueError(
+            f"The wrapped Keras model is trained with {model.loss!r}; its outputs are read as "
+            "class probabilities, so use a cross-entropy."
+        )
+    if builtin and (width == 1) != name.startswith("binary"):
+        right = "binary" if width == 1 else "sparse_categorical"
+        raise ValueError(
+            f"An output of width {width} does not go with the loss {model.loss!r}; use "
+            f"'{right}_crossentropy'."
+        )
+    if builtin and name.startswith("categorical") and target_width != width:
         raise ValueError(
             "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
             "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
@@ -196,15 +264,17 @@ def _check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
         )
 
 
-def _output_shape(model: keras.Model, x_row: Any) -> Any:
-    """Return the shape of a model's output, or a list of them; a subclass must be called."""
-    try:
-        return model.output_shape
-    except AttributeError:
-        outputs = model(x_row, training=False)
-        if isinstance(outputs, list | tuple | dict):
-            return [output.shape for output in keras.tree.flatten(outputs)]
-        return tuple(outputs.shape)
+def _check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
+    if has_logits(model) or not np.isfinite(outputs).all():
+        return
+    in_range = ((outputs >= 0) & (outputs <= 1)).all()
+    if in_range and (outputs.shape[1] == 1 or np.allclose(outputs.sum(axis=1), 1, atol=1e-2)):
+        return
+    activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
+    raise ValueError(
+        "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
+        f"activation='{activation}', or compile it with a loss that has from_logits=True."
+    )
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -259,38 +329,41 @@ def class_probabilities(fitted: KerasClassifier, X: np.ndarray) -> np.ndarray:
 
 
 def with_strategy(
-    estimator: KerasClassifier, learning_rate: float, n_epochs: int, seed: int | None
+    estimator: KerasClassifier, learning_rate: float, n_epochs: int, seed: int
 ) -> KerasClassifier:
     """Return an unfitted clone that trains at `learning_rate` for `n_epochs`.
 
-    The rate is set by the ``optimizer`` parameters where SciKeras hands those to the
-    model, and on the optimizer of the finished model otherwise; so a later ``fit``
-    of the clone trains at the same rate.
+    A later ``fit`` of the clone trains at that rate too: it is set by the ``optimizer``
+    parameters where SciKeras hands those to the model, and otherwise on the optimizer of
+    the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
     tuned = _clone(estimator)
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)
-    if seed is not None and tuned.random_state is None:
+    if tuned.random_state is None:
         tuned.set_params(random_state=seed)
-    if isinstance(tuned.optimizer, keras.optimizers.Optimizer):
-        config = tuned.optimizer.get_config() | {"learning_rate": learning_rate}
-        tuned.set_params(optimizer=type(tuned.optimizer).from_config(config))
+    name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
+    optimizer = getattr(tuned, name)
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        tuned.set_params(**{name: _at_rate(optimizer, learning_rate)})
+    elif name == "compile__optimizer":
+        tuned.set_params(**{name: _at_rate(keras.optimizers.get(optimizer), learning_rate)})
     else:
         tuned.set_params(optimizer__learning_rate=learning_rate)
-    if isinstance(tuned.model, keras.Model):
-        _set_learning_rate(tuned.model, learning_rate)
-    elif tuned.model is not None:
-        build = functools.partial(
-            build_at_rate, build_model=tuned.model, learning_rate=learning_rate
-        )
-        tuned.set_params(model=build)
+    for name in ("model", "build_fn"):
+        build = getattr(tuned, name)
+        if isinstance(build, keras.Model):
+            _set_learning_rate(build, learning_rate)
+        elif build is not None:
+            tuned.set_params(**{name: functools.partial(build_at_rate, build, learning_rate)})
     return tuned
 
 
 def build_at_rate(
     build_model: Any,
-    learning_rate: float,
+    rate: float,
+    /,
     *,
     meta: Any = None,
     compile_kwargs: Any = None,
@@ -303,19 +376,23 @@ def build_at_rate(
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
     model = build_model(**model_params, **wanted)
-    _set_learning_rate(model, learning_rate)
+    _set_learning_rate(model, rate)
     return model
 
 
-def _set_learning_rate(model: keras.Model, learning_rate: float) -> None:
-    """Give a compiled model an optimizer like its own at a constant `learning_rate`."""
+def _at_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> keras.optimizers.Optimizer:
+    """Return an optimizer like this one at a constant learning rate."""
+    return type(optimizer).from_config(optimizer.get_config() | {"learning_rate": rate})
+
+
+def _set_learning_rate(model: keras.Model, rate: float) -> None:
+    """Set a constant learning rate on the optimizer of a compiled model."""
     if not model.compiled or model.optimizer is None:
         return
     if isinstance(model.optimizer._learning_rate, keras.Variable):
-        model.optimizer.learning_rate = learning_rate
-        return
-    config = model.optimizer.get_config() | {"learning_rate": learning_rate}
-    model.optimizer = type(model.optimizer).from_config(config)
+        model.optimizer.learning_rate = rate
+    else:  # a schedule, which Keras does not let one replace
+        model.optimizer = _at_rate(model.optimizer, rate)
 
 
 def refits_with_keras(opened: KerasClassifier) -> bool:
@@ -327,6 +404,24 @@ def refits_with_keras(opened: KerasClassifier) -> bool:
     return bool(
         opened._fit_callbacks or metrics is not None or opened.validation_split or has_fit_arguments
     )
+
+
+def fit_with_keras(
+    opened: KerasClassifier, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+) -> KerasClassifier:
+    """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics."""
+    weights = None
+    if sample_weight is not None or opened.class_weight is not None:
+        weights = training_weights(opened, y, sample_weight)
+    n_epochs = getattr(opened, "fit__epochs", opened.epochs)
+    opened._fit(X, y, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0)
+    return opened
+
+
+def is_finite(fitted: KerasClassifier) -> bool:
+    """Tell whether a fitted estimator kept a finite loss and finite weights."""
+    weights = fitted.model_.get_weights()
+    return all(np.isfinite(values).all() for values in [fitted.history_["loss"], *weights])
 
 
 def load_trained(

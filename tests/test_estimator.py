@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -23,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier, exceptions
 from sk_metalr import _estimator as estimator_module
+from sk_metalr._selection import choose
 
 layers = keras.layers
 
@@ -127,6 +129,42 @@ def test_other_seeds_and_no_seed_give_other_fits(iris):
     assert len(rates) == 4
 
 
+def test_without_a_seed_the_refit_starts_elsewhere_each_time(iris):
+    options = {"random_state": None, "learning_rates": [1e-9], "tune_epochs": False}
+    first, second = (make(**options).fit(*iris).best_estimator_ for _ in range(2))
+    assert not np.allclose(first.model_.get_weights()[0], second.model_.get_weights()[0], atol=0.1)
+
+
+def test_what_the_user_does_to_the_fitted_model_harms_no_later_fit(iris):
+    first = make(small_classifier(optimizer="adagrad")).fit(*iris)
+    expected = first.predict_proba(iris[0])
+    first.best_estimator_.model_.layers[0].trainable = False
+    again = make(small_classifier(optimizer="adagrad")).fit(*iris)
+    np.testing.assert_array_equal(again.predict_proba(iris[0]), expected)
+
+
+def test_fits_in_threads_are_the_fits_one_by_one(iris):
+    X, y = iris
+    alone = [make(random_state=seed).fit(X, y).predict_proba(X) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        fitted = list(threads.map(lambda seed: make(random_state=seed).fit(X, y), range(4)))
+    for one, other in zip(alone, fitted, strict=True):
+        np.testing.assert_array_equal(other.predict_proba(X), one)
+
+
+@pytest.mark.parametrize("params", [{}, {"metrics": ["accuracy"]}])
+def test_a_refit_that_diverges_is_said_so(iris, monkeypatch, params):
+    monkeypatch.setattr(estimator_module, "choose", choose_badly)
+    with pytest.raises(exceptions.AllDivergedError, match="refit on all rows diverged"):
+        make(small_classifier(optimizer="sgd", **params)).fit(iris[0] * 100, iris[1])
+
+
+def choose_badly(losses, rates, **options):
+    choice = choose(losses, rates, **options)
+    rates[choice.index] = 1e36
+    return choice
+
+
 def test_the_wrapped_seed_decides_the_refit(iris):
     best = make(small_classifier(random_state=11)).fit(*iris).best_estimator_
     assert best.random_state == 11
@@ -176,8 +214,9 @@ def test_weights_count_in_training_and_in_the_choice(iris):
     X, y = iris
     weight = np.where(y == 2, 10.0, 0.1)
     before = weight.copy()
-    weighted = make(small_classifier(epochs=10)).fit(X, y, sample_weight=weight)
-    plain = make(small_classifier(epochs=10)).fit(X, y)
+    options = {"learning_rates": [0.01], "tune_epochs": False}
+    weighted = make(small_classifier(epochs=10), **options).fit(X, y, sample_weight=weight)
+    plain = make(small_classifier(epochs=10), **options).fit(X, y)
     np.testing.assert_array_equal(weight, before)
     assert weighted.predict_proba(X)[:, 2].mean() > plain.predict_proba(X)[:, 2].mean() + 0.1
     assert not np.allclose(weighted.learning_curves_, plain.learning_curves_)
@@ -358,8 +397,9 @@ def test_selection_is_made_as_asked(iris):
 
 def test_the_edge_of_the_space_is_named(iris):
     rates = [1e-6, 1e-5, 1e-2]
-    with pytest.warns(exceptions.EdgeOfSpaceWarning, match=r"0\.01, is the highest"):
+    with pytest.warns(exceptions.EdgeOfSpaceWarning, match=r"0\.01, is the highest") as record:
         make(learning_rates=rates, selection="min").fit(*iris)
+    assert record[0].filename == __file__
 
 
 def test_the_diverged_are_recorded_and_not_chosen(iris):

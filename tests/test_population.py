@@ -304,6 +304,32 @@ def test_held_out_log_loss_is_scikit_learns(name):
     np.testing.assert_allclose(losses[0, 0, 0], expected, atol=1e-5)
 
 
+def gelu(x):
+    """Bear the name of one of Keras's."""
+    return keras.ops.sin(x)
+
+
+def with_loss_weights():
+    model = make_model(plain)
+    model.compile("adam", "sparse_categorical_crossentropy", loss_weights=[3.0])
+    return model
+
+
+def test_what_a_layer_was_adapted_to_does_not_outlive_a_fit():
+    rng = np.random.default_rng(0)
+
+    def adapted(shift):
+        layer = layers.Normalization()
+        layer.adapt(rng.normal(shift, 1, (50, N_FEATURES)))
+        return make_task(make_model(lambda: [layer]), np.random.default_rng(1))
+
+    _, alone = train_population([adapted(5.0)], [1e-3])
+    train_population([adapted(0.0)], [1e-3])
+    rng = np.random.default_rng(0)
+    _, after = train_population([adapted(5.0)], [1e-3])
+    np.testing.assert_array_equal(after, alone)
+
+
 def test_a_program_serves_the_next_model_of_the_same_architecture():
     rng = np.random.default_rng(0)
     first, _ = train_population([make_task(make_model(plain), rng)], [1e-3, 1e-2])
@@ -320,12 +346,18 @@ def test_a_program_serves_the_next_model_of_the_same_architecture():
         lambda: make_model(plain, "sgd"),
         lambda: make_model(plain, loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0)),
         lambda: make_model(lambda: [layers.Dense(8, activation="tanh")]),
+        lambda: make_model(lambda: [layers.Dense(8, activation="tanh", name="relu")]),
+        lambda: make_model(lambda: [layers.Dense(8, activation=gelu)]),
+        lambda: make_model(lambda: [layers.Dense(8, activation="relu", trainable=False)]),
+        lambda: make_model(lambda: [layers.Dense(8, kernel_regularizer="l2", activation="relu")]),
+        lambda: with_loss_weights(),
     ],
 )
 def test_a_program_serves_no_other_architecture(other):
     from sk_metalr._population._architecture import architecture_key
 
-    assert architecture_key(other()) != architecture_key(make_model(plain))
+    for base in (plain, lambda: [layers.Dense(8, activation="relu", name="relu")]):
+        assert architecture_key(other()) != architecture_key(make_model(base))
 
 
 def test_programs_with_code_of_the_users_are_not_kept():

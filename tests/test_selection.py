@@ -67,6 +67,7 @@ def test_one_standard_error_takes_the_lowest_rate_inside():
     losses = bowl(noise=0.03)
     smooth, one_se = pick(losses), pick(losses, selection="one_se")
     low, high = smooth.interval
+    assert one_se.best == smooth.best == smooth.index
     assert RATES[one_se.index] == low <= RATES[smooth.index] <= high
     assert smooth.losses[one_se.index] <= smooth.losses[smooth.index] + smooth.standard_error
     assert smooth.standard_error > 0

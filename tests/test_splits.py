@@ -13,7 +13,7 @@ def splits_of(y, cv=None, groups=None, n_splits="auto", validation_fraction=0.2,
         np.asarray(y),
         n_splits=n_splits,
         validation_fraction=validation_fraction,
-        has_groups=groups is not None,
+        groups=groups,
         random_state=np.random.RandomState(seed),
     )
     return make_splits(splitter, np.asarray(y), groups)
@@ -56,6 +56,16 @@ def test_groups_stay_together():
     groups = np.repeat(np.arange(20), 5)
     splits = splits_of(y, groups=groups, n_splits=2)
     assert len(splits) == 2
+    for train, test in splits:
+        assert not np.intersect1d(groups[train], groups[test]).size
+
+
+@pytest.mark.parametrize(("n_splits", "n_groups"), [(10, 20), (3, 3), (1, 2)])
+def test_grouped_splits_are_as_many_as_asked(n_splits, n_groups):
+    y = np.tile([0, 1], 60)
+    groups = np.tile(np.repeat(np.arange(n_groups), 2), 60)[:120]
+    splits = splits_of(y, groups=groups, n_splits=n_splits, validation_fraction=0.4)
+    assert len(splits) == n_splits
     for train, test in splits:
         assert not np.intersect1d(groups[train], groups[test]).size
 
@@ -103,6 +113,7 @@ def test_pairs_of_indices_follow_the_rows_that_are_kept():
         ([0, 1] * 5, {"cv": [([0, 1, 2], [2, 3])]}, "also holds out"),
         ([0, 1] * 5, {"cv": [([0, 1, 2], [])]}, "holds out no rows"),
         ([0, 1] * 5, {"cv": []}, "yields no split"),
+        ([0, 1] * 5, {"groups": np.zeros(10)}, "of the same group"),
     ],
 )
 def test_unusable_splits_are_refused(y, arguments, said):

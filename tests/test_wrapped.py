@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models import small_classifier, small_mlp
+from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
@@ -37,6 +38,10 @@ def build_compiled(hidden=5, activation="relu"):
     return model
 
 
+def build_at(learning_rate):
+    return compiled(rate=learning_rate)
+
+
 def build_with_compile_kwargs(meta, compile_kwargs, hidden=5):
     model = keras.Sequential(
         [keras.Input((meta["n_features_in_"],)), layers.Dense(hidden), layers.Dense(3, "softmax")]
@@ -61,17 +66,24 @@ WAYS = {
     "loss class": lambda: small_classifier(loss=keras.losses.SparseCategoricalCrossentropy),
     "loss function": lambda: small_classifier(loss=keras.losses.sparse_categorical_crossentropy),
     "categorical": lambda: small_classifier(loss="categorical_crossentropy"),
+    "a rate of the function's own": lambda: KerasClassifier(build_at, learning_rate=0.25),
+    "routed to the function": lambda: KerasClassifier(build_at, model__learning_rate=0.25),
+    "build_fn": lambda: KerasClassifier(build_fn=build_compiled),
+    "compile__optimizer": lambda: small_classifier(
+        compile__optimizer=keras.optimizers.SGD(0.5, momentum=0.5)
+    ),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.filterwarnings("ignore:``build_fn`` will be renamed")
 def test_every_way_of_building_opens_and_takes_the_rate(way):
     estimator = WAYS[way]()
     params = {key: str(value) for key, value in estimator.get_params().items()}
-    opened = wrapped.open_estimator(estimator, X, Y, 3)
+    opened = wrapped.open_estimator(estimator, X, Y, seed=3)
     assert opened.model_.compiled
     tuned = wrapped.with_strategy(estimator, 0.0625, 7, 3)
-    fitted = wrapped.open_estimator(tuned, X, Y, None)
+    fitted = wrapped.open_estimator(tuned, X, Y)
     assert float(fitted.model_.optimizer.learning_rate) == 0.0625
     assert type(fitted.model_.optimizer) is type(opened.model_.optimizer)
     assert getattr(fitted.model_.optimizer, "momentum", 0) == getattr(
@@ -86,7 +98,7 @@ def test_every_way_of_building_opens_and_takes_the_rate(way):
 def test_an_instance_is_never_changed():
     model = compiled()
     before = [w.copy() for w in model.get_weights()]
-    tuned = wrapped.with_strategy(KerasClassifier(model, verbose=0), 0.01, 2, None)
+    tuned = wrapped.with_strategy(KerasClassifier(model, verbose=0), 0.01, 2, 0)
     tuned.fit(X, Y)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -95,7 +107,7 @@ def test_an_instance_is_never_changed():
 
 def test_a_seed_decides_the_initial_weights():
     def weights(seed):
-        opened = wrapped.open_estimator(small_classifier(), X, Y, seed)
+        opened = wrapped.open_estimator(small_classifier(), X, Y, seed=seed)
         return opened.model_.get_weights()[0]
 
     np.testing.assert_array_equal(weights(1), weights(1))
@@ -120,7 +132,12 @@ def test_the_plan_is_read_as_scikeras_reads_it(params, expected):
 
 @pytest.mark.parametrize(
     ("params", "said"),
-    [({"epochs": 0}, "'epochs'"), ({"epochs": 1.5}, "'epochs'"), ({"batch_size": 0}, "batch_size")],
+    [
+        ({"epochs": 0}, "'epochs'"),
+        ({"epochs": 1.5}, "'epochs'"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"fit__class_weight": {0: 2.0}}, "fit__class_weight"),
+    ],
 )
 def test_unusable_plans_are_refused(params, said):
     with pytest.raises(ValueError, match=said):
@@ -137,6 +154,24 @@ def uncompiled(meta):
     return keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
 
 
+def unbuilt(meta):
+    return keras.Sequential([layers.Dense(3, "softmax")])
+
+
+def wide_model():
+    model = keras.Sequential([keras.Input((7,)), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+class Reversed(KerasClassifier):
+    """Encodes the classes in another order."""
+
+    @property
+    def target_encoder(self):
+        return ClassifierLabelEncoder(categories=[np.array(["c", "b", "a"])])
+
+
 def three_dimensional(meta):
     return keras.Sequential([keras.Input((4,)), layers.Reshape((4, 1)), layers.Dense(3, "softmax")])
 
@@ -150,16 +185,28 @@ def three_dimensional(meta):
         (KerasClassifier(compiled(1, "sigmoid")), Y, "width 1 but y has 3"),
         (small_classifier(three_dimensional), Y, r"shape \(batch, classes\)"),
         (KerasClassifier(compiled(loss="categorical_crossentropy")), Y, "one-hot"),
+        (KerasClassifier(compiled(loss="mse")), Y, "use a cross-entropy"),
+        (KerasClassifier(compiled(activation=None)), Y, "activation='softmax'"),
+        (
+            KerasClassifier(compiled(1, None, loss="binary_crossentropy")),
+            Y % 2,
+            "activation='sigmoid'",
+        ),
+        (KerasClassifier(compiled(1, "sigmoid")), Y % 2, "'binary_crossentropy'"),
+        (KerasClassifier(compiled(2, loss="binary_crossentropy")), Y % 2, "'sparse_categorical"),
+        (KerasClassifier(wide_model), Y, r"rows of shape \(4,\)"),
+        (small_classifier(unbuilt), Y, "keras.Input"),
+        (Reversed(compiled()), np.array(["a", "b", "c"])[Y], "keep them sorted"),
     ],
 )
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
     with pytest.raises(ValueError, match=said):
-        wrapped.open_estimator(estimator, X, y, 0)
+        wrapped.check_model(wrapped.open_estimator(estimator, X, y, seed=0), X, y)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 2.0, 2: 0.5}])
 def test_training_weights_are_sample_weight_times_class_weight(class_weight):
-    opened = wrapped.open_estimator(small_classifier(class_weight=class_weight), X, Y, 0)
+    opened = wrapped.open_estimator(small_classifier(class_weight=class_weight), X, Y)
     sample_weight = RNG.uniform(size=30)
     before = sample_weight.copy()
     weights = wrapped.training_weights(opened, Y, sample_weight)
@@ -180,7 +227,7 @@ def test_training_weights_are_sample_weight_times_class_weight(class_weight):
 @pytest.mark.parametrize("n_rows", [1, 30])
 def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     estimator = KerasClassifier(compiled(units, activation, loss), verbose=0)
-    fitted = wrapped.open_estimator(estimator, X, Y % 2, 0)
+    fitted = wrapped.open_estimator(estimator, X, Y % 2)
     probabilities = wrapped.class_probabilities(fitted, X[:n_rows])
     assert probabilities.shape == (n_rows, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
@@ -202,5 +249,5 @@ def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     ],
 )
 def test_what_only_keras_can_do_is_left_to_keras(params, expected):
-    opened = wrapped.open_estimator(small_classifier(**params), X, Y, 0)
+    opened = wrapped.open_estimator(small_classifier(**params), X, Y)
     assert wrapped.refits_with_keras(opened) is expected

@@ -25,8 +25,11 @@ CONVOLUTIONS = (
 LOOPS = (layers.RNN, layers.Bidirectional)
 """Layers with a loop over time, which XLA cannot compile once it is vectorised."""
 
-ROWS_MEET = (layers.BatchNormalization, layers.ActivityRegularization)
-"""Built-in layers in which the rows of a training batch see each other."""
+ROWS_MEET = (layers.BatchNormalization, layers.ActivityRegularization, layers.Lambda)
+"""Built-in layers in which the rows of a training batch see each other, or may."""
+
+NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
+"""Where a layer's config holds names of layers."""
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -131,11 +134,14 @@ def architecture_key(model: keras.Model) -> str | None:
     config["loss"] = (loss.get_config() if isinstance(loss, keras.losses.Loss) else {}) | {
         "function": getattr(loss, "__name__", type(loss).__name__)
     }
-    foreign = [module for module in _values(config, "module") if not module.startswith("keras")]
+    foreign = [m for m in _values(config, "module") if f"{m}.".split(".")[0] != "keras"]
     functions = _own_functions(model)
     if foreign != ["builtins"] * len(functions):
         return None
     config["functions"] = functions
+    if any(hasattr(layer, "adapt") for layer in _layers(model)):
+        return None  # what they were adapted to is in no config and in no variable
+    config["loss_weights"] = getattr(model._compile_loss, "_user_loss_weights", None)
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     optimizer = model.optimizer
     excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
@@ -174,10 +180,12 @@ def _values(config: Any, key: str) -> Iterator[str]:
             yield from _values(value, key)
 
 
-def _rename(config: Any, names: dict[str, str]) -> Any:
-    """Replace names, wherever they stand, by their position."""
+def _rename(config: Any, names: dict[str, str], is_name: bool = False) -> Any:
+    """Replace names by their position, where names stand."""
     if isinstance(config, dict):
-        return {key: _rename(value, names) for key, value in config.items()}
+        return {
+            key: _rename(value, names, is_name or key in NAME_KEYS) for key, value in config.items()
+        }
     if isinstance(config, list | tuple):
-        return [_rename(value, names) for value in config]
-    return names.get(config, config) if isinstance(config, str) else config
+        return [_rename(value, names, is_name) for value in config]
+    return names.get(config, config) if is_name and isinstance(config, str) else config

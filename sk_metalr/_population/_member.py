@@ -127,7 +127,7 @@ class Member:
         buffers, seeds = split_buffers(self.model)
         state = MemberState(weights, [scope.get_current_value(v) for v in buffers], slots)
         shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
-        return state, shared, loss
+        return state, shared, tf.cast(loss, tf.float32)
 
     def log_loss(
         self, state: MemberState, shared: SharedState, x: Any, code: Any, weight: Any
@@ -147,7 +147,7 @@ class Member:
         """
         with self._scope(state, shared):
             outputs = tf.cast(self.model(x, training=False), tf.float32)
-        return tf.reduce_sum(weight * self._row_log_loss(outputs, code))
+        return tf.reduce_sum(tf.cast(weight, tf.float32) * self._row_log_loss(outputs, code))
 
     def _row_log_loss(self, outputs: Any, code: Any) -> Any:
         width = outputs.shape[-1]

@@ -35,8 +35,6 @@ class GroupState(NamedTuple):
         What all members have in common.
     loss_sum : tensor of shape (n_members,)
         Sum of the training loss over the rows since it was last set to 0, in nats.
-    n_steps : int tensor of shape (n_members,)
-        Steps taken with a finite loss.
     is_finite : bool tensor of shape (n_members,)
         False from the first step whose loss is not finite; from then on the weights
         are frozen.
@@ -45,7 +43,6 @@ class GroupState(NamedTuple):
     members: MemberState
     shared: SharedState
     loss_sum: Any
-    n_steps: Any
     is_finite: Any
 
 
@@ -79,7 +76,6 @@ class Program:
             ),
             shared=tf.nest.map_structure(tf.constant, shared),
             loss_sum=tf.zeros(n_members),
-            n_steps=tf.zeros(n_members, tf.int32),
             is_finite=tf.ones(n_members, tf.bool),
         )
 
@@ -168,7 +164,8 @@ class Program:
         except (ValueError, NotImplementedError, tf.errors.OpError) as error:
             suspects = unknown_layers(self.member.model)
             where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
-            reason = str(error).strip().splitlines()[-1].strip()
+            message = str(error).partition("Arguments received by")[0]
+            reason = message.strip().splitlines()[-1].strip()
             raise NotVectorizableError(
                 f"TensorFlow cannot vectorise this model over members: {reason}.{where}"
             ) from error
@@ -194,7 +191,6 @@ class Program:
                 ),
                 shared=tf.nest.map_structure(lambda value: value[0], shared),
                 loss_sum=state.loss_sum + tf.where(is_finite, loss * n_rows[i], 0.0),
-                n_steps=state.n_steps + tf.cast(is_finite, tf.int32),
                 is_finite=is_finite,
             )
 

@@ -3,12 +3,15 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config
 
 __all__ = ["preserved_random_state"]
+
+_lock = RLock()
 
 
 @contextmanager
@@ -19,7 +22,14 @@ def preserved_random_state() -> Iterator[None]:
     restores the first two, but restarts TensorFlow's generator; and it leaves
     TensorFlow's op determinism switched on, because it asks whether that is on only
     after setting the environment variable that the first such question looks at.
+
+    One thread at a time; others wait.
     """
+    with _lock:
+        yield from _preserved()
+
+
+def _preserved() -> Iterator[None]:
     was_deterministic = config.is_op_determinism_enabled()
     eager = context.context()
     tensorflow_seed, tensorflow_rng = eager._seed, getattr(eager, "_rng", None)
