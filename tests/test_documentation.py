@@ -1,0 +1,32 @@
+"""What is written down is true."""
+
+import doctest
+import inspect
+import re
+from pathlib import Path
+
+from sk_metalr import MetaLRClassifier, _estimator
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_examples_in_docstrings_run():
+    results = doctest.testmod(_estimator)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_the_example_in_the_readme_runs(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    exec(compile(example, str(README), "exec"), {})
+    rate, n_epochs = capsys.readouterr().out.split()
+    assert 1e-5 < float(rate) < 1
+    assert 1 <= int(n_epochs) <= 20
+
+
+def test_every_parameter_is_documented_with_its_default():
+    text = inspect.getdoc(MetaLRClassifier).replace("\\\n", " ")
+    for name, parameter in inspect.signature(MetaLRClassifier).parameters.items():
+        found = re.search(rf"^{name} : (.*?)default=(\S+)$", text, flags=re.MULTILINE | re.DOTALL)
+        assert found, f"{name} is not documented with a default"
+        assert found.group(2) == repr(parameter.default).replace("'", '"')
