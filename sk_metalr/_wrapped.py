@@ -6,7 +6,6 @@ its training parameters; and how a trained model is handed back to it.
 """
 
 import functools
-import inspect
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,6 +19,16 @@ from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
+
+from ._keras_model import (
+    at_rate,
+    build_at_rate,
+    build_mlp,
+    check_loss,
+    check_outputs,
+    has_logits,
+    set_learning_rate,
+)
 
 __all__ = [
     "TrainingPlan",
@@ -75,19 +84,6 @@ def default_estimator() -> KerasClassifier:
         batch_size=32,
         epochs=40,
         verbose=0,
-    )
-
-
-def build_mlp(meta: dict[str, Any]) -> keras.Model:
-    """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output."""
-    return keras.Sequential(
-        [
-            keras.Input(meta["X_shape_"][1:]),
-            keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(len(meta["classes_"]), activation="softmax"),
-        ]
     )
 
 
@@ -187,7 +183,7 @@ def open_estimator(
             "its input: begin it with keras.Input((n_features,))."
         )
     if learning_rate is not None:
-        _set_learning_rate(opened.model_, learning_rate)
+        set_learning_rate(opened.model_, learning_rate)
     return opened
 
 
@@ -237,44 +233,8 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"classes. Give its last layer {expected} units; a model-building function finds the "
             'number of classes in meta["n_classes_"].'
         )
-    _check_loss(model, width, np.shape(y_rows)[-1])
-    _check_outputs(model, np.asarray(outputs, dtype=np.float64))
-
-
-def _check_loss(model: keras.Model, width: int, target_width: int) -> None:
-    loss = _loss_of(model)
-    name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
-    builtin = str(getattr(loss, "__module__", "")).startswith("keras.")
-    if builtin and "crossentropy" not in name:
-        raise ValueError(
-            f"The wrapped Keras model is trained with {model.loss!r}; its outputs are read as "
-            "class probabilities, so use a cross-entropy."
-        )
-    if builtin and (width == 1) != name.startswith("binary"):
-        right = "binary" if width == 1 else "sparse_categorical"
-        raise ValueError(
-            f"An output of width {width} does not go with the loss {model.loss!r}; use "
-            f"'{right}_crossentropy'."
-        )
-    if builtin and name.startswith("categorical") and target_width != width:
-        raise ValueError(
-            "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
-            "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
-            "pass loss='categorical_crossentropy' to KerasClassifier too."
-        )
-
-
-def _check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
-    if has_logits(model) or not np.isfinite(outputs).all():
-        return
-    in_range = ((outputs >= 0) & (outputs <= 1)).all()
-    if in_range and (outputs.shape[1] == 1 or np.allclose(outputs.sum(axis=1), 1, atol=1e-2)):
-        return
-    activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
-    raise ValueError(
-        "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
-        f"activation='{activation}', or compile it with a loss that has from_logits=True."
-    )
+    check_loss(model, width, np.shape(y_rows)[-1])
+    check_outputs(model, np.asarray(outputs, dtype=np.float64))
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -301,19 +261,6 @@ def training_weights(
     if opened.class_weight is not None:
         weights = weights * compute_sample_weight(opened.class_weight, y)
     return weights.astype(input_dtype())
-
-
-def _loss_of(model: keras.Model) -> Any:
-    """Return the loss the model was compiled with, as an object."""
-    loss = model.loss
-    while isinstance(loss, list | tuple) and len(loss) == 1:
-        loss = loss[0]
-    return keras.losses.get(loss) if isinstance(loss, str) else loss
-
-
-def has_logits(model: keras.Model) -> bool:
-    """Tell whether the model's outputs are logits; otherwise they are probabilities."""
-    return bool(getattr(_loss_of(model), "from_logits", False))
 
 
 def class_probabilities(fitted: KerasClassifier, X: np.ndarray) -> np.ndarray:
@@ -346,53 +293,18 @@ def with_strategy(
     name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
     optimizer = getattr(tuned, name)
     if isinstance(optimizer, keras.optimizers.Optimizer):
-        tuned.set_params(**{name: _at_rate(optimizer, learning_rate)})
+        tuned.set_params(**{name: at_rate(optimizer, learning_rate)})
     elif name == "compile__optimizer":
-        tuned.set_params(**{name: _at_rate(keras.optimizers.get(optimizer), learning_rate)})
+        tuned.set_params(**{name: at_rate(keras.optimizers.get(optimizer), learning_rate)})
     else:
         tuned.set_params(optimizer__learning_rate=learning_rate)
     for name in ("model", "build_fn"):
         build = getattr(tuned, name)
         if isinstance(build, keras.Model):
-            _set_learning_rate(build, learning_rate)
+            set_learning_rate(build, learning_rate)
         elif build is not None:
             tuned.set_params(**{name: functools.partial(build_at_rate, build, learning_rate)})
     return tuned
-
-
-def build_at_rate(
-    build_model: Any,
-    rate: float,
-    /,
-    *,
-    meta: Any = None,
-    compile_kwargs: Any = None,
-    params: Any = None,
-    **model_params: Any,
-) -> keras.Model:
-    """Build a model with the user's function and set its learning rate."""
-    offered = {"meta": meta, "compile_kwargs": compile_kwargs, "params": params}
-    accepted = inspect.signature(build_model).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
-    model = build_model(**model_params, **wanted)
-    _set_learning_rate(model, rate)
-    return model
-
-
-def _at_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> keras.optimizers.Optimizer:
-    """Return an optimizer like this one at a constant learning rate."""
-    return type(optimizer).from_config(optimizer.get_config() | {"learning_rate": rate})
-
-
-def _set_learning_rate(model: keras.Model, rate: float) -> None:
-    """Set a constant learning rate on the optimizer of a compiled model."""
-    if not model.compiled or model.optimizer is None:
-        return
-    if isinstance(model.optimizer._learning_rate, keras.Variable):
-        model.optimizer.learning_rate = rate
-    else:  # a schedule, which Keras does not let one replace
-        model.optimizer = _at_rate(model.optimizer, rate)
 
 
 def refits_with_keras(opened: KerasClassifier) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from .._keras_model import is_builtin, loss_of
 from ..exceptions import NotVectorizableError
 
 __all__ = ["architecture_key", "check_vectorizable", "may_compile", "may_pad", "unknown_layers"]
@@ -38,10 +39,6 @@ def _layers(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def _is_builtin(instance: Any) -> bool:
-    return type(instance).__module__.startswith("keras.")
-
-
 def check_vectorizable(model: keras.Model) -> None:
     """Raise NotVectorizableError where it is known that `model` cannot be a member."""
     for layer in _layers(model):
@@ -67,7 +64,7 @@ def unknown_layers(model: keras.Model) -> list[str]:
     return [
         f"{layer.name!r} ({type(layer).__name__})"
         for layer in _layers(model)
-        if not _is_builtin(layer)
+        if not is_builtin(layer)
     ]
 
 
@@ -85,7 +82,7 @@ def may_pad(model: keras.Model) -> bool:
     if not all(_is_layer_graph(part) for part in [model, *_layers(model)]):
         return False
     for layer in _layers(model):
-        if not _is_builtin(layer) or isinstance(layer, ROWS_MEET):
+        if not is_builtin(layer) or isinstance(layer, ROWS_MEET):
             return False
         if getattr(layer, "activity_regularizer", None) is not None:
             return False
@@ -105,13 +102,8 @@ def _is_layer_graph(part: Any) -> bool:
 
 def _builtin_loss(model: keras.Model) -> Any:
     """Return the loss of a model, as a function or object, if it is one of Keras's own."""
-    loss = model.loss
-    while isinstance(loss, list | tuple) and len(loss) == 1:
-        loss = loss[0]
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    home = loss if hasattr(loss, "__module__") else type(loss)
-    return loss if callable(loss) and home.__module__.startswith("keras.") else None
+    loss = loss_of(model)
+    return loss if callable(loss) and is_builtin(loss) else None
 
 
 def architecture_key(model: keras.Model) -> str | None:

@@ -1,0 +1,140 @@
+"""What is asked of a Keras model, whoever wraps it: its loss, its outputs, its learning rate."""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = [
+    "at_rate",
+    "build_at_rate",
+    "build_mlp",
+    "check_loss",
+    "check_outputs",
+    "has_logits",
+    "is_builtin",
+    "loss_of",
+    "set_learning_rate",
+]
+
+
+def build_mlp(meta: dict[str, Any]) -> keras.Model:
+    """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output."""
+    return keras.Sequential(
+        [
+            keras.Input(meta["X_shape_"][1:]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(len(meta["classes_"]), activation="softmax"),
+        ]
+    )
+
+
+def loss_of(model: keras.Model) -> Any:
+    """Return the loss the model was compiled with, as an object."""
+    loss = model.loss
+    while isinstance(loss, list | tuple) and len(loss) == 1:
+        loss = loss[0]
+    return keras.losses.get(loss) if isinstance(loss, str) else loss
+
+
+def is_builtin(thing: Any) -> bool:
+    """Tell whether a layer, loss or function is one of Keras's own."""
+    home = thing if hasattr(thing, "__module__") else type(thing)
+    return str(home.__module__).split(".")[0] == "keras"
+
+
+def has_logits(model: keras.Model) -> bool:
+    """Tell whether the model's outputs are logits; otherwise they are probabilities."""
+    return bool(getattr(loss_of(model), "from_logits", False))
+
+
+def check_loss(model: keras.Model, width: int, target_width: int) -> None:
+    """Raise ValueError where the loss goes with neither the outputs nor the targets.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    width, target_width : int
+        How many columns its outputs and the encoded targets have.
+    """
+    loss = loss_of(model)
+    name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
+    builtin = is_builtin(loss)
+    if builtin and "crossentropy" not in name:
+        raise ValueError(
+            f"The wrapped Keras model is trained with {model.loss!r}; its outputs are read as "
+            "class probabilities, so use a cross-entropy."
+        )
+    if builtin and (width == 1) != name.startswith("binary"):
+        right = "binary" if width == 1 else "sparse_categorical"
+        raise ValueError(
+            f"An output of width {width} does not go with the loss {model.loss!r}; use "
+            f"'{right}_crossentropy'."
+        )
+    if builtin and name.startswith("categorical") and target_width != width:
+        raise ValueError(
+            "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
+            "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
+            "pass loss='categorical_crossentropy' to KerasClassifier too."
+        )
+
+
+def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
+    """Raise ValueError where outputs are neither logits nor probabilities.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    outputs : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        What it returned for a few rows.
+    """
+    if has_logits(model) or not np.isfinite(outputs).all():
+        return
+    in_range = ((outputs >= 0) & (outputs <= 1)).all()
+    if in_range and (outputs.shape[1] == 1 or np.allclose(outputs.sum(axis=1), 1, atol=1e-2)):
+        return
+    activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
+    raise ValueError(
+        "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
+        f"activation='{activation}', or compile it with a loss that has from_logits=True."
+    )
+
+
+def at_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> keras.optimizers.Optimizer:
+    """Return an optimizer like this one at a constant learning rate."""
+    return type(optimizer).from_config(optimizer.get_config() | {"learning_rate": rate})
+
+
+def set_learning_rate(model: keras.Model, rate: float) -> None:
+    """Set a constant learning rate on the optimizer of a compiled model."""
+    if not model.compiled or model.optimizer is None:
+        return
+    if isinstance(model.optimizer._learning_rate, keras.Variable):
+        model.optimizer.learning_rate = rate
+    else:  # a schedule, which Keras does not let one replace
+        model.optimizer = at_rate(model.optimizer, rate)
+
+
+def build_at_rate(
+    build_model: Any,
+    rate: float,
+    /,
+    *,
+    meta: Any = None,
+    compile_kwargs: Any = None,
+    params: Any = None,
+    **model_params: Any,
+) -> keras.Model:
+    """Build a model with the user's function and set its learning rate."""
+    offered = {"meta": meta, "compile_kwargs": compile_kwargs, "params": params}
+    accepted = inspect.signature(build_model).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
+    model = build_model(**model_params, **wanted)
+    set_learning_rate(model, rate)
+    return model
