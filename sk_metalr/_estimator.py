@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
-from ._data import check_training_data
+from ._data import TrainingData, check_training_data
 from ._population import Population
 from ._refit import refit, split_tasks
 from ._results import cv_results, search_cost
@@ -26,7 +26,7 @@ from ._search import random_search
 from ._selection import Choice, choose
 from ._space import StrategySpace
 from ._splits import check_splitter, make_splits, renumbered
-from .exceptions import AllDivergedError, EdgeOfSpaceWarning
+from .exceptions import AllDivergedError, EdgeOfSpaceWarning, NoSkillWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -43,13 +43,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : scikeras.wrappers.KerasClassifier or None, default=None
         The classifier whose learning rate is chosen; it is never changed. Its
-        ``epochs`` are the full budget. Its callbacks, metrics and arguments of Keras's
-        ``fit`` act in the refit only. None: a multi-layer perceptron of 2 × 128
+        ``epochs`` are the full budget. A schedule of its optimizer is replaced by the
+        constant rate that is chosen. Its callbacks, metrics and arguments of Keras's
+        ``fit`` act in the refit only; a ``validation_split`` among them keeps rows from
+        it. None: a multi-layer perceptron of 2 × 128
         rectified units, trained with Adam on batches of 32 for up to 40 epochs.
         Features should be scaled by a Pipeline.
     learning_rates : array-like of float, object with a method ``rvs``, or None, \
             default=None
-        Learning rates to choose from: a list, or a distribution such as
+        Learning rates to choose from: a list of each of them, or a distribution such as
         ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1.
     n_candidates : int, default=16
         How many learning rates are tried; a shorter list is tried once each.
@@ -135,8 +137,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [None, HasMethods(["fit", "predict"])],
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # _wrapped.check_wrapped says more
         "learning_rates": ["array-like", HasMethods(["rvs"]), None],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
         "search": [StrOptions({"random"})],
@@ -269,7 +271,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             selection=self.selection,
             tune_epochs=self.tune_epochs,
         )
-        self._store(data.classes, losses, rates, choice)
+        self._store(data, losses, rates, choice)
         searched = perf_counter()
         if self.refit:
             tuned = wrapped.with_strategy(
@@ -304,9 +306,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return params.get("groups")
 
     def _store(
-        self, classes: np.ndarray, losses: np.ndarray, rates: np.ndarray, choice: Choice
+        self, data: TrainingData, losses: np.ndarray, rates: np.ndarray, choice: Choice
     ) -> None:
-        self.classes_ = classes
+        self.classes_ = data.classes
         self.best_index_ = choice.index
         self.best_learning_rate_ = float(rates[choice.index])
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
@@ -316,6 +318,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.cv_results_ = cv_results(losses, rates, choice)
         self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
         _warn_at_edge(rates, choice.best)
+        _warn_without_skill(choice, data.no_skill_loss)
 
     def _summary(self) -> str:
         low, high = self.learning_rate_interval_
@@ -406,13 +409,25 @@ def _check_any_finite(losses: np.ndarray, rates: np.ndarray) -> None:
         )
 
 
+def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
+    if choice.losses[choice.best] < no_skill_loss:
+        return
+    warnings.warn(
+        f"No learning rate did better on held-out rows ({choice.losses[choice.best]:.3g} nats) "
+        f"than always predicting the class frequencies ({no_skill_loss:.3g} nats): scale the "
+        "features in a Pipeline, train for more epochs, or doubt that the features tell anything.",
+        NoSkillWarning,
+        stacklevel=6,
+    )
+
+
 def _warn_at_edge(rates: np.ndarray, index: int) -> None:
     if len(rates) < 2 or 0 < index < len(rates) - 1:
         return
     edge, direction = ("lowest", "lower") if index == 0 else ("highest", "higher")
     warnings.warn(
         f"The best learning rate, {rates[index]:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: widen learning_rates.",
+        f"{direction} ones may be better still: raise n_candidates or widen learning_rates.",
         EdgeOfSpaceWarning,
         stacklevel=6,
     )

@@ -96,7 +96,11 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
     if has_logits(model) or not np.isfinite(outputs).all():
         return
     in_range = ((outputs >= 0) & (outputs <= 1)).all()
-    if in_range and (outputs.shape[1] == 1 or np.allclose(outputs.sum(axis=1), 1, atol=1e-2)):
+    if outputs.shape[1] == 1:
+        is_probability = in_range and not (outputs == 1).all()  # a softmax over one unit is 1
+    else:
+        is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
+    if is_probability:
         return
     activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
     raise ValueError(

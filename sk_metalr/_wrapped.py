@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 KERAS_DEFAULT_BATCH_SIZE = 32
+PREDICT_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def check_wrapped(estimator: Any) -> None:
     if not isinstance(estimator, KerasClassifier):
         raise TypeError(
             "The 'estimator' parameter of MetaLRClassifier must be a "
-            f"scikeras.wrappers.KerasClassifier or None. Got {estimator!r} instead; wrap the "
-            "Keras model: MetaLRClassifier(KerasClassifier(model, ...))."
+            "scikeras.wrappers.KerasClassifier or None. Got an object of type "
+            f"{type(estimator).__name__!r} instead; wrap a Keras model, or the function that "
+            "builds it: MetaLRClassifier(KerasClassifier(model, ...))."
         )
 
 
@@ -176,6 +178,8 @@ def open_estimator(
     if seed is not None:
         opened.set_params(random_state=seed)
     opened.initialize(X, y)
+    # SciKeras refuses float64 after float32, though Keras casts either.
+    opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     opened._ensure_compiled_model()
     if not opened.model_.built:
         raise ValueError(
@@ -242,10 +246,14 @@ def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, 
 
     Features may come back as a list or dict of arrays, one for each model input.
     """
+    return encode_features(opened, X), np.asarray(opened.target_encoder_.transform(y))
+
+
+def encode_features(opened: KerasClassifier, X: np.ndarray) -> Any:
+    """Return features as the Keras model takes them: an array, or a list or dict of such."""
     encoder = opened.feature_encoder_
     is_identity = type(encoder) is FunctionTransformer and encoder.func is None
-    x = X if is_identity else encoder.transform(X)
-    return x, np.asarray(opened.target_encoder_.transform(y))
+    return X if is_identity else encoder.transform(X)
 
 
 def training_weights(
@@ -264,9 +272,19 @@ def training_weights(
 
 
 def class_probabilities(fitted: KerasClassifier, X: np.ndarray) -> np.ndarray:
-    """Return probabilities of shape (n_samples, n_classes), also from logits or one sigmoid."""
-    outputs = np.asarray(fitted._predict_raw(X, verbose=0), dtype=np.float64)
-    outputs = outputs.reshape(len(X), -1)
+    """Return probabilities of shape (n_samples, n_classes), also from logits or one sigmoid.
+
+    The model is called directly: ``Model.predict`` traces a program for every new model,
+    which takes longer than most predictions, and warns about it.
+    """
+    x = encode_features(fitted, X)
+
+    def outputs_of(rows: slice) -> np.ndarray:
+        part = keras.tree.map_structure(lambda array: array[rows], x)
+        return np.asarray(fitted.model_(part, training=False), dtype=np.float64)
+
+    starts = range(0, len(X), PREDICT_ROWS)
+    outputs = np.concatenate([outputs_of(slice(start, start + PREDICT_ROWS)) for start in starts])
     if outputs.shape[1] == 1:
         positive = expit(outputs) if has_logits(fitted.model_) else outputs
         return np.hstack([1 - positive, positive])

@@ -1,6 +1,6 @@
 """The warnings and errors that are sk_metalr's own."""
 
-__all__ = ["AllDivergedError", "EdgeOfSpaceWarning", "NotVectorizableError"]
+__all__ = ["AllDivergedError", "EdgeOfSpaceWarning", "NoSkillWarning", "NotVectorizableError"]
 
 
 class AllDivergedError(ValueError):
@@ -13,3 +13,7 @@ class NotVectorizableError(ValueError):
 
 class EdgeOfSpaceWarning(UserWarning):
     """The best learning rate is the lowest or the highest that was tried."""
+
+
+class NoSkillWarning(UserWarning):
+    """No learning rate did better than always predicting the class frequencies."""

@@ -70,7 +70,7 @@ def test_predictions_agree_with_each_other(fitted, iris):
 
 
 def test_the_refitted_classifier_is_one_in_every_respect(iris):
-    X, y = iris[0].astype(np.float32), iris[1]
+    X, y = iris
     best = make(small_classifier(epochs=6)).fit(X, y).best_estimator_
     assert isinstance(best, KerasClassifier)
     assert len(best.history_["loss"]) == best.current_epoch == best.epochs
@@ -400,6 +400,28 @@ def test_the_edge_of_the_space_is_named(iris):
     with pytest.warns(exceptions.EdgeOfSpaceWarning, match=r"0\.01, is the highest") as record:
         make(learning_rates=rates, selection="min").fit(*iris)
     assert record[0].filename == __file__
+
+
+def test_features_that_tell_nothing_are_named(iris):
+    y = np.random.default_rng(0).permutation(iris[1])
+    with pytest.warns(exceptions.NoSkillWarning, match="scale the features"):
+        make(small_classifier(epochs=1), learning_rates=[1e-6, 1e-5, 1e-4]).fit(iris[0] * 100, y)
+
+
+def recurrent(meta):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Reshape((4, 1)),
+            layers.LSTM(3),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def test_a_recurrent_model_is_searched_and_refitted(iris):
+    fitted = make(small_classifier(recurrent), n_splits=1, n_candidates=2).fit(*iris)
+    assert fitted.predict_proba(iris[0]).shape == (150, 3)
 
 
 def test_the_diverged_are_recorded_and_not_chosen(iris):

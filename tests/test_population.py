@@ -175,6 +175,14 @@ def test_layers_equal_keras(name):
     assert_equals_keras(keras.optimizers.Adam, LAYERS[name], [1e-3, 1e-2], jits=[False])
 
 
+@pytest.mark.parametrize("name", ["lstm", "embedding"])
+def test_one_candidate_trains_as_among_others(name):
+    task = make_task(make_model(LAYERS[name]), np.random.default_rng(0))
+    _, alone = train_population([task], [1e-2])
+    _, among = train_population([task], [1e-2, 1e-3])
+    np.testing.assert_allclose(alone, among[:1], atol=1e-6)
+
+
 def test_attention_and_residuals_equal_keras():
     def build():
         keras.utils.set_random_seed(0)

@@ -193,12 +193,14 @@ def three_dimensional(meta):
             "activation='sigmoid'",
         ),
         (KerasClassifier(compiled(1, "sigmoid")), Y % 2, "'binary_crossentropy'"),
+        (KerasClassifier(compiled(1, "softmax", "binary_crossentropy")), Y % 2, "'sigmoid'"),
         (KerasClassifier(compiled(2, loss="binary_crossentropy")), Y % 2, "'sparse_categorical"),
         (KerasClassifier(wide_model), Y, r"rows of shape \(4,\)"),
         (small_classifier(unbuilt), Y, "keras.Input"),
         (Reversed(compiled()), np.array(["a", "b", "c"])[Y], "keep them sorted"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*You are using a softmax")
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
     with pytest.raises(ValueError, match=said):
         wrapped.check_model(wrapped.open_estimator(estimator, X, y, seed=0), X, y)

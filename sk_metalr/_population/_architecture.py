@@ -10,7 +10,7 @@ import keras
 from .._keras_model import is_builtin, loss_of
 from ..exceptions import NotVectorizableError
 
-__all__ = ["architecture_key", "check_vectorizable", "may_compile", "may_pad", "unknown_layers"]
+__all__ = ["architecture_key", "check_vectorizable", "has_loops", "may_pad", "unknown_layers"]
 
 layers = keras.layers
 
@@ -24,7 +24,11 @@ CONVOLUTIONS = (
 """TensorFlow cannot vectorise a convolution whose filters differ by member."""
 
 LOOPS = (layers.RNN, layers.Bidirectional)
-"""Layers with a loop over time, which XLA cannot compile once it is vectorised."""
+"""Layers with a loop over time.
+
+XLA cannot compile it once it is vectorised, and TensorFlow cannot vectorise it over one
+member.
+"""
 
 ROWS_MEET = (layers.BatchNormalization, layers.ActivityRegularization, layers.Lambda)
 """Built-in layers in which the rows of a training batch see each other, or may."""
@@ -68,9 +72,9 @@ def unknown_layers(model: keras.Model) -> list[str]:
     ]
 
 
-def may_compile(model: keras.Model) -> bool:
-    """Tell whether XLA is expected to compile the vectorised model."""
-    return not any(isinstance(layer, LOOPS) for layer in _layers(model))
+def has_loops(model: keras.Model) -> bool:
+    """Tell whether a layer loops over time."""
+    return any(isinstance(layer, LOOPS) for layer in _layers(model))
 
 
 def may_pad(model: keras.Model) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..exceptions import NotVectorizableError
-from ._architecture import architecture_key, may_compile, unknown_layers
+from ._architecture import architecture_key, has_loops, unknown_layers
 from ._member import Member, MemberState, SharedState
 
 __all__ = ["GroupState", "Program", "program_for"]
@@ -243,7 +243,7 @@ def program_for(model: keras.Model, from_logits: bool, jit: bool) -> Program:
     jit : bool
         Whether XLA compiles the program, where it is able to.
     """
-    jit = jit and may_compile(model)
+    jit = jit and not has_loops(model)
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ._architecture import check_vectorizable, may_pad
+from ._architecture import check_vectorizable, has_loops, may_pad
 from ._batches import score_blocks, shuffled, take, training_blocks
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
@@ -138,7 +138,7 @@ class Population:
         self.program = program_for(model, from_logits, jit=n_steps >= MIN_STEPS_TO_COMPILE)
         self._compiled_before = self.program.seconds_compiling
         self.n_epochs = 0
-        size = _group_size(len(learning_rates), self.program.jit)
+        size = max(_group_size(len(learning_rates), self.program.jit), 2 if has_loops(model) else 1)
         self._groups = [
             self._make_group(split, start, size)
             for split in range(len(tasks))
