@@ -1,91 +1,131 @@
-"""What does a search cost? Whole fits against one plain Keras fit, interleaved, in one run.
+"""What does a search cost? Whole fits, refit included, as a multiple of one plain Keras fit.
 
-    python benchmarks/speed.py [--pairs N] [--width N]
-
-Digits, a network of 64-WIDTH-WIDTH-10, Adam, 20 epochs, batches of 32. In every round each
-contender fits once; a ratio is taken within its round. The first round, in which every
-program is compiled, is reported by itself.
+Every contender runs in a process of its own, right beside plain fits of the same network
+on the same rows: after one plain fit to warm up, plain fit and contender take turns. What
+a contender pays only once in a process, our compiling, is in the first of its fits, which
+is reported by itself.
 """
 
-import argparse
-import os
+import warnings
 from time import perf_counter
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
-from sklearn.datasets import load_digits
+from tables import load_frame, preprocessing
 
-from sk_metalr import MetaLRClassifier
-
-EPOCHS, N_CANDIDATES = 20, 16
-BARS = {"1 split": 2.0, "5 splits": 4.0}
-
-
-def network(width):
-    return keras.Sequential(
-        [
-            keras.Input((64,)),
-            keras.layers.Dense(width, activation="relu"),
-            keras.layers.Dense(width, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
+ROUNDS = 5
+QUICK_ROUNDS = 3
+CROSS_VALIDATION = "cross_val_score, 5 folds, MetaLRClassifier"
+PREDICTION = "predict_proba of 100 rows"
+MAIN = "digits, width 128"
+SETTINGS = {
+    MAIN: ("digits", 128),
+    "digits, width 32": ("digits", 32),
+    "digits, width 512": ("digits", 512),
+    "wa_churn, width 128": ("wa_churn", 128),
+}
 
 
-def plain(width: int) -> KerasClassifier:
-    return KerasClassifier(
-        network,
-        model__width=width,
-        optimizer="adam",
-        loss="sparse_categorical_crossentropy",
-        epochs=EPOCHS,
-        batch_size=32,
-        verbose=0,
-    )
+def cells(quick: bool) -> dict[str, dict]:
+    """Return what is measured in a process of its own: a contender in a setting."""
+    from peers import OTHERS, OURS, PEERS, STRONG_PEERS
+
+    plan: list[tuple[str, str, int]] = []
+    if quick:
+        plan += [(MAIN, next(iter(OURS)), QUICK_ROUNDS), (MAIN, PREDICTION, 1)]
+    else:
+        for setting in SETTINGS:
+            plan += [(setting, name, ROUNDS) for name in OURS]
+            names = [*PEERS, *OTHERS] if setting == MAIN else [STRONG_PEERS[0], *OTHERS]
+            plan += [(setting, name, 1) for name in names]
+        # A second time, a while later: does the figure hold?
+        plan += [(MAIN, name, 2) for name in STRONG_PEERS]
+        plan += [(MAIN, CROSS_VALIDATION, 3), (MAIN, PREDICTION, 1)]
+    result: dict[str, dict] = {}
+    for setting, contender, rounds in plan:
+        name = f"speed {setting} {contender}"
+        key = name if name not in result else f"{name} again"
+        result[key] = {"setting": setting, "contender": contender, "rounds": rounds}
+    return result
 
 
-def seconds(estimator, X, y) -> float:
+def rows_of(setting: str) -> tuple[np.ndarray, np.ndarray, int]:
+    table, width = SETTINGS[setting]
+    X, y = load_frame(table)
+    X = preprocessing().fit_transform(X) if table != "digits" else X.to_numpy() / 16
+    return np.asarray(X, dtype=np.float32), y, width
+
+
+def measure(setting: str, contender: str, rounds: int) -> dict:
+    """Return the seconds of the contender's fits and of the plain fits beside them."""
+    from peers import OTHERS, OURS, PEERS, plain
+
+    warnings.simplefilter("ignore")
+    X, y, width = rows_of(setting)
+    if contender == PREDICTION:
+        return predictions(X, y, width)
+    if contender == CROSS_VALIDATION:
+        return cross_validations(X, y, width, rounds)
+    fit = (OURS | PEERS | OTHERS)[contender]
+    plain(X, y, width, 0)
+    if "n_jobs=2" in contender:
+        _start_workers()
+    unit, seconds, breakdown = [_seconds(plain, X, y, width, 0)], [], []
+    for seed in range(rounds):
+        start = perf_counter()
+        fitted = fit(X, y, width, seed)
+        seconds.append(perf_counter() - start)
+        unit.append(_seconds(plain, X, y, width, seed))
+        breakdown.append(getattr(fitted, "search_cost_", None))
+    # The unit of a round: the plain fits right before and right after.
+    beside = [(unit[i] + unit[i + 1]) / 2 for i in range(rounds)]
+    return {"seconds": seconds, "plain": beside, "breakdown": breakdown}
+
+
+def _seconds(fit, X, y, width, seed) -> float:
     start = perf_counter()
-    estimator.fit(X, y)
+    fit(X, y, width, seed)
     return perf_counter() - start
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=5, help="rounds, the first one included")
-    parser.add_argument("--width", type=int, default=128)
-    arguments = parser.parse_args()
-    X, y = load_digits(return_X_y=True)
-    X = (X / 16).astype(np.float32)
-    ratios: dict[str, list[float]] = {name: [] for name in BARS}
-    for seed in range(arguments.pairs):
-        unit = seconds(plain(arguments.width), X, y)
-        for name in BARS:
-            searching = MetaLRClassifier(
-                plain(arguments.width),
-                n_candidates=N_CANDIDATES,
-                n_splits=int(name.split()[0]),
-                tune_epochs=False,  # the refit trains all 20 epochs, as the plain fit does
-                random_state=seed,
-            )
-            ratios[name].append(seconds(searching, X, y) / unit)
-        latest = ", ".join(f"{name} {values[-1]:.2f}" for name, values in ratios.items())
-        print(f"round {seed}: one plain fit {unit:.2f} s; ratios: {latest}", flush=True)
-    missed = 0
-    for name, bar in BARS.items():
-        first, *others = ratios[name]
-        median = float(np.median(others))
-        missed += median > bar
-        print(
-            f"{'holds ' if median <= bar else 'MISSED'} {name}: {median:.2f} × one plain fit "
-            f"(from {min(others):.2f} to {max(others):.2f}; bar {bar}); {first:.2f} in the first "
-            "round, with compiling"
-        )
-    return int(missed > 0)
+def _start_workers() -> None:
+    """Have joblib's two workers import Keras beforehand: users pay that once, not per search."""
+    from joblib import Parallel, delayed
+    from peers import plain
+
+    X, y = np.zeros((64, 4), np.float32), np.arange(64) % 2
+    Parallel(n_jobs=2)(delayed(plain)(X, y, 8, seed) for seed in range(2))
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def cross_validations(X, y, width, rounds) -> dict:
+    from networks import keras_classifier
+    from peers import EPOCHS, N_CANDIDATES
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    from sk_metalr import MetaLRClassifier
+
+    folds = StratifiedKFold(5)
+    plain = keras_classifier(EPOCHS, width)
+    searching = MetaLRClassifier(
+        plain, n_candidates=N_CANDIDATES, n_splits=1, tune_epochs=False, random_state=0
+    )
+    seconds: dict[str, list[float]] = {"plain": [], "seconds": []}
+    for _ in range(rounds):
+        for name, estimator in (("plain", plain), ("seconds", searching)):
+            start = perf_counter()
+            cross_val_score(estimator, X, y, cv=folds)
+            seconds[name].append(perf_counter() - start)
+    return seconds
+
+
+def predictions(X, y, width, rounds: int = 30) -> dict:
+    """Return seconds of predict_proba on 100 rows, plain and ours by turns."""
+    from peers import ours, plain
+
+    estimators = {"plain": plain(X, y, width, 0), "seconds": ours(X, y, width, 0)}
+    seconds: dict[str, list[float]] = {"plain": [], "seconds": []}
+    for _ in range(rounds):
+        for name, estimator in estimators.items():
+            start = perf_counter()
+            estimator.predict_proba(X[:100])
+            seconds[name].append(perf_counter() - start)
+    return seconds

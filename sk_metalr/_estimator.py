@@ -109,8 +109,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats; NaN once diverged.
     search_cost_ : dict of str to number
-        Members and epochs trained, and seconds spent compiling, searching (compiling
-        included), refitting and in all.
+        Members and epochs trained, and seconds: ``compiling``, ``training`` and
+        ``scoring`` of the search, all of the search (``search``), the refit
+        (``refit``, compiling its own program included) and all (``total``).
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -285,10 +286,12 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.search_cost_ = search_cost(
             losses,
             refit_epochs=self.best_n_epochs_ if self.refit else 0,
-            compiling=population.seconds_compiling,
-            search=searched - start,
-            refit=refitted - searched,
-            total=refitted - start,
+            seconds=population.seconds
+            | {
+                "search": searched - start,
+                "refit": refitted - searched,
+                "total": refitted - start,
+            },
         )
         if self.verbose:
             print(self._summary())

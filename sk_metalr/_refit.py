@@ -31,6 +31,8 @@ def split_tasks(
     seed : int
         Seed of initial weights and order of rows.
     """
+    # One for all splits: a compiled program has one shape of batches.
+    batch_size = plan.rows_per_batch(max(len(train) for train, _ in splits))
     tasks = []
     for number, (train, test) in enumerate(splits):
         X, y = data.X[train], data.y[train]
@@ -38,7 +40,7 @@ def split_tasks(
             opened = wrapped.open_estimator(estimator, X, y, seed=seed + number)
         if number == 0:
             wrapped.check_model(opened, X, y)
-        tasks.append(_make_task(opened, plan, data, train, test, seed + number))
+        tasks.append(_make_task(opened, data, train, test, batch_size, seed + number))
     return tasks
 
 
@@ -100,7 +102,7 @@ def _train(
     rows = np.arange(len(data.y))
     n_epochs = opened.epochs
     population = Population(
-        [_make_task(opened, plan, data, rows, rows[:0], seed)],
+        [_make_task(opened, data, rows, rows[:0], plan.rows_per_batch(len(rows)), seed)],
         np.array([learning_rate]),
         n_epochs=n_epochs,
         from_logits=wrapped.has_logits(opened.model_),
@@ -112,10 +114,10 @@ def _train(
 
 def _make_task(
     opened: Any,
-    plan: wrapped.TrainingPlan,
     data: TrainingData,
     train: np.ndarray,
     test: np.ndarray,
+    batch_size: int,
     seed: int,
 ) -> SplitTask:
     x, y = wrapped.encode(opened, data.X, data.y)
@@ -129,6 +131,6 @@ def _make_task(
         test=test,
         train_weight=wrapped.training_weights(opened, data.y[train], weight[train]),
         test_weight=weight[test].astype(np.float32),
-        batch_size=plan.rows_per_batch(len(train)),
+        batch_size=batch_size,
         seed=seed,
     )

@@ -52,20 +52,14 @@ def search_cost(
     losses: np.ndarray,
     *,
     refit_epochs: int,
-    compiling: float,
-    search: float,
-    refit: float,
-    total: float,
+    seconds: dict[str, float],
 ) -> dict[str, float]:
-    """Return ``search_cost_``: what was trained, and the seconds it took."""
+    """Return ``search_cost_``: what was trained, and the seconds each part took."""
     n_candidates, n_splits, n_epochs = losses.shape
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
         "member_epochs": n_candidates * n_splits * n_epochs,
         "refit_epochs": refit_epochs,
-        "compiling_seconds": compiling,
-        "search_seconds": search,
-        "refit_seconds": refit,
-        "total_seconds": total,
+        **{f"{part}_seconds": value for part, value in seconds.items()},
     }

@@ -13,7 +13,11 @@ import numpy as np
 __all__ = ["Choice", "choose", "smooth_losses"]
 
 RATE_BANDWIDTH = 0.25
-"""Standard deviation of the Gaussian kernel over learning rates, in decades."""
+"""Standard deviation of the Gaussian kernel over learning rates for one split, in decades.
+
+Over k splits the standard error of a mean loss falls with √k, so less is left to smooth:
+the bandwidth falls with √k too.
+"""
 
 EPOCH_BANDWIDTH = 2.0
 """Standard deviation of the Gaussian kernel over epochs, in epochs."""
@@ -122,7 +126,7 @@ def compress_losses(losses: np.ndarray, no_skill_loss: float) -> np.ndarray:
 
 
 def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
-    """Smooth losses over log10 learning rate and over epochs.
+    """Smooth losses over log10 learning rate, the less the more splits, and over epochs.
 
     A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
     "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
@@ -140,7 +144,8 @@ def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
     smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
         In nats.
     """
-    over_rates = _gaussian_weights(np.log10(learning_rates), RATE_BANDWIDTH)
+    bandwidth = RATE_BANDWIDTH / np.sqrt(losses.shape[1])
+    over_rates = _gaussian_weights(np.log10(learning_rates), bandwidth)
     over_epochs = _gaussian_weights(np.arange(losses.shape[2]), EPOCH_BANDWIDTH)
     return np.einsum("ij,jse,fe->isf", over_rates, losses, over_epochs)
 

@@ -33,7 +33,11 @@ class StrategySpace:
         """Draw candidates.
 
         A list that holds no more than `n_candidates` rates is used up: each rate
-        once. A longer one is sampled without replacement.
+        once. A longer one is sampled without replacement. A distribution that knows its
+        quantiles (``ppf``) is cut into `n_candidates` parts of equal probability, and one
+        rate is drawn from each: independent draws leave gaps of a decade now and then
+        (stratified sampling; McKay, Beckman & Conover, "A comparison of three methods for
+        selecting values of input variables", 1979, doi:10.1080/00401706.1979.10489755).
 
         Parameters
         ----------
@@ -47,6 +51,9 @@ class StrategySpace:
         rates : ndarray of shape (n,), with n <= n_candidates
             Learning rates in increasing order.
         """
+        if hasattr(self.learning_rates, "ppf"):
+            parts = np.arange(n_candidates) + random_state.uniform(size=n_candidates)
+            return np.sort(_check_rates(self.learning_rates.ppf(parts / n_candidates)))
         n_iter = n_candidates
         if not self.is_distribution:
             n_iter = min(n_candidates, len(self.learning_rates))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import (
     StratifiedGroupKFold,
+    StratifiedKFold,
     StratifiedShuffleSplit,
     check_cv,
 )
@@ -15,6 +16,8 @@ __all__ = ["check_splitter", "make_splits", "renumbered"]
 
 MAX_AUTO_SPLITS = 5
 AUTO_HELD_OUT_ROWS = 2_000
+FOLD_TOLERANCE = 0.02
+"""A third may be written as 0.33."""
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -45,7 +48,9 @@ def check_splitter(
     n_splits : int or "auto"
         Number of held-out splits.
     validation_fraction : float
-        Fraction of the rows that each split holds out.
+        Fraction of the rows that each split holds out. Where it is one k-th of them, the
+        splits hold out the k folds of a cross-validation in turn: rows that are held out
+        once each tell more than rows drawn again and again.
     groups : ndarray of shape (n_samples,) or None
         Groups of rows that must not be torn apart. Each split then holds out one of
         about ``1 / validation_fraction`` folds of whole groups.
@@ -62,12 +67,16 @@ def check_splitter(
         n_splits = n_auto_splits(len(y), validation_fraction)
     assert isinstance(n_splits, Integral)
     if groups is not None:
-        return _RepeatedGroupFolds(
-            _n_group_folds(groups, validation_fraction), int(n_splits), random_state
-        )
-    n_classes = len(np.unique(y))
-    held_out = max(ceil(validation_fraction * len(y)), n_classes)
+        n_folds = _n_group_folds(groups, validation_fraction)
+        return _RepeatedFolds(StratifiedGroupKFold, n_folds, int(n_splits), random_state)
+    class_counts = np.unique(y, return_counts=True)[1]
+    held_out = max(ceil(validation_fraction * len(y)), len(class_counts))
     _check_class_counts(y, held_out)
+    n_folds = round(1 / validation_fraction)
+    if np.isclose(n_folds * validation_fraction, 1, atol=FOLD_TOLERANCE) and (
+        2 <= n_folds <= class_counts.min()
+    ):
+        return _RepeatedFolds(StratifiedKFold, n_folds, int(n_splits), random_state)
     return StratifiedShuffleSplit(int(n_splits), test_size=held_out, random_state=random_state)
 
 
@@ -162,10 +171,13 @@ def _n_group_folds(groups: np.ndarray, validation_fraction: float) -> int:
     return min(n_groups, max(2, round(1 / validation_fraction)))
 
 
-class _RepeatedGroupFolds:
-    """The first `n_splits` of stratified folds of whole groups, shuffled again when used up."""
+class _RepeatedFolds:
+    """The first `n_splits` of stratified folds, shuffled again when used up."""
 
-    def __init__(self, n_folds: int, n_splits: int, random_state: np.random.RandomState) -> None:
+    def __init__(
+        self, kind: Any, n_folds: int, n_splits: int, random_state: np.random.RandomState
+    ) -> None:
+        self.kind = kind
         self.n_folds = n_folds
         self.n_splits = n_splits
         self.random_state = random_state
@@ -173,6 +185,6 @@ class _RepeatedGroupFolds:
     def split(self, X: Any, y: Any, groups: Any) -> list[Split]:
         splits: list[Split] = []
         while len(splits) < self.n_splits:
-            folds = StratifiedGroupKFold(self.n_folds, shuffle=True, random_state=self.random_state)
+            folds = self.kind(self.n_folds, shuffle=True, random_state=self.random_state)
             splits += folds.split(X, y, groups)
         return splits[: self.n_splits]

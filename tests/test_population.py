@@ -218,6 +218,7 @@ def test_groups_equal_the_whole(monkeypatch):
 
     task = make_task(make_model(plain), np.random.default_rng(0))
     rates = np.geomspace(1e-4, 1e-1, 7)
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0)
     _, whole = train_population([task], rates)
     monkeypatch.setattr(_training, "_group_size", lambda *_: 3)
     population, parts = train_population([task], rates)
@@ -343,7 +344,7 @@ def test_a_program_serves_the_next_model_of_the_same_architecture():
     first, _ = train_population([make_task(make_model(plain), rng)], [1e-3, 1e-2])
     second, _ = train_population([make_task(make_model(plain, seed=1), rng)], [1e-3, 1e-2])
     assert second.program is first.program
-    assert second.seconds_compiling == 0.0
+    assert second.seconds["compiling"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -422,3 +423,13 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
     model = make_model(lambda: [Stubborn()])
     with pytest.raises(NotVectorizableError, match="Stubborn"):
         train_population([make_task(model, np.random.default_rng(0))], [1e-3])
+
+
+@pytest.mark.parametrize(
+    ("n_candidates", "megabytes", "expected"),
+    [(16, 0.3, 8), (9, 0.3, 5), (1, 0.3, 1), (16, 3.5, 4), (16, 100, 2)],
+)
+def test_groups_are_of_like_size_and_fit_the_cache(n_candidates, megabytes, expected):
+    from sk_metalr._population import _training
+
+    assert _training._group_size(n_candidates, int(megabytes * 2**20)) == expected

@@ -37,6 +37,20 @@ def test_distributions_are_sampled_within_their_support(learning_rates, low, hig
     assert high / 3 < drawn[-1] <= high
 
 
+def test_a_distribution_leaves_no_part_of_its_range_untried():
+    for seed in range(20):
+        drawn = sample(None, n_candidates=10, seed=seed)
+        np.testing.assert_array_equal(np.floor((np.log10(drawn) + 5) / 5 * 10), np.arange(10))
+
+
+def test_an_object_that_only_draws_is_asked_to_draw():
+    class Alternating:
+        def rvs(self, random_state):
+            return random_state.choice([1e-3, 1e-2])
+
+    assert set(sample(Alternating())) == {1e-3, 1e-2}
+
+
 def test_the_same_state_draws_the_same_candidates():
     np.testing.assert_array_equal(sample(None, seed=3), sample(None, seed=3))
     assert not np.array_equal(sample(None, seed=3), sample(None, seed=4))

@@ -46,6 +46,23 @@ def test_splits_are_stratified_disjoint_and_of_the_asked_size():
     assert not np.array_equal(splits[0][1], splits[1][1])
 
 
+@pytest.mark.parametrize(("fraction", "n_folds"), [(0.2, 5), (0.1, 10), (0.33, 3), (0.5, 2)])
+def test_every_row_is_held_out_once_in_turn(fraction, n_folds):
+    y = np.repeat([0, 1], [33, 70])
+    splits = splits_of(y, n_splits=2 * n_folds, validation_fraction=fraction)
+    for folds in (splits[:n_folds], splits[n_folds:]):
+        held_out = np.concatenate([test for _, test in folds])
+        np.testing.assert_array_equal(np.sort(held_out), np.arange(len(y)))
+    assert not np.array_equal(splits[0][1], splits[n_folds][1])
+
+
+@pytest.mark.parametrize(("y", "fraction"), [([0, 1] * 50, 0.3), ([0] * 97 + [1] * 3, 0.2)])
+def test_other_fractions_and_rare_classes_are_held_out_at_random(y, fraction):
+    for train, test in splits_of(y, n_splits=4, validation_fraction=fraction):
+        assert len(test) == fraction * 100
+        assert set(np.asarray(y)[train]) == {0, 1}
+
+
 def test_few_rows_still_hold_out_one_of_each_class():
     for _, test in splits_of(np.tile([0, 1, 2], 4), n_splits=2):
         assert len(test) == 3

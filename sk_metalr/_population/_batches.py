@@ -58,7 +58,7 @@ def training_blocks(
     weight : ndarray of shape (n_rows,)
         Their weights.
     batch_size : int
-        At most ``n_rows``.
+        Rows in a full batch.
     may_pad : bool
         If True, a last batch of r rows is filled up with copies of its rows at weight
         0, and its weights are scaled by ``batch_size / r``: the mean over the batch is

@@ -79,6 +79,11 @@ class Program:
             is_finite=tf.ones(n_members, tf.bool),
         )
 
+    def member_bytes(self, model: keras.Model) -> int:
+        """Return how much memory the state of one member takes."""
+        member, _ = self.member.initial_state(model)
+        return sum(np.asarray(value).nbytes for value in tf.nest.flatten(member))
+
     def train(
         self,
         state: GroupState,

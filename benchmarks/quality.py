@@ -1,0 +1,293 @@
+"""Is the choice a good one? Test scores on real tables after every way of choosing.
+
+Every way of choosing a rate is given the same 16 candidates, the same stratified folds (one
+split: the first of them) and the same network, and is refitted from the same initial
+weights, so that nothing but the choice differs. Each candidate is trained once, by
+MetaLRClassifier's population, whose members equal Keras's own training
+(tests/test_population.py); the rivals choose from its learning curves as their own rule
+says, where they would have trained the same models again. Keras itself trains the default
+rate with early stopping, the range test and the schedule-free optimizer.
+"""
+
+import warnings
+from time import perf_counter
+
+import numpy as np
+from networks import DEFAULT_RATE, keras_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    recall_score,
+)
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+from tables import NAMES, Table, load
+
+EPOCHS, BATCH_SIZE, PATIENCE = 40, 32, 5
+N_CANDIDATES, N_SPLITS = 16, 5
+DENSE_GRID = np.geomspace(1e-5, 1.0, 21)
+SEEDS = 3
+QUICK = ["penguins", "breast_cancer"]
+
+OURS = "MetaLRClassifier"
+WHOLE_FIT = "MetaLRClassifier, its own refit"
+FIVE_FOLDS = "RandomizedSearchCV, cv=5"
+DEFAULT = "default rate, all epochs"
+EARLY_STOPPING = "default rate, early stopping"
+
+BASELINES = {
+    "LogisticRegression": lambda seed: LogisticRegression(max_iter=1000),
+    "RandomForest": lambda seed: RandomForestClassifier(random_state=seed),
+    "HistGradientBoosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
+    "MLPClassifier": lambda seed: MLPClassifier((128, 128), max_iter=EPOCHS, random_state=seed),
+    "SVC": lambda seed: CalibratedClassifierCV(SVC(), ensemble=False),
+}
+
+
+def cells(quick: bool) -> dict[str, dict]:
+    """Return what is measured in a process of its own: one table each."""
+    names, seeds = (QUICK, 1) if quick else (NAMES, SEEDS)
+    return {f"quality {name}": {"table": name, "seeds": seeds} for name in names}
+
+
+def measure(table: str, seeds: int) -> list[dict]:
+    """Return one record for each train/test division and method."""
+    warnings.simplefilter("ignore")
+    records = []
+    for seed in range(seeds):
+        start = perf_counter()
+        rows = measure_once(load(table, seed), seed)
+        records += [{"table": table, "seed": seed, **row} for row in rows]
+        print(f"{table}, division {seed}: {perf_counter() - start:.0f} s", flush=True)
+    return records
+
+
+def measure_once(table: Table, seed: int) -> list[dict]:
+    searches = Searches(table, seed)
+    choices = all_choices(searches)
+    outcomes, hindsight = refit_all(table, seed, choices)
+    outcomes[WHOLE_FIT] = searches.fitted.predict_proba(table.X_test)
+    outcomes |= {
+        name: estimator.fit(table.X_train, table.y_train).predict_proba(table.X_test)
+        for name, estimator in trained_by_keras(seed).items()
+    }
+    rows = [
+        {
+            "method": name,
+            "rate": choices[name][0] if name in choices else None,
+            "n_epochs": choices[name][1] if name in choices else None,
+            "excess": scores["log_loss"] - hindsight,
+            **scores,
+        }
+        for name, probabilities in outcomes.items()
+        for scores in [score(table.y_test, probabilities)]
+    ]
+    for name, make in BASELINES.items():
+        probabilities = make(seed).fit(table.X_train, table.y_train).predict_proba(table.X_test)
+        rows.append({"method": name, **score(table.y_test, probabilities)})
+    return rows
+
+
+def score(y: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return test scores; log-loss in nats."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    classes = np.unique(y)
+    labels = classes[probabilities.argmax(axis=1)]
+    return {
+        "log_loss": log_loss(y, probabilities, labels=classes),
+        "accuracy": accuracy_score(y, labels),
+        "balanced_accuracy": balanced_accuracy_score(y, labels),
+        "f1_macro": f1_score(y, labels, average="macro"),
+        "recall_macro": recall_score(y, labels, average="macro"),
+    }
+
+
+def classifier(seed: int, **params):
+    return keras_classifier(EPOCHS, batch_size=BATCH_SIZE, random_state=seed, **params)
+
+
+class Searches:
+    """The learning curves that ways of choosing look at, each trained once.
+
+    Attributes
+    ----------
+    fitted : MetaLRClassifier
+        A whole fit, refit included.
+    rates : ndarray of shape (n_candidates,)
+        The candidates it drew.
+    curves : ndarray of shape (n_candidates, 5, n_epochs)
+        Their held-out log-loss on five stratified folds.
+    default : ndarray of shape (5, n_epochs)
+        The same of the default rate.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies.
+    """
+
+    def __init__(self, table: Table, seed: int) -> None:
+        self.table, self.seed = table, seed
+        folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=seed)
+        self.folds = list(folds.split(table.X_train, table.y_train))
+        self.fitted = self.search(self.folds, n_candidates=N_CANDIDATES, refit=True)
+        self.rates = self.fitted.cv_results_["param_learning_rate"].data
+        self.curves = self.fitted.learning_curves_
+        self.default = self.search(self.folds, learning_rates=[DEFAULT_RATE]).learning_curves_[0]
+        frequency = np.unique(table.y_train, return_counts=True)[1] / len(table.y_train)
+        self.no_skill_loss = float(-(frequency * np.log(frequency)).sum())
+
+    def search(self, cv, refit=False, **params):
+        from sk_metalr import MetaLRClassifier
+
+        estimator = MetaLRClassifier(
+            classifier(self.seed), cv=cv, refit=refit, random_state=self.seed, **params
+        )
+        return estimator.fit(self.table.X_train, self.table.y_train)
+
+    def last_losses_on_grid(self) -> np.ndarray:
+        """Return the last loss of every rate of the dense grid on the first fold."""
+        grid = self.search(self.folds[:1], learning_rates=DENSE_GRID, n_candidates=len(DENSE_GRID))
+        return np.nan_to_num(grid.learning_curves_[:, 0, -1], nan=np.inf)
+
+
+def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
+    """Return the rate and the number of epochs that every way of choosing arrives at."""
+    default = searches.default
+    choices = {
+        OURS: ours(searches, n_auto_splits(len(searches.table.y_train), 0.2), "smooth"),
+        DEFAULT: (DEFAULT_RATE, EPOCHS),
+        "default rate, epoch of one split": (DEFAULT_RATE, int(default[0].argmin()) + 1),
+        "default rate, epoch of five splits": (
+            DEFAULT_RATE,
+            int(default.mean(axis=0).argmin()) + 1,
+        ),
+        "RandomizedSearchCV, one split": lowest_last(searches.rates, searches.curves[:, :1]),
+        FIVE_FOLDS: lowest_last(searches.rates, searches.curves),
+        "Optuna TPE, one split": (tpe(searches), EPOCHS),
+        **range_tests(searches.table, searches.seed),
+    }
+    for selection in ("smooth", "min", "one_se"):
+        for n_splits in (1, 2, 5):
+            name = f"{OURS}, {selection}, n_splits={n_splits}"
+            choices[name] = ours(searches, n_splits, selection)
+    return choices
+
+
+def ours(searches: Searches, n_splits: int, selection: str) -> tuple[float, int]:
+    from sk_metalr._selection import choose
+
+    choice = choose(
+        searches.curves[:, :n_splits],
+        searches.rates,
+        no_skill_loss=searches.no_skill_loss,
+        selection=selection,
+    )
+    return float(searches.rates[choice.index]), int(choice.n_epochs[choice.index])
+
+
+def n_auto_splits(n_rows: int, validation_fraction: float) -> int:
+    from sk_metalr._splits import n_auto_splits
+
+    return n_auto_splits(n_rows, validation_fraction)
+
+
+def lowest_last(rates: np.ndarray, curves: np.ndarray) -> tuple[float, int]:
+    """Choose as BaseSearchCV does: the lowest mean score of the fully trained models."""
+    last = np.nan_to_num(curves[:, :, -1].mean(axis=1), nan=np.inf)
+    return float(rates[last.argmin()]), EPOCHS
+
+
+def tpe(searches: Searches) -> float:
+    """Let Optuna propose rates one by one; they are rounded to the dense grid."""
+    import optuna
+
+    losses = searches.last_losses_on_grid()
+
+    def objective(trial) -> float:
+        rate = trial.suggest_float("rate", DENSE_GRID[0], DENSE_GRID[-1], log=True)
+        return losses[np.abs(np.log(DENSE_GRID / rate)).argmin()]
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=searches.seed))
+    study.optimize(objective, n_trials=N_CANDIDATES)
+    return float(DENSE_GRID[np.abs(np.log(DENSE_GRID / study.best_params["rate"])).argmin()])
+
+
+def range_tests(table: Table, seed: int) -> dict[str, tuple[float, int]]:
+    from rate_range import range_test, steepest, valley
+
+    from sk_metalr import _wrapped as wrapped
+
+    opened = wrapped.open_estimator(classifier(seed), table.X_train, table.y_train, seed=seed)
+    x, y = wrapped.encode(opened, table.X_train, table.y_train)
+    rates, losses = range_test(opened.model_, x, y, BATCH_SIZE, seed)
+    return {
+        "range test, steepest": (steepest(rates, losses), EPOCHS),
+        "range test, valley": (valley(rates, losses), EPOCHS),
+    }
+
+
+def trained_by_keras(seed: int) -> dict:
+    """Return classifiers that choose while they train."""
+    import keras
+
+    stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
+    return {
+        EARLY_STOPPING: classifier(seed, callbacks=[stop], validation_split=0.2),
+        "schedule-free AdamW, all epochs": classifier(
+            seed, optimizer=keras.optimizers.ScheduleFreeAdamW
+        ),
+    }
+
+
+def refit_all(
+    table: Table, seed: int, choices: dict[str, tuple[float, int]]
+) -> tuple[dict[str, np.ndarray], float]:
+    """Refit every choice on all training rows, in one population.
+
+    Returns
+    -------
+    probabilities : dict of str to ndarray of shape (n_test, n_classes)
+        Predictions of each refitted choice.
+    hindsight : float
+        Lowest test log-loss of any rate and epoch: of a dense grid and all choices.
+    """
+    from sk_metalr import _wrapped as wrapped
+    from sk_metalr._data import check_training_data
+    from sk_metalr._population import Population
+    from sk_metalr._refit import split_tasks
+
+    n_train = len(table.y_train)
+    data = check_training_data(
+        np.concatenate([table.X_train, table.X_test]),
+        np.concatenate([table.y_train, table.y_test]),
+        None,
+        None,
+    )
+    division = (np.arange(n_train), np.arange(n_train, len(data.y)))
+    estimator = classifier(seed)
+    plan = wrapped.training_plan(estimator)
+    tasks = split_tasks(estimator, plan, data, [division], seed)
+    rates = np.unique(np.concatenate([DENSE_GRID, [rate for rate, _ in choices.values()]]))
+    population = Population(tasks, rates, n_epochs=EPOCHS, from_logits=False, shuffle=plan.shuffle)
+    opened = wrapped.open_estimator(estimator, table.X_train, table.y_train, seed=seed)
+    probabilities, hindsight = {}, np.inf
+    for epoch in range(1, EPOCHS + 1):
+        hindsight = min(hindsight, np.nanmin(population.train(1)))
+        for name, (rate, n_epochs) in choices.items():
+            if n_epochs == epoch:
+                trained = population.trained_member(int(np.searchsorted(rates, rate)), 0)
+                wrapped.load_trained(
+                    opened,
+                    trained.weights,
+                    trained.buffers,
+                    trained.optimizer_variables,
+                    trained.epoch_losses,
+                )
+                probabilities[name] = wrapped.class_probabilities(opened, table.X_test)
+    return probabilities, float(hindsight)

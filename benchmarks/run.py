@@ -1,0 +1,149 @@
+"""Measure speed, quality and scaling, and write down what came out.
+
+    python benchmarks/run.py [--quick] [--out DIR] [--only SUITE]
+
+Writes RESULTS.md, results.json and figures to DIR (this folder; with --quick, `quick`
+inside it). Every cell runs in a process of its own and is recorded when it ends: started
+again after an interruption, the command goes on where it was. A record counts only for
+the same code, versions and machine. Exits non-zero where a bar is missed.
+
+Measure on an idle machine. The full run takes an hour on two cores, --quick 3 minutes.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter, sleep
+
+import psutil
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "sk_metalr"
+SUITES = {
+    "speed": ["speed.py", "peers.py", "networks.py", "tables.py"],
+    "quality": ["quality.py", "rate_range.py", "networks.py", "tables.py"],
+    "scaling": ["scaling.py", "networks.py"],
+    "memory": ["memory.py", "networks.py"],
+}
+"""Each suite, and the files that its records depend on."""
+
+PACKAGES = ["tensorflow", "keras", "scikit-learn", "scikeras", "optuna", "keras-tuner", "numpy"]
+
+
+def environment() -> dict[str, str]:
+    """Return what the figures depend on beside the code."""
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def fingerprint(suite: str) -> str:
+    """Return a digest of all that the records of a suite depend on."""
+    digest = hashlib.sha256(json.dumps(environment()).encode())
+    for path in [*sorted(PACKAGE.rglob("*.py")), *(HERE / name for name in SUITES[suite])]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_cell(suite: str, arguments: dict, path: Path, stamp: str) -> bool:
+    """Measure one cell in a process of its own; tell whether it was recorded."""
+    result = path.with_suffix(".result")
+    command = [sys.executable, __file__, "--cell", suite, json.dumps(arguments), str(result)]
+    start = perf_counter()
+    worker = subprocess.Popen(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    peak = 0.0
+    try:
+        while worker.poll() is None:
+            peak = max(peak, _resident(worker.pid))
+            sleep(0.2)
+    finally:
+        worker.kill()
+    if worker.returncode:
+        print(f"FAILED with exit status {worker.returncode}", flush=True)
+        return False
+    record = {
+        "fingerprint": stamp,
+        "suite": suite,
+        "arguments": arguments,
+        "result": json.loads(result.read_text()),
+        "peak_megabytes": peak,
+        "seconds": perf_counter() - start,
+    }
+    result.write_text(json.dumps(record))
+    result.rename(path)  # all of it or nothing
+    return True
+
+
+def _resident(pid: int) -> float:
+    """Return resident memory of a process and its children, in megabytes."""
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
+            total += member.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total / 2**20
+
+
+def measure_all(suites: list[str], quick: bool, folder: Path) -> dict[str, dict]:
+    """Return the record of every cell, measuring those that are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records = {}
+    for suite in suites:
+        stamp = fingerprint(suite)
+        for name, arguments in importlib.import_module(suite).cells(quick).items():
+            path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+            wanted = {"fingerprint": stamp, "arguments": arguments}
+            if not path.exists() or not wanted.items() <= json.loads(path.read_text()).items():
+                print(f"{name} ...", flush=True)
+                if not run_cell(suite, arguments, path, stamp):
+                    raise SystemExit(f"{name} failed; everything before it is recorded.")
+                print(f"    {json.loads(path.read_text())['seconds']:.0f} s", flush=True)
+            records[name] = json.loads(path.read_text())
+    return records
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few cells, in 3 minutes")
+    parser.add_argument("--out", type=Path, help="where to write (default: this folder)")
+    parser.add_argument("--only", choices=SUITES, action="append", help="leave out other suites")
+    parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell:
+        suite, cell, path = arguments.cell
+        result = importlib.import_module(suite).measure(**json.loads(cell))
+        Path(path).write_text(json.dumps(result))
+        return 0
+    out = arguments.out or (HERE / "quick" if arguments.quick else HERE)
+    records = measure_all(arguments.only or list(SUITES), arguments.quick, out / "records")
+    import report
+
+    held = report.write(records, environment(), arguments.quick, out)
+    print(f"written to {out / 'RESULTS.md'}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
