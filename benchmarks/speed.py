@@ -29,17 +29,19 @@ def cells(quick: bool) -> dict[str, dict]:
     """Return what is measured in a process of its own: a contender in a setting."""
     from peers import OTHERS, OURS, PEERS, STRONG_PEERS
 
-    plan: list[tuple[str, str, int]] = []
+    one_split, *_ = OURS
     if quick:
-        plan += [(MAIN, next(iter(OURS)), QUICK_ROUNDS), (MAIN, PREDICTION, 1)]
+        plan = [(MAIN, one_split, QUICK_ROUNDS), (MAIN, PREDICTION, 1)]
     else:
-        for setting in SETTINGS:
-            plan += [(setting, name, ROUNDS) for name in OURS]
-            names = [*PEERS, *OTHERS] if setting == MAIN else [STRONG_PEERS[0], *OTHERS]
-            plan += [(setting, name, 1) for name in names]
-        # A second time, a while later: does the figure hold?
-        plan += [(MAIN, name, 2) for name in STRONG_PEERS]
+        plan = [(MAIN, name, ROUNDS) for name in OURS]
+        plan += [(MAIN, name, 1) for name in [*PEERS, *OTHERS]]
         plan += [(MAIN, CROSS_VALIDATION, 3), (MAIN, PREDICTION, 1)]
+        for setting in SETTINGS:
+            if setting != MAIN:
+                plan += [(setting, one_split, ROUNDS)]
+                plan += [(setting, name, 1) for name in [STRONG_PEERS[0], *OTHERS]]
+        # A second time, a while later: does the figure hold?
+        plan += [(MAIN, name, 1) for name in STRONG_PEERS]
     result: dict[str, dict] = {}
     for setting, contender, rounds in plan:
         name = f"speed {setting} {contender}"
