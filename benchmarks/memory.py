@@ -42,7 +42,8 @@ def measure(n_fits: int) -> dict:
     for seed in range(n_fits):
         # Tables of other sizes: what depends on the number of rows is made anew.
         rows = np.random.default_rng(seed).permutation(len(y))[: 1000 + 5 * seed]
-        estimator = MetaLRClassifier(keras_classifier(5, 64), n_splits=1, random_state=seed)
+        # 20 epochs are enough steps for XLA to compile them.
+        estimator = MetaLRClassifier(keras_classifier(20, 64), n_splits=1, random_state=seed)
         estimator.fit(X[rows], y[rows]).predict(X[rows])
         resident.append(process.memory_info().rss / 2**20)
     return {

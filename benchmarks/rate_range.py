@@ -5,7 +5,8 @@ L. N. Smith, "Cyclical learning rates for training neural networks", 2017
 watch the loss. The details are those of fastai (J. Howard and S. Gugger, "fastai: a
 layered API for deep learning", 2020, arXiv:2002.04688), whose `lr_find` made the test
 popular: rates rise geometrically from 1e-7 to 10 in 100 steps, losses are averaged
-exponentially, the run ends once the loss is four times its lowest.
+exponentially, the run ends once the loss is four times its lowest, and the rules are not
+shown the first tenth of the steps nor the last five.
 """
 
 import numpy as np
@@ -13,10 +14,11 @@ import numpy as np
 LOWEST, HIGHEST, N_STEPS = 1e-7, 10.0, 100
 MOMENTUM = 0.98
 STOP_RATIO = 4.0
+SKIP_FIRST, SKIP_LAST = N_STEPS // 10, 5
 
 
 def range_test(model, X: np.ndarray, y: np.ndarray, batch_size: int, seed: int):
-    """Return the rates of the steps and the smoothed training losses, in nats.
+    """Return rates and smoothed training losses, in nats, of the steps that the rules see.
 
     Parameters
     ----------
@@ -44,8 +46,9 @@ def range_test(model, X: np.ndarray, y: np.ndarray, batch_size: int, seed: int):
         losses.append(average / (1 - MOMENTUM ** (step + 1)))
         if not np.isfinite(losses[-1]) or losses[-1] > STOP_RATIO * min(losses):
             break
-    finite = np.isfinite(losses)
-    return rates[: len(losses)][finite], np.array(losses)[finite]
+    seen = slice(SKIP_FIRST, len(losses) - SKIP_LAST)
+    finite = np.isfinite(losses[seen])
+    return rates[seen][finite], np.array(losses[seen])[finite]
 
 
 def _endless_batches(n_rows: int, batch_size: int, random: np.random.Generator):
@@ -57,7 +60,7 @@ def _endless_batches(n_rows: int, batch_size: int, random: np.random.Generator):
 
 def steepest(rates: np.ndarray, losses: np.ndarray) -> float:
     """Return the rate where the loss falls fastest over the logarithm of the rate."""
-    return float(rates[np.gradient(losses, np.log(rates)).argmin()])
+    return float(rates[(np.diff(losses) / np.diff(np.log(rates))).argmin()])
 
 
 def valley(rates: np.ndarray, losses: np.ndarray) -> float:
