@@ -17,7 +17,9 @@ Bar = tuple[str, str, bool]
 """What must hold, what was measured, whether it holds."""
 
 
-def write(records: dict[str, dict], environment: dict[str, str], quick: bool, out: Path) -> bool:
+def write(
+    records: dict[str, dict], environment: dict[str, str], command: str, quick: bool, out: Path
+) -> bool:
     """Write RESULTS.md, results.json and figures; tell whether every bar holds."""
     suites = {
         suite: {name: record for name, record in records.items() if record["suite"] == suite}
@@ -40,7 +42,6 @@ def write(records: dict[str, dict], environment: dict[str, str], quick: bool, ou
     for record in suites["memory"].values():
         parts.append(memory_part(record["result"]))
         bars += list(memory_bars(record["result"]))
-    command = f"python benchmarks/run.py{' --quick' if quick else ''}"
     seconds = sum(record["seconds"] for record in records.values())
     lines = [
         "# Results",
@@ -145,11 +146,11 @@ def speed_part(records: dict[str, dict], table: pd.DataFrame, out: Path) -> str:
         [
             "## Speed",
             "Whole fits, refit included, as a multiple of one plain `KerasClassifier.fit` of the "
-            "same network beside it: digits and wa_churn, Adam, 20 epochs, "
-            "batches of 32, 16 candidates (KerasTuner's Hyperband draws as many as its rule says; "
-            "halving refits for the epochs of its last rung). Median, range and number of fits; "
-            "our first fit in a process, which compiles, by itself. Memory is resident memory of the "
-            "process and its children, what they share counted in each.",
+            "same network beside it: digits and wa_churn, Adam, 20 epochs, batches of 32, 16 "
+            "candidates (KerasTuner's Hyperband draws as many as its rule says; halving refits for "
+            "the epochs of its last rung). Median, range and number of fits; our first fit in a "
+            "process, which compiles, by itself. Memory is resident memory of the process and its "
+            "children, what they share counted in each.",
             markdown(shown),
             "![speed](figures/speed.png)",
             breakdown(records),

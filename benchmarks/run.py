@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [--quick] [--out DIR] [--only SUITE]
 
-Writes RESULTS.md, results.json and figures to DIR (this folder; with --quick, `quick`
-inside it). Every cell runs in a process of its own and is recorded when it ends: started
+Writes RESULTS.md, results.json and figures to DIR (this folder; `partial` inside it with
+--quick or --only). Every cell runs in a process of its own and is recorded when it ends: started
 again after an interruption, the command goes on where it was. A record counts only for
-the same code, versions and machine. Exits non-zero where a bar is missed.
+the same code, data, versions and machine. Exits non-zero where a bar is missed.
 
 Measure on an idle machine. The full run takes an hour on two cores, --quick 3 minutes.
 """
@@ -34,7 +34,10 @@ SUITES = {
 }
 """Each suite, and the files that its records depend on."""
 
-PACKAGES = ["tensorflow", "keras", "scikit-learn", "scikeras", "optuna", "keras-tuner", "numpy"]
+PACKAGES = [
+    *("tensorflow", "keras", "scikit-learn", "scikeras", "optuna", "keras-tuner"),
+    *("numpy", "scipy", "pandas", "joblib"),
+]
 
 
 def environment() -> dict[str, str]:
@@ -60,7 +63,8 @@ def _processor() -> str:
 def fingerprint(suite: str) -> str:
     """Return a digest of all that the records of a suite depend on."""
     digest = hashlib.sha256(json.dumps(environment()).encode())
-    for path in [*sorted(PACKAGE.rglob("*.py")), *(HERE / name for name in SUITES[suite])]:
+    sources = [*sorted(PACKAGE.rglob("*.py")), *(HERE / name for name in SUITES[suite])]
+    for path in [*sources, *sorted((HERE / "data").glob("*.gz"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -113,7 +117,8 @@ def measure_all(suites: list[str], quick: bool, folder: Path) -> dict[str, dict]
     for suite in suites:
         stamp = fingerprint(suite)
         for name, arguments in importlib.import_module(suite).cells(quick).items():
-            path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+            identity = hashlib.sha256(f"{name} {json.dumps(arguments)}".encode())
+            path = folder / f"{identity.hexdigest()[:16]}.json"
             wanted = {"fingerprint": stamp, "arguments": arguments}
             if not path.exists() or not wanted.items() <= json.loads(path.read_text()).items():
                 print(f"{name} ...", flush=True)
@@ -136,11 +141,15 @@ def main() -> int:
         result = importlib.import_module(suite).measure(**json.loads(cell))
         Path(path).write_text(json.dumps(result))
         return 0
-    out = arguments.out or (HERE / "quick" if arguments.quick else HERE)
-    records = measure_all(arguments.only or list(SUITES), arguments.quick, out / "records")
+    is_whole = not (arguments.quick or arguments.only)
+    out = arguments.out or (HERE if is_whole else HERE / "partial")
+    suites = arguments.only or list(SUITES)
+    # One place for the records of all runs: a suite measured alone counts for the whole.
+    records = measure_all(suites, arguments.quick, (arguments.out or HERE) / "records")
     import report
 
-    held = report.write(records, environment(), arguments.quick, out)
+    command = " ".join(["python benchmarks/run.py", *sys.argv[1:]])
+    held = report.write(records, environment(), command, arguments.quick, out)
     print(f"written to {out / 'RESULTS.md'}")
     return 0 if held else 1
 
