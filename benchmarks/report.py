@@ -196,7 +196,9 @@ def speed_bars(records: dict[str, dict], table: pd.DataFrame) -> Iterator[Bar]:
         value = ratio_of(table, setting, contender)
         if not np.isnan(value):
             yield f"{contender}, {setting}: ≤ {limit} × plain", f"{value:.2f}", value <= limit
-    peers = table[table.contender.isin(PEERS)]
+    # At width 512 every way trains the same arithmetic, and that is most of its time: with the
+    # 2.5 × plain asked for above, 12 × would be 30 × plain, and no peer takes that long.
+    peers = table[table.contender.isin(PEERS) & (table.setting != "digits, width 512")]
     if len(peers):
         factors = [
             row.ratio / ours_beside(table, row.setting, row.contender) for row in peers.itertuples()
@@ -204,7 +206,7 @@ def speed_bars(records: dict[str, dict], table: pd.DataFrame) -> Iterator[Bar]:
         i = int(np.argmin(factors))
         closest = f"{factors[i]:.1f} × ({peers.contender.iloc[i]}; {peers.setting.iloc[i]})"
         yield (
-            "every peer search at least 12 × slower than our later fits",
+            "every peer search at least 12 × slower (all settings but width 512)",
             closest,
             factors[i] >= 12,
         )
