@@ -76,6 +76,12 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     refit : bool, default=True
         Whether the classifier is refitted on all rows. Without it there is nothing to
         predict with.
+    engine : {"auto", "vectorized", "compiled"}, default="auto"
+        How members, candidate × split, are trained: ``"vectorized"``, many at once;
+        ``"compiled"``, one after another in a compiled program, which serves layers that
+        TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized where
+        TensorFlow is able to; ``search_cost_["lane"]`` says which it was, and
+        ``search_cost_["lane_reason"]`` why.
     random_state : int, RandomState instance or None, default=None
         Randomness of candidates, splits, initial weights, order of rows and dropout.
         Pass an int for the same choice and predictions in every fit. A
@@ -108,10 +114,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``diverged_epoch`` (0 where not). Scores are negative log-losses, in nats.
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats; NaN once diverged.
-    search_cost_ : dict of str to number
-        Members and epochs trained, and seconds: ``compiling``, ``training`` and
-        ``scoring`` of the search, all of the search (``search``), the refit
-        (``refit``, compiling its own program included) and all (``total``).
+    search_cost_ : dict of str to number or str
+        Members and epochs trained, the lane and its reason, and seconds: ``compiling``,
+        ``training`` and ``scoring`` of the search, all of the search (``search``), the
+        refit (``refit``, compiling its own program included) and all (``total``).
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -150,6 +156,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "selection": [StrOptions({"smooth", "min", "one_se"})],
         "tune_epochs": ["boolean"],
         "refit": ["boolean"],
+        "engine": [StrOptions({"auto", "vectorized", "compiled"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -168,6 +175,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         selection: str = "smooth",
         tune_epochs: bool = True,
         refit: bool = True,
+        engine: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -182,6 +190,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.selection = selection
         self.tune_epochs = tune_epochs
         self.refit = refit
+        self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
 
@@ -262,6 +271,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             n_epochs=plan.n_epochs,
             from_logits=wrapped.has_logits(tasks[0].model),
             shuffle=plan.shuffle,
+            engine=self.engine,
         )
         losses = random_search(population, plan.n_epochs)
         _check_any_finite(losses, rates)
@@ -281,11 +291,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 self.best_n_epochs_,
                 wrapped_seed,
             )
-            self.best_estimator_ = refit(tuned, self.best_learning_rate_, plan, data, refit_seed)
+            self.best_estimator_ = refit(
+                tuned, self.best_learning_rate_, plan, data, refit_seed, engine=population.lane
+            )
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             losses,
             refit_epochs=self.best_n_epochs_ if self.refit else 0,
+            lane=population.lane,
+            lane_reason=population.lane_reason,
             seconds=population.seconds
             | {
                 "search": searched - start,

@@ -45,7 +45,12 @@ def split_tasks(
 
 
 def refit(
-    tuned: Any, learning_rate: float, plan: wrapped.TrainingPlan, data: TrainingData, seed: int
+    tuned: Any,
+    learning_rate: float,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
+    seed: int,
+    engine: str = "auto",
 ) -> Any:
     """Fit on all rows: in the compiled program where that does all that Keras's loop does.
 
@@ -61,6 +66,8 @@ def refit(
         All rows.
     seed : int
         Seed of the order of rows in the compiled program.
+    engine : {"auto", "vectorized", "compiled"}
+        See :class:`._population.Population`.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def refit(
             # A kept program may keep the model it was made from: never the one handed out.
             twin = wrapped.open_estimator(tuned, data.X, data.y, learning_rate=learning_rate)
     if not wrapped.refits_with_keras(fitted):
-        trained = _train(twin, learning_rate, plan, data, seed)
+        trained = _train(twin, learning_rate, plan, data, seed, engine)
         wrapped.load_trained(
             fitted,
             trained.weights,
@@ -96,7 +103,12 @@ def refit(
 
 
 def _train(
-    opened: Any, learning_rate: float, plan: wrapped.TrainingPlan, data: TrainingData, seed: int
+    opened: Any,
+    learning_rate: float,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
+    seed: int,
+    engine: str,
 ) -> TrainedMember:
     """Train on all rows as a population of one."""
     rows = np.arange(len(data.y))
@@ -107,6 +119,7 @@ def _train(
         n_epochs=n_epochs,
         from_logits=wrapped.has_logits(opened.model_),
         shuffle=plan.shuffle,
+        engine=engine,
     )
     population.train(n_epochs)
     return population.trained_member(0, 0)

@@ -52,14 +52,18 @@ def search_cost(
     losses: np.ndarray,
     *,
     refit_epochs: int,
+    lane: str,
+    lane_reason: str,
     seconds: dict[str, float],
-) -> dict[str, float]:
-    """Return ``search_cost_``: what was trained, and the seconds each part took."""
+) -> dict[str, Any]:
+    """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
     n_candidates, n_splits, n_epochs = losses.shape
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
         "member_epochs": n_candidates * n_splits * n_epochs,
         "refit_epochs": refit_epochs,
+        "lane": lane,
+        "lane_reason": lane_reason,
         **{f"{part}_seconds": value for part, value in seconds.items()},
     }

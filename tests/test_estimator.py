@@ -493,9 +493,25 @@ BAD_PARAMETERS = [
     ({"estimator": StandardScaler()}, "estimator"),
     ({"estimator": small_classifier(bad_width)}, "width 7"),
     ({"estimator": small_classifier(without_loss, loss=None)}, "loss"),
-    ({"estimator": small_classifier(with_convolution)}, "Conv1D"),
+    ({"estimator": small_classifier(with_convolution), "engine": "vectorized"}, "Conv1D"),
+    ({"engine": "fast"}, "engine"),
     ({"estimator": small_classifier(epochs=0)}, "epochs"),
 ]
+
+
+def test_every_engine_makes_the_same_choice(iris):
+    fits = [make(engine=engine).fit(*iris) for engine in ("vectorized", "compiled")]
+    assert [fit.search_cost_["lane"] for fit in fits] == ["vectorized", "compiled"]
+    assert fits[0].best_params_ == fits[1].best_params_
+    assert fits[0].best_n_epochs_ == fits[1].best_n_epochs_
+    np.testing.assert_allclose(fits[0].learning_curves_, fits[1].learning_curves_, rtol=1e-3)
+
+
+def test_a_convolutional_network_is_searched_too(iris):
+    fitted = make(estimator=small_classifier(with_convolution)).fit(*iris)
+    assert fitted.search_cost_["lane"] == "compiled"
+    assert "Conv1D" in fitted.search_cost_["lane_reason"]
+    assert fitted.predict_proba(iris[0]).shape == (150, 3)
 
 
 def no_training(*_, **__):

@@ -58,12 +58,18 @@ def make_task(model, rng, weighted=False, **changes):
     return SplitTask(**(arguments | changes))
 
 
-def train_population(tasks, rates, n_epochs=EPOCHS, from_logits=False, jit=False):
+def train_population(tasks, rates, n_epochs=EPOCHS, from_logits=False, jit=False, engine="auto"):
     population = Population(
-        tasks, np.array(rates), n_epochs=n_epochs, from_logits=from_logits, shuffle=True
+        tasks,
+        np.array(rates),
+        n_epochs=n_epochs,
+        from_logits=from_logits,
+        shuffle=True,
+        engine=engine,
     )
     if population.program.jit != jit:
-        population.program = program.Program(tasks[0].model, from_logits, jit)
+        vectorized = population.lane == "vectorized"
+        population.program = program.Program(tasks[0].model, from_logits, jit, vectorized)
     return population, population.train(n_epochs)
 
 
@@ -124,9 +130,13 @@ MORE_OPTIMIZERS = {
 }
 
 
-def assert_equals_keras(make_optimizer, hidden, rates, jits):
+def assert_equals_keras(make_optimizer, hidden, rates, jits, engines=("auto",)):
     task = make_task(make_model(hidden, make_optimizer()), np.random.default_rng(0), weighted=True)
-    ours = [train_population([task], rates, jit=jit) for jit in jits]
+    ours = [
+        train_population([task], rates, jit=jit, engine=engine)
+        for jit in jits
+        for engine in engines
+    ]
     keras_model = make_model(hidden, make_optimizer())
     for candidate, (values, losses, train_losses) in enumerate(
         trained_by_keras(task, rates, keras_model)
@@ -144,6 +154,12 @@ def assert_equals_keras(make_optimizer, hidden, rates, jits):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_eight_members_equal_eight_keras_models(name, hidden):
     assert_equals_keras(OPTIMIZERS[name], hidden, RATES, jits=[False, True])
+
+
+def test_members_trained_one_after_another_equal_keras():
+    assert_equals_keras(
+        keras.optimizers.AdamW, normalised, RATES, jits=[False, True], engines=["compiled"]
+    )
 
 
 @pytest.mark.parametrize("name", MORE_OPTIMIZERS)
@@ -172,7 +188,67 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_equal_keras(name):
-    assert_equals_keras(keras.optimizers.Adam, LAYERS[name], [1e-3, 1e-2], jits=[False])
+    assert_equals_keras(
+        keras.optimizers.Adam,
+        LAYERS[name],
+        [1e-3, 1e-2],
+        jits=[False],
+        engines=["vectorized", "compiled"],
+    )
+
+
+def image(*more):
+    return lambda: [layers.Reshape((3, 2, 1)), *(make() for make in more), layers.Flatten()]
+
+
+class OwnConvolution(layers.Layer):
+    """Nobody can tell from its type that it does not vectorise."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(2, 2, shape[-1], 3))
+
+    def call(self, x):
+        return keras.ops.conv(x, self.kernel)
+
+
+NOT_VECTORIZABLE = {
+    "Conv1D": lambda: [
+        layers.Reshape((6, 1)),
+        layers.Conv1D(4, 3),
+        layers.MaxPooling1D(2),
+        layers.Flatten(),
+    ],
+    "Conv2D": image(lambda: layers.Conv2D(4, 2), layers.BatchNormalization),
+    "Conv2DTranspose": image(lambda: layers.Conv2DTranspose(2, 2)),
+    "SeparableConv2D": image(lambda: layers.SeparableConv2D(4, 2)),
+    "DepthwiseConv2D": image(lambda: layers.DepthwiseConv2D(2), layers.GlobalAveragePooling2D),
+    "OwnConvolution": image(OwnConvolution),
+}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("name", NOT_VECTORIZABLE)
+def test_what_does_not_vectorise_trains_one_member_after_another(name, jit):
+    hidden = NOT_VECTORIZABLE[name]
+    if jit and name == "OwnConvolution":
+        pytest.skip("layers of one's own are trained without XLA")
+    population, _ = train_population(
+        [make_task(make_model(hidden), np.random.default_rng(0))], [1e-3, 1e-2]
+    )
+    assert population.lane == "compiled"
+    assert name in population.lane_reason
+    assert_equals_keras(keras.optimizers.Adam, hidden, [1e-3, 1e-2], jits=[jit])
+
+
+def test_a_lane_that_is_asked_for_is_taken():
+    task = make_task(make_model(plain), np.random.default_rng(0))
+    vectorized, at_once = train_population([task], RATES, engine="vectorized")
+    compiled, in_turn = train_population([task], RATES, engine="compiled")
+    assert (vectorized.lane, compiled.lane) == ("vectorized", "compiled")
+    np.testing.assert_allclose(at_once, in_turn, atol=1e-5)
+    convolution = make_task(make_model(NOT_VECTORIZABLE["Conv2D"]), np.random.default_rng(0))
+    with pytest.raises(NotVectorizableError, match="Conv2D"):
+        train_population([convolution], RATES, engine="vectorized")
 
 
 @pytest.mark.parametrize("name", ["lstm", "embedding"])
@@ -399,13 +475,12 @@ def test_functions_of_the_users_are_told_apart_by_their_code():
 @pytest.mark.parametrize(
     ("hidden", "optimizer", "named"),
     [
-        (lambda: [layers.Reshape((6, 1)), layers.Conv1D(2, 3), layers.Flatten()], "sgd", "Conv1D"),
         (plain, lambda: keras.optimizers.SGD(gradient_accumulation_steps=2), "SGD"),
         (plain, lambda: keras.optimizers.Adam(use_ema=True), "use_ema"),
         (plain, lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "LossScale"),
     ],
 )
-def test_what_cannot_be_vectorised_is_named(hidden, optimizer, named):
+def test_what_cannot_be_trained_is_named(hidden, optimizer, named):
     model = make_model(hidden, optimizer() if callable(optimizer) else optimizer)
     with pytest.raises(NotVectorizableError, match=named):
         train_population([make_task(model, np.random.default_rng(0))], [1e-3])

@@ -10,7 +10,14 @@ import keras
 from .._keras_model import is_builtin, loss_of
 from ..exceptions import NotVectorizableError
 
-__all__ = ["architecture_key", "check_vectorizable", "has_loops", "may_pad", "unknown_layers"]
+__all__ = [
+    "architecture_key",
+    "check_trainable",
+    "has_loops",
+    "may_pad",
+    "unknown_layers",
+    "why_not_vectorizable",
+]
 
 layers = keras.layers
 
@@ -43,15 +50,8 @@ def _layers(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def check_vectorizable(model: keras.Model) -> None:
-    """Raise NotVectorizableError where it is known that `model` cannot be a member."""
-    for layer in _layers(model):
-        if isinstance(layer, CONVOLUTIONS):
-            raise NotVectorizableError(
-                f"Layer {layer.name!r} ({type(layer).__name__}) cannot be trained as a population "
-                "yet: TensorFlow cannot vectorise convolutions whose filters differ by member. "
-                "Use a model without convolutions."
-            )
+def check_trainable(model: keras.Model) -> None:
+    """Raise NotVectorizableError where a compiled program cannot train `model`."""
     if model.run_eagerly:
         raise NotVectorizableError(
             "A model with run_eagerly=True cannot be trained as a population; compile it without."
@@ -61,6 +61,17 @@ def check_vectorizable(model: keras.Model) -> None:
             f"{type(model).__name__} has a train_step of its own, which cannot be trained as a "
             "population; use the one of keras.Model."
         )
+
+
+def why_not_vectorizable(model: keras.Model) -> str | None:
+    """Say why members of `model` cannot be trained at once, where it is known that they cannot."""
+    for layer in _layers(model):
+        if isinstance(layer, CONVOLUTIONS):
+            return (
+                f"Layer {layer.name!r} ({type(layer).__name__}): TensorFlow cannot vectorise "
+                "convolutions whose filters differ by member."
+            )
+    return None
 
 
 def unknown_layers(model: keras.Model) -> list[str]:

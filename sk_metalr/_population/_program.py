@@ -1,7 +1,8 @@
 """A compiled program that trains and scores a group of members.
 
 The functions of :class:`._member.Member` are mapped over the members of a group with
-``tf.vectorized_map``, looped over the batches of a block, and compiled. A program holds
+``tf.vectorized_map``, looped over the batches of a block, and compiled. Where TensorFlow
+cannot vectorise a model, a group is one member, and nothing is mapped. A program holds
 no data and no results: everything comes in and goes out as arguments. So it can serve
 every fit of the same architecture; a few are kept.
 """
@@ -58,11 +59,16 @@ class Program:
     jit : bool
         Whether XLA compiles the program. That takes about a second and makes a step
         two to five times faster.
+    vectorized : bool
+        Whether a group may hold more than one member.
     """
 
-    def __init__(self, model: keras.Model, from_logits: bool, jit: bool) -> None:
+    def __init__(
+        self, model: keras.Model, from_logits: bool, jit: bool, vectorized: bool = True
+    ) -> None:
         self.member = Member(model, from_logits)
         self.jit = jit
+        self.vectorized = vectorized
         self.seconds_compiling = 0.0
         self._functions: dict[Any, Any] = {}
         self._lock = Lock()
@@ -171,9 +177,8 @@ class Program:
             where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
             message = str(error).partition("Arguments received by")[0]
             reason = message.strip().splitlines()[-1].strip()
-            raise NotVectorizableError(
-                f"TensorFlow cannot vectorise this model over members: {reason}.{where}"
-            ) from error
+            verb = "vectorise this model over members" if self.vectorized else "compile this model"
+            raise NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}") from error
 
     def _train(
         self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
@@ -185,7 +190,7 @@ class Program:
                 member, rate = arguments
                 return self.member.train_step(member, state.shared, rate, batch, y[i], weight[i])
 
-            members, shared, loss = _map(train_member, (state.members, rates[i]))
+            members, shared, loss = self._map(train_member, (state.members, rates[i]))
             is_finite = state.is_finite & tf.math.is_finite(loss)
             return i + 1, GroupState(
                 members=members._replace(
@@ -212,7 +217,7 @@ class Program:
     ) -> Any:
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
-            losses = _map(
+            losses = self._map(
                 lambda member: self.member.log_loss(member, shared, batch, code[i], weight[i]),
                 members,
             )
@@ -221,10 +226,13 @@ class Program:
         zero = tf.zeros(members.weights[0].shape[0])
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
 
-
-def _map(function: Any, members: Any) -> Any:
-    """Apply a function written for one member to all members at once."""
-    return tf.vectorized_map(function, members, fallback_to_while_loop=False, warn=False)
+    def _map(self, function: Any, members: Any) -> Any:
+        """Apply a function written for one member to all members of a group at once."""
+        if self.vectorized:
+            return tf.vectorized_map(function, members, fallback_to_while_loop=False, warn=False)
+        # A group of one.
+        result = function(tf.nest.map_structure(lambda value: value[0], members))
+        return tf.nest.map_structure(lambda value: value[None], result)
 
 
 def _like(flags: Any, values: Any) -> Any:
@@ -232,11 +240,13 @@ def _like(flags: Any, values: Any) -> Any:
     return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
 
 
-_kept: OrderedDict[tuple[str, bool, bool], Program] = OrderedDict()
+_kept: OrderedDict[tuple[str, bool, bool, bool], Program] = OrderedDict()
 _kept_lock = Lock()
 
 
-def program_for(model: keras.Model, from_logits: bool, jit: bool) -> Program:
+def program_for(
+    model: keras.Model, from_logits: bool, jit: bool, vectorized: bool = True
+) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
     Parameters
@@ -247,15 +257,17 @@ def program_for(model: keras.Model, from_logits: bool, jit: bool) -> Program:
         Whether the model's outputs are logits.
     jit : bool
         Whether XLA compiles the program, where it is able to.
+    vectorized : bool
+        Whether a group may hold more than one member.
     """
     jit = jit and not has_loops(model)
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.
-        return Program(model, from_logits, jit=False)
-    key = (architecture, from_logits, jit)
+        return Program(model, from_logits, jit=False, vectorized=vectorized)
+    key = (architecture, from_logits, jit, vectorized)
     with _kept_lock:
-        program = _kept.pop(key, None) or Program(model, from_logits, jit)
+        program = _kept.pop(key, None) or Program(model, from_logits, jit, vectorized)
         _kept[key] = program
         while len(_kept) > N_KEPT_PROGRAMS:
             _kept.popitem(last=False)

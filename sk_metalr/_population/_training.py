@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from ._architecture import check_vectorizable, has_loops, may_pad
+from ..exceptions import NotVectorizableError
+from ._architecture import check_trainable, has_loops, may_pad, why_not_vectorizable
 from ._batches import score_blocks, shuffled, take, training_blocks
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
@@ -123,6 +124,16 @@ class Population:
         Whether the models' outputs are logits.
     shuffle : bool
         Whether rows are shuffled before every epoch.
+    engine : {"auto", "vectorized", "compiled"}
+        How members are trained: many at once, one after another in a compiled program,
+        or the first where TensorFlow is able to.
+
+    Attributes
+    ----------
+    lane : {"vectorized", "compiled"}
+        How members are trained.
+    lane_reason : str
+        Why not the other way.
 
     Raises
     ------
@@ -138,26 +149,49 @@ class Population:
         n_epochs: int,
         from_logits: bool,
         shuffle: bool,
+        engine: str = "auto",
     ) -> None:
         model = tasks[0].model
-        check_vectorizable(model)
+        check_trainable(model)
         self.tasks = tasks
         self.learning_rates = learning_rates
+        self.from_logits = from_logits
         self.shuffle = shuffle
+        self.engine = engine
         self.may_pad = may_pad(model)
         n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
-        self.program = program_for(model, from_logits, jit=n_steps >= MIN_STEPS_TO_COMPILE)
+        self.jit = n_steps >= MIN_STEPS_TO_COMPILE
+        reason = why_not_vectorizable(model)
+        if engine == "vectorized" and reason:
+            raise NotVectorizableError(reason)
+        if engine == "compiled":
+            self._open_lane("compiled", "asked for by engine")
+        elif reason:
+            self._open_lane("compiled", reason)
+        else:
+            self._open_lane("vectorized", "every layer vectorises")
+
+    def _open_lane(self, lane: str, reason: str) -> None:
+        """Make all groups anew, untrained."""
+        self.lane, self.lane_reason = lane, reason
+        model, learning_rates = self.tasks[0].model, self.learning_rates
+        self.program = program_for(model, self.from_logits, self.jit, lane == "vectorized")
         self.n_epochs = 0
         self._seconds = self._seconds_compiling = 0.0
-        size = len(learning_rates)
-        if self.program.jit:
-            size = _group_size(size, self.program.member_bytes(model))
-        size = max(size, 2 if has_loops(model) else 1)
+        size = self._group_size(model)
         self._groups = [
             self._make_group(split, start, size)
-            for split in range(len(tasks))
+            for split in range(len(self.tasks))
             for start in range(0, len(learning_rates), size)
         ]
+
+    def _group_size(self, model: keras.Model) -> int:
+        if self.lane == "compiled":
+            return 1
+        size = len(self.learning_rates)
+        if self.program.jit:
+            size = _group_size(size, self.program.member_bytes(model))
+        return max(size, 2 if has_loops(model) else 1)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -191,15 +225,26 @@ class Population:
             Held-out log-loss, in nats; NaN from where a member diverged, and where
             a split holds out no rows.
         """
-        start, compiled = perf_counter(), self.program.seconds_compiling
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
-        losses = np.full((len(self.learning_rates), len(self.tasks), n_epochs), np.nan)
-        n_threads = min(os.cpu_count() or 1, len(self._groups)) if self.program.jit else 1
+        try:
+            losses = self._train_groups(epochs)
+        except NotVectorizableError as error:
+            if self.engine == "vectorized" or self.lane == "compiled" or self.n_epochs:
+                raise
+            self._open_lane("compiled", str(error))
+            losses = self._train_groups(epochs)
+        self.n_epochs += n_epochs
+        return losses
+
+    def _train_groups(self, epochs: range) -> np.ndarray:
+        start, compiled = perf_counter(), self.program.seconds_compiling
+        losses = np.full((len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
+        at_a_time = self.program.jit or self.lane == "compiled"
+        n_threads = min(os.cpu_count() or 1, len(self._groups)) if at_a_time else 1
         with ThreadPoolExecutor(n_threads) as threads:
             trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
             for group, group_losses in zip(self._groups, trained, strict=True):
                 losses[group.candidates, group.split] = group_losses
-        self.n_epochs += n_epochs
         self._seconds += perf_counter() - start
         self._seconds_compiling += self.program.seconds_compiling - compiled
         return losses
