@@ -76,6 +76,11 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     refit : bool, default=True
         Whether the classifier is refitted on all rows. Without it there is nothing to
         predict with.
+    n_refits : int, default=1
+        How many times the classifier is refitted, each time from fresh initial weights.
+        Predicted probabilities are the mean over the refits, which beats any one of them
+        (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
+        using deep ensembles", 2017, arXiv:1612.01474).
     engine : {"auto", "vectorized", "compiled"}, default="auto"
         How members, candidate × split, are trained: ``"vectorized"``, many at once;
         ``"compiled"``, one after another in a compiled program, which serves layers that
@@ -102,7 +107,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     best_score_ : float
         Its mean held-out score: negative log-loss, in nats.
     best_estimator_ : scikeras.wrappers.KerasClassifier
-        The refitted classifier. Only if `refit` is True.
+        The refitted classifier; the first, where there are several. Only if `refit` is
+        True.
+    estimators_ : list of scikeras.wrappers.KerasClassifier
+        All `n_refits` refitted classifiers. Only if `refit` is True.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one whose smoothed loss is within one
         standard error of the best.
@@ -156,6 +164,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "selection": [StrOptions({"smooth", "min", "one_se"})],
         "tune_epochs": ["boolean"],
         "refit": ["boolean"],
+        "n_refits": [Interval(Integral, 1, None, closed="left")],
         "engine": [StrOptions({"auto", "vectorized", "compiled"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -175,6 +184,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         selection: str = "smooth",
         tune_epochs: bool = True,
         refit: bool = True,
+        n_refits: int = 1,
         engine: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -190,6 +200,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.selection = selection
         self.tune_epochs = tune_epochs
         self.refit = refit
+        self.n_refits = n_refits
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
@@ -291,13 +302,20 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 self.best_n_epochs_,
                 wrapped_seed,
             )
-            self.best_estimator_ = refit(
-                tuned, self.best_learning_rate_, plan, data, refit_seed, engine=population.lane
+            self.estimators_ = refit(
+                tuned,
+                self.best_learning_rate_,
+                plan,
+                data,
+                refit_seed,
+                n_refits=self.n_refits,
+                engine=population.lane,
             )
+            self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             losses,
-            refit_epochs=self.best_n_epochs_ if self.refit else 0,
+            refit_epochs=self.n_refits * self.best_n_epochs_ if self.refit else 0,
             lane=population.lane,
             lane_reason=population.lane_reason,
             seconds=population.seconds
@@ -368,7 +386,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
                 "with refit=True."
             )
-        return wrapped.class_probabilities(self.best_estimator_, X)
+        probabilities = [wrapped.class_probabilities(one, X) for one in self.estimators_]
+        return np.mean(probabilities, axis=0)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities.

@@ -50,8 +50,10 @@ def refit(
     plan: wrapped.TrainingPlan,
     data: TrainingData,
     seed: int,
+    *,
+    n_refits: int = 1,
     engine: str = "auto",
-) -> Any:
+) -> list[Any]:
     """Fit on all rows: in the compiled program where that does all that Keras's loop does.
 
     Parameters
@@ -65,36 +67,50 @@ def refit(
     data : TrainingData
         All rows.
     seed : int
-        Seed of the order of rows in the compiled program.
+        Seed of the order of rows in the compiled program, and of the initial weights of
+        all refits but the first.
+    n_refits : int
+        How many to fit, each from initial weights of its own.
     engine : {"auto", "vectorized", "compiled"}
         See :class:`._population.Population`.
 
     Returns
     -------
-    fitted : scikeras.wrappers.KerasClassifier
+    fitted : list of scikeras.wrappers.KerasClassifier
 
     Raises
     ------
     AllDivergedError
         If the weights do not stay finite.
     """
+    starts = [tuned, *(wrapped.reseeded(tuned, seed + i) for i in range(1, n_refits))]
+
+    def opened() -> list[Any]:
+        return [
+            wrapped.open_estimator(start, data.X, data.y, learning_rate=learning_rate)
+            for start in starts
+        ]
+
     with preserved_random_state():
-        fitted = wrapped.open_estimator(tuned, data.X, data.y, learning_rate=learning_rate)
-        if wrapped.refits_with_keras(fitted):
-            wrapped.fit_with_keras(fitted, data.X, data.y, data.sample_weight)
+        fitted = opened()
+        with_keras = wrapped.refits_with_keras(fitted[0])
+        if with_keras:
+            for one in fitted:
+                wrapped.fit_with_keras(one, data.X, data.y, data.sample_weight)
         else:
             # A kept program may keep the model it was made from: never the one handed out.
-            twin = wrapped.open_estimator(tuned, data.X, data.y, learning_rate=learning_rate)
-    if not wrapped.refits_with_keras(fitted):
-        trained = _train(twin, learning_rate, plan, data, seed, engine)
-        wrapped.load_trained(
-            fitted,
-            trained.weights,
-            trained.buffers,
-            trained.optimizer_variables,
-            trained.epoch_losses,
-        )
-    if not wrapped.is_finite(fitted):
+            twins = opened()
+    if not with_keras:
+        trained = _train(twins, learning_rate, plan, data, seed, engine)
+        for one, member in zip(fitted, trained, strict=True):
+            wrapped.load_trained(
+                one,
+                member.weights,
+                member.buffers,
+                member.optimizer_variables,
+                member.epoch_losses,
+            )
+    if not all(wrapped.is_finite(one) for one in fitted):
         raise AllDivergedError(
             f"The refit on all rows diverged at the chosen learning rate {learning_rate:.3g}, "
             "which did not diverge on the splits; try lower learning_rates."
@@ -103,26 +119,30 @@ def refit(
 
 
 def _train(
-    opened: Any,
+    opened: list[Any],
     learning_rate: float,
     plan: wrapped.TrainingPlan,
     data: TrainingData,
     seed: int,
     engine: str,
-) -> TrainedMember:
-    """Train on all rows as a population of one."""
+) -> list[TrainedMember]:
+    """Train on all rows as a population of one candidate, each refit in place of a split."""
     rows = np.arange(len(data.y))
-    n_epochs = opened.epochs
+    batch_size = plan.rows_per_batch(len(rows))
+    n_epochs = opened[0].epochs
     population = Population(
-        [_make_task(opened, data, rows, rows[:0], plan.rows_per_batch(len(rows)), seed)],
+        [
+            _make_task(one, data, rows, rows[:0], batch_size, seed + number)
+            for number, one in enumerate(opened)
+        ],
         np.array([learning_rate]),
         n_epochs=n_epochs,
-        from_logits=wrapped.has_logits(opened.model_),
+        from_logits=wrapped.has_logits(opened[0].model_),
         shuffle=plan.shuffle,
         engine=engine,
     )
     population.train(n_epochs)
-    return population.trained_member(0, 0)
+    return [population.trained_member(0, number) for number in range(len(opened))]
 
 
 def _make_task(

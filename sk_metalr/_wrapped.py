@@ -44,6 +44,7 @@ __all__ = [
     "load_trained",
     "open_estimator",
     "refits_with_keras",
+    "reseeded",
     "training_plan",
     "training_weights",
     "with_strategy",
@@ -323,6 +324,11 @@ def with_strategy(
         elif build is not None:
             tuned.set_params(**{name: functools.partial(build_at_rate, build, learning_rate)})
     return tuned
+
+
+def reseeded(estimator: KerasClassifier, seed: int) -> KerasClassifier:
+    """Return an unfitted clone with another seed of its initial weights."""
+    return _clone(estimator).set_params(random_state=seed)
 
 
 def refits_with_keras(opened: KerasClassifier) -> bool:

@@ -106,6 +106,25 @@ def test_the_compiled_refit_equals_keras_own(iris, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("through", ["the compiled program", "Keras's loop"])
+def test_several_refits_predict_as_one(iris, through):
+    X, y = iris
+    callbacks = [keras.callbacks.TerminateOnNaN()] if through == "Keras's loop" else None
+    wrapped = small_classifier(callbacks=callbacks)
+    one, three = (make(wrapped, n_refits=n).fit(X, y) for n in (1, 3))
+    first, second, third = three.estimators_
+    assert first is three.best_estimator_
+    for mine, alone in zip(
+        first.model_.get_weights(), one.best_estimator_.model_.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(mine, alone, atol=1e-5)
+    assert not np.allclose(second.model_.get_weights()[0], third.model_.get_weights()[0])
+    each = [np.asarray(estimator.predict_proba(X)) for estimator in three.estimators_]
+    np.testing.assert_allclose(three.predict_proba(X), np.mean(each, axis=0), atol=1e-6)
+    loaded = pickle.loads(pickle.dumps(three))
+    np.testing.assert_array_equal(loaded.predict_proba(X), three.predict_proba(X))
+
+
 def test_callbacks_and_metrics_run_in_the_refit(iris):
     seen = []
 
@@ -485,6 +504,7 @@ BAD_PARAMETERS = [
     ({"selection": "best"}, "selection"),
     ({"tune_epochs": 1.0}, "tune_epochs"),
     ({"refit": "yes"}, "refit"),
+    ({"n_refits": 0}, "n_refits"),
     ({"cv": 1}, "'cv'"),
     ({"cv": "five"}, "cv"),
     ({"random_state": "zero"}, "random_state"),
