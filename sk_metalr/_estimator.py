@@ -61,7 +61,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Number of stratified held-out splits that scores are averaged over.
         ``"auto"``: as many as hold out about 2,000 rows in all, from 1 to 5.
     validation_fraction : float, default=0.2
-        Fraction of the rows that each split holds out.
+        Fraction of the rows that each split holds out. Where it is about one k-th, and no
+        class has fewer than k rows, the splits are the k folds of a cross-validation, each
+        held out in turn, shuffled anew after k; otherwise rows are drawn for each split.
     cv : int, splitter, iterable of (train, test) indices, or None, default=None
         Used instead of `n_splits` and `validation_fraction` when given.
     scoring : {"neg_log_loss"}, default="neg_log_loss"
@@ -78,19 +80,20 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         predict with.
     n_refits : int, default=1
         How many times the classifier is refitted, each time from fresh initial weights.
-        Predicted probabilities are the mean over the refits, which beats any one of them
-        (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
+        Predicted probabilities are the mean over the refits, which mostly beats any one of
+        them (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
         using deep ensembles", 2017, arXiv:1612.01474).
     engine : {"auto", "vectorized", "compiled"}, default="auto"
         How members, candidate × split, are trained: ``"vectorized"``, many at once;
-        ``"compiled"``, one after another in a compiled program, which serves layers that
-        TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized where
+        ``"compiled"``, one after another on each core in a compiled program, which serves
+        layers that TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized where
         TensorFlow is able to; ``search_cost_["lane"]`` says which it was, and
         ``search_cost_["lane_reason"]`` why.
     random_state : int, RandomState instance or None, default=None
         Randomness of candidates, splits, initial weights, order of rows and dropout.
         Pass an int for the same choice and predictions in every fit. A
-        ``random_state`` of `estimator` itself decides the refit's initial weights.
+        ``random_state`` of `estimator` itself decides the initial weights of the (first)
+        refit.
     verbose : int, default=0
         If positive, says what was chosen and what it cost.
 
@@ -123,9 +126,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats; NaN once diverged.
     search_cost_ : dict of str to number or str
-        Members and epochs trained, the lane and its reason, and seconds: ``compiling``,
-        ``training`` and ``scoring`` of the search, all of the search (``search``), the
-        refit (``refit``, compiling its own program included) and all (``total``).
+        Members and epochs trained, the lane and its reason, and seconds:
+        ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
+        ``search_seconds`` (all of it), ``refit_seconds`` (compiling its own program
+        included) and ``total_seconds``.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -256,6 +260,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         start = perf_counter()
         estimator = wrapped.default_estimator() if self.estimator is None else self.estimator
         wrapped.check_wrapped(estimator)
+        if self.n_refits > 1:
+            wrapped.check_fresh(estimator)
         plan = wrapped.training_plan(estimator)
         space = StrategySpace(self.learning_rates)
         groups = self._groups(params)
@@ -309,7 +315,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 data,
                 refit_seed,
                 n_refits=self.n_refits,
-                engine=population.lane,
+                engine="compiled" if population.lane == "compiled" else self.engine,
             )
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
@@ -343,6 +349,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _store(
         self, data: TrainingData, losses: np.ndarray, rates: np.ndarray, choice: Choice
     ) -> None:
+        for of_an_earlier_fit in ("estimators_", "best_estimator_"):
+            self.__dict__.pop(of_an_earlier_fit, None)
         self.classes_ = data.classes
         self.best_index_ = choice.index
         self.best_learning_rate_ = float(rates[choice.index])

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import loguniform
+from scipy.stats._distn_infrastructure import rv_frozen
 from sklearn.model_selection import ParameterSampler
 
 __all__ = ["StrategySpace"]
@@ -33,8 +34,8 @@ class StrategySpace:
         """Draw candidates.
 
         A list that holds no more than `n_candidates` rates is used up: each rate
-        once. A longer one is sampled without replacement. A distribution that knows its
-        quantiles (``ppf``) is cut into `n_candidates` parts of equal probability, and one
+        once. A longer one is sampled without replacement. A distribution of scipy's, which
+        knows its quantiles, is cut into `n_candidates` parts of equal probability, and one
         rate is drawn from each: independent draws leave gaps of a decade now and then
         (stratified sampling; McKay, Beckman & Conover, "A comparison of three methods for
         selecting values of input variables", 1979, doi:10.1080/00401706.1979.10489755).
@@ -51,7 +52,7 @@ class StrategySpace:
         rates : ndarray of shape (n,), with n <= n_candidates
             Learning rates in increasing order.
         """
-        if hasattr(self.learning_rates, "ppf"):
+        if isinstance(self.learning_rates, rv_frozen):
             parts = np.arange(n_candidates) + random_state.uniform(size=n_candidates)
             return np.sort(_check_rates(self.learning_rates.ppf(parts / n_candidates)))
         n_iter = n_candidates

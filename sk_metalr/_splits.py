@@ -1,5 +1,6 @@
 """Held-out splits: on which rows candidates are trained and on which they are scored."""
 
+from itertools import islice
 from math import ceil
 from numbers import Integral
 from typing import Any
@@ -186,5 +187,5 @@ class _RepeatedFolds:
         splits: list[Split] = []
         while len(splits) < self.n_splits:
             folds = self.kind(self.n_folds, shuffle=True, random_state=self.random_state)
-            splits += folds.split(X, y, groups)
-        return splits[: self.n_splits]
+            splits += islice(folds.split(X, y, groups), self.n_splits - len(splits))
+        return splits

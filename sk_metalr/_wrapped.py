@@ -32,6 +32,7 @@ from ._keras_model import (
 
 __all__ = [
     "TrainingPlan",
+    "check_fresh",
     "check_model",
     "check_wrapped",
     "class_probabilities",
@@ -102,6 +103,16 @@ def check_wrapped(estimator: Any) -> None:
             "scikeras.wrappers.KerasClassifier or None. Got an object of type "
             f"{type(estimator).__name__!r} instead; wrap a Keras model, or the function that "
             "builds it: MetaLRClassifier(KerasClassifier(model, ...))."
+        )
+
+
+def check_fresh(estimator: KerasClassifier) -> None:
+    """Raise ValueError where each model of `estimator` starts from the same weights."""
+    if isinstance(estimator.model, keras.Model) or isinstance(estimator.build_fn, keras.Model):
+        raise ValueError(
+            "Several refits (n_refits) need fresh initial weights for each, but the wrapped "
+            "KerasClassifier holds a Keras model that is built already. Give it a function that "
+            "builds the model: KerasClassifier(lambda: keras.Sequential(...), ...)."
         )
 
 

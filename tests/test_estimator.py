@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier, exceptions
 from sk_metalr import _estimator as estimator_module
+from sk_metalr._population import _training
 from sk_metalr._selection import choose
 
 layers = keras.layers
@@ -138,10 +139,12 @@ def test_callbacks_and_metrics_run_in_the_refit(iris):
     assert len(fitted.best_estimator_.history_["accuracy"]) == 3
 
 
-@pytest.mark.parametrize("n_jobs_free_seed", [0, 1])
-def test_the_same_seed_gives_the_same_fit(iris, n_jobs_free_seed):
+@pytest.mark.parametrize("with_xla", [False, True])
+@pytest.mark.parametrize("engine", ["vectorized", "compiled"])
+def test_the_same_seed_gives_the_same_fit(iris, monkeypatch, engine, with_xla):
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0 if with_xla else 10**9)
     X, y = iris
-    first, second = (make(random_state=n_jobs_free_seed).fit(X, y) for _ in range(2))
+    first, second = (make(engine=engine).fit(X, y) for _ in range(2))
     assert first.best_learning_rate_ == second.best_learning_rate_
     np.testing.assert_array_equal(first.learning_curves_, second.learning_curves_)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
@@ -399,6 +402,21 @@ def test_groups_are_kept_apart_with_and_without_routing(iris, monkeypatch):
         np.testing.assert_array_equal(passed, groups)
 
 
+def test_several_refits_need_fresh_weights(iris):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="fresh initial weights"):
+        make(KerasClassifier(model), n_refits=2).fit(*iris)
+
+
+def test_a_fit_without_refit_forgets_the_model_of_the_fit_before(iris):
+    estimator = make().fit(*iris)
+    estimator.set_params(refit=False).fit(*iris)
+    assert not hasattr(estimator, "estimators_")
+    with pytest.raises(AttributeError, match="refit=False"):
+        estimator.predict(iris[0])
+
+
 def test_without_refit_there_is_a_choice_but_no_prediction(iris):
     fitted = make(refit=False).fit(*iris)
     assert fitted.best_learning_rate_ > 0
@@ -531,6 +549,28 @@ def test_a_convolutional_network_is_searched_too(iris):
     fitted = make(estimator=small_classifier(with_convolution)).fit(*iris)
     assert fitted.search_cost_["lane"] == "compiled"
     assert "Conv1D" in fitted.search_cost_["lane_reason"]
+    assert fitted.predict_proba(iris[0]).shape == (150, 3)
+
+
+class OwnConvolution(layers.Layer):
+    """Nobody can tell from its type that it does not vectorise."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(2, shape[-1], 3))
+
+    def call(self, x):
+        return keras.ops.conv(x, self.kernel)
+
+
+def with_own_convolution(meta):
+    hidden = [layers.Reshape((4, 1)), OwnConvolution(), layers.Flatten()]
+    return keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(3, "softmax")])
+
+
+def test_what_turns_out_not_to_vectorise_is_searched_and_refitted(iris):
+    fitted = make(small_classifier(with_own_convolution)).fit(*iris)
+    assert fitted.search_cost_["lane"] == "compiled"
+    assert "OwnConvolution" in fitted.search_cost_["lane_reason"]
     assert fitted.predict_proba(iris[0]).shape == (150, 3)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import loguniform, norm
+from scipy.stats import loguniform, norm, rv_continuous
 
 from sk_metalr._space import StrategySpace
 
@@ -41,6 +41,17 @@ def test_a_distribution_leaves_no_part_of_its_range_untried():
     for seed in range(20):
         drawn = sample(None, n_candidates=10, seed=seed)
         np.testing.assert_array_equal(np.floor((np.log10(drawn) + 5) / 5 * 10), np.arange(10))
+
+
+def test_a_distribution_without_quantiles_is_asked_to_draw():
+    class Never(rv_continuous):
+        def _rvs(self, size=None, random_state=None):
+            return random_state.choice([1e-3, 1e-2], size)
+
+        def _ppf(self, q):
+            raise AssertionError("quantiles were asked for")
+
+    assert set(sample(Never())) == {1e-3, 1e-2}
 
 
 def test_an_object_that_only_draws_is_asked_to_draw():

@@ -69,7 +69,10 @@ class Program:
         self.member = Member(model, from_logits)
         self.jit = jit
         self.vectorized = vectorized
+        self.refusal: str | None = None
+        """Why TensorFlow could not compile it, once that is known."""
         self.seconds_compiling = 0.0
+        self._uses_xla = jit
         self._functions: dict[Any, Any] = {}
         self._lock = Lock()
 
@@ -160,16 +163,16 @@ class Program:
             try:
                 result = self._functions[key](*arguments)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                if not self.jit:
+                if not self._uses_xla:
                     raise
-                self.jit = False  # XLA does not know one of the operations
+                self._uses_xla = False  # XLA does not know one of the operations
                 self._functions[key] = self._compile(body, arguments)
                 result = self._functions[key](*arguments)
             self.seconds_compiling += perf_counter() - start
         return result
 
     def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
-        function = tf.function(body, jit_compile=self.jit, autograph=False)
+        function = tf.function(body, jit_compile=self._uses_xla, autograph=False)
         try:
             return function.get_concrete_function(*arguments)
         except (ValueError, NotImplementedError, tf.errors.OpError) as error:

@@ -159,8 +159,9 @@ class Population:
         self.shuffle = shuffle
         self.engine = engine
         self.may_pad = may_pad(model)
-        n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
-        self.jit = n_steps >= MIN_STEPS_TO_COMPILE
+        self.n_epochs = 0
+        self._n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
+        self._seconds = self._seconds_compiling = 0.0
         reason = why_not_vectorizable(model)
         if engine == "vectorized" and reason:
             raise NotVectorizableError(reason)
@@ -170,14 +171,16 @@ class Population:
             self._open_lane("compiled", reason)
         else:
             self._open_lane("vectorized", "every layer vectorises")
+            if self.program.refusal and engine == "auto":
+                self._open_lane("compiled", self.program.refusal)
 
     def _open_lane(self, lane: str, reason: str) -> None:
         """Make all groups anew, untrained."""
         self.lane, self.lane_reason = lane, reason
         model, learning_rates = self.tasks[0].model, self.learning_rates
-        self.program = program_for(model, self.from_logits, self.jit, lane == "vectorized")
-        self.n_epochs = 0
-        self._seconds = self._seconds_compiling = 0.0
+        calls = 1 if lane == "vectorized" else len(learning_rates)
+        jit = calls * self._n_steps >= MIN_STEPS_TO_COMPILE
+        self.program = program_for(model, self.from_logits, jit, lane == "vectorized")
         size = self._group_size(model)
         self._groups = [
             self._make_group(split, start, size)
@@ -241,12 +244,14 @@ class Population:
         losses = np.full((len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
         at_a_time = self.program.jit or self.lane == "compiled"
         n_threads = min(os.cpu_count() or 1, len(self._groups)) if at_a_time else 1
-        with ThreadPoolExecutor(n_threads) as threads:
-            trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
-            for group, group_losses in zip(self._groups, trained, strict=True):
-                losses[group.candidates, group.split] = group_losses
-        self._seconds += perf_counter() - start
-        self._seconds_compiling += self.program.seconds_compiling - compiled
+        try:
+            with ThreadPoolExecutor(n_threads) as threads:
+                trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
+                for group, group_losses in zip(self._groups, trained, strict=True):
+                    losses[group.candidates, group.split] = group_losses
+        finally:
+            self._seconds += perf_counter() - start
+            self._seconds_compiling += self.program.seconds_compiling - compiled
         return losses
 
     def _train_group(self, group: _Group, epochs: range) -> np.ndarray:
