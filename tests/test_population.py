@@ -502,7 +502,15 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
 
 @pytest.mark.parametrize(
     ("n_candidates", "megabytes", "expected"),
-    [(16, 0.3, 8), (9, 0.3, 5), (1, 0.3, 1), (16, 3.5, 4), (16, 100, 2)],
+    [
+        (16, 0.3, 8),
+        (9, 0.3, 5),
+        (1, 0.3, 1),
+        (8, 0.1, 8),
+        (64, 0.04, 32),
+        (16, 3.5, 4),
+        (16, 100, 4),
+    ],
 )
 def test_groups_are_of_like_size_and_fit_the_cache(n_candidates, megabytes, expected):
     from sk_metalr._population import _training
