@@ -114,14 +114,12 @@ def test_smoothing_keeps_constants_and_mixes_close_rates_only():
     )
 
 
-def test_the_more_splits_the_less_is_smoothed_over_rates():
-    def left_of_a_spike(n_splits):
-        spike = np.zeros((16, n_splits, 1))
-        spike[8] = 1.0
-        return smooth_losses(spike, RATES)[8, 0, 0]
-
-    left = [left_of_a_spike(n_splits) for n_splits in (1, 2, 5)]
-    assert left[0] < left[1] < left[2] < 1
+def test_a_perfect_loss_beyond_the_cliff_is_no_temptation():
+    losses = np.full((16, 5, 10), 0.02)
+    losses[12] = 0.0  # perfect on every fold
+    losses[13:] = 3.0
+    losses[11] = 1.0
+    assert pick(losses).index < 11
 
 
 def test_losses_are_left_as_they_were():
