@@ -4,6 +4,12 @@ import logging
 import warnings
 
 import numpy as np
+import psutil
+import tensorflow as tf
+from networks import keras_classifier
+from sklearn.datasets import load_digits
+
+from sk_metalr import MetaLRClassifier
 
 N_FITS = 100
 WARM_UP = 10
@@ -25,13 +31,6 @@ class Retracing(logging.Handler):
 
 def measure(n_fits: int) -> dict:
     """Return resident memory after every fit, in megabytes, and how it grows."""
-    import psutil
-    import tensorflow as tf
-    from networks import keras_classifier
-    from sklearn.datasets import load_digits
-
-    from sk_metalr import MetaLRClassifier
-
     warnings.simplefilter("ignore")
     X, y = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)

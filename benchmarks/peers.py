@@ -3,13 +3,15 @@
 All get 16 candidates, log-uniform on 1e-5 … 1, score them by log-loss on held-out rows
 (one stratified 20 % split, or five folds where the name says so) and refit the winner on
 all rows for all epochs. Networks are left unseeded: SciKeras would switch TensorFlow's op
-determinism on, and not off again.
+determinism on, and not off again. Each imports its own library, so that it is in no other's
+memory.
 """
 
 import tempfile
 
+import keras
 import numpy as np
-from networks import keras_classifier
+from networks import keras_classifier, network
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -104,7 +106,6 @@ def halving_search_two_jobs(X, y, width, seed):
 
 
 def optuna_tpe(X, y, width, seed, pruner=None):
-    import keras
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -156,9 +157,7 @@ def _normalised(probabilities):
 
 
 def keras_tuner(X, y, width, seed, hyperband=False):
-    import keras
     import keras_tuner
-    from networks import network
 
     classes, code = np.unique(y, return_inverse=True)
     meta = {"n_features_in_": X.shape[1], "n_classes_": len(classes)}

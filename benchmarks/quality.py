@@ -13,8 +13,11 @@ without a refit, as its users do.
 import warnings
 from time import perf_counter
 
+import keras
 import numpy as np
+import optuna
 from networks import DEFAULT_RATE, keras_classifier
+from rate_range import range_test, steepest, valley
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +32,14 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from tables import NAMES, Table, load
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr import _wrapped as wrapped
+from sk_metalr._data import check_training_data
+from sk_metalr._population import Population, preserved_random_state
+from sk_metalr._refit import split_tasks
+from sk_metalr._selection import choose
+from sk_metalr._splits import n_auto_splits
 
 EPOCHS, BATCH_SIZE, PATIENCE = 40, 32, 5
 N_CANDIDATES, N_SPLITS = 16, 5
@@ -73,8 +84,6 @@ def measure(table: str, seeds: int) -> list[dict]:
 
 
 def measure_once(table: Table, seed: int) -> list[dict]:
-    from sk_metalr._population import preserved_random_state
-
     searches = Searches(table, seed)
     choices = all_choices(searches)
     outcomes, hindsight = refit_all(table, seed, choices)
@@ -151,8 +160,6 @@ class Searches:
         self.no_skill_loss = float(-(frequency * np.log(frequency)).sum())
 
     def search(self, cv, refit=False, **params):
-        from sk_metalr import MetaLRClassifier
-
         estimator = MetaLRClassifier(
             classifier(self.seed), cv=cv, refit=refit, random_state=self.seed, **params
         )
@@ -189,8 +196,6 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
 
 
 def ours(searches: Searches, n_splits: int, selection: str) -> tuple[float, int]:
-    from sk_metalr._selection import choose
-
     choice = choose(
         searches.curves[:, :n_splits],
         searches.rates,
@@ -198,12 +203,6 @@ def ours(searches: Searches, n_splits: int, selection: str) -> tuple[float, int]
         selection=selection,
     )
     return float(searches.rates[choice.index]), int(choice.n_epochs[choice.index])
-
-
-def n_auto_splits(n_rows: int, validation_fraction: float) -> int:
-    from sk_metalr._splits import n_auto_splits
-
-    return n_auto_splits(n_rows, validation_fraction)
 
 
 def lowest_last(rates: np.ndarray, curves: np.ndarray) -> tuple[float, int]:
@@ -214,8 +213,6 @@ def lowest_last(rates: np.ndarray, curves: np.ndarray) -> tuple[float, int]:
 
 def tpe(searches: Searches) -> float:
     """Let Optuna propose rates one by one; they are rounded to the dense grid."""
-    import optuna
-
     losses = searches.last_losses_on_grid()
 
     def objective(trial) -> float:
@@ -229,11 +226,6 @@ def tpe(searches: Searches) -> float:
 
 
 def range_tests(table: Table, seed: int) -> dict[str, tuple[float, int]]:
-    from rate_range import range_test, steepest, valley
-
-    from sk_metalr import _wrapped as wrapped
-    from sk_metalr._population import preserved_random_state
-
     with preserved_random_state():
         opened = wrapped.open_estimator(classifier(seed), table.X_train, table.y_train, seed=seed)
     x, y = wrapped.encode(opened, table.X_train, table.y_train)
@@ -246,8 +238,6 @@ def range_tests(table: Table, seed: int) -> dict[str, tuple[float, int]]:
 
 def trained_by_keras(seed: int) -> dict:
     """Return classifiers that choose while they train."""
-    import keras
-
     stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
     # Several steps in one call: the same training, in half the time.
     together = {"compile__steps_per_execution": 16}
@@ -275,11 +265,6 @@ def refit_all(
     hindsight : float
         Lowest test log-loss of any rate and epoch: of a dense grid and all choices.
     """
-    from sk_metalr import _wrapped as wrapped
-    from sk_metalr._data import check_training_data
-    from sk_metalr._population import Population, preserved_random_state
-    from sk_metalr._refit import split_tasks
-
     n_train = len(table.y_train)
     data = check_training_data(
         np.concatenate([table.X_train, table.X_test]),

@@ -146,7 +146,7 @@ def main() -> int:
     suites = arguments.only or list(SUITES)
     # One place for the records of all runs: a suite measured alone counts for the whole.
     records = measure_all(suites, arguments.quick, (arguments.out or HERE) / "records")
-    import report
+    import report  # draws: not for the processes whose memory is measured
 
     command = " ".join(["python benchmarks/run.py", *sys.argv[1:]])
     held = report.write(records, environment(), command, arguments.quick, out)

@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 import numpy as np
+from networks import keras_classifier
+
+from sk_metalr import MetaLRClassifier
 
 BASE = {
     "n_candidates": 16,
@@ -47,10 +50,6 @@ def cells(quick: bool) -> dict[str, dict]:
 
 def measure(axis: str, **size: int) -> dict:
     """Return seconds of a fit, of the first fit, and of the floor."""
-    from networks import keras_classifier
-
-    from sk_metalr import MetaLRClassifier
-
     warnings.simplefilter("ignore")
     random = np.random.default_rng(0)
     X = random.normal(size=(size["rows"], size["features"])).astype(np.float32)

@@ -10,7 +10,13 @@ import warnings
 from time import perf_counter
 
 import numpy as np
+from joblib import Parallel, delayed
+from networks import keras_classifier
+from peers import EPOCHS, N_CANDIDATES, OTHERS, OURS, PEERS, STRONG_PEERS, ours, plain
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from tables import load_frame, preprocessing
+
+from sk_metalr import MetaLRClassifier
 
 ROUNDS = 5
 QUICK_ROUNDS = 3
@@ -27,8 +33,6 @@ SETTINGS = {
 
 def cells(quick: bool) -> dict[str, dict]:
     """Return what is measured in a process of its own: a contender in a setting."""
-    from peers import OTHERS, OURS, PEERS, STRONG_PEERS
-
     one_split, *_ = OURS
     if quick:
         plan = [(MAIN, one_split, QUICK_ROUNDS), (MAIN, PREDICTION, 1)]
@@ -59,8 +63,6 @@ def rows_of(setting: str) -> tuple[np.ndarray, np.ndarray, int]:
 
 def measure(setting: str, contender: str, rounds: int) -> dict:
     """Return the seconds of the contender's fits and of the plain fits beside them."""
-    from peers import OTHERS, OURS, PEERS, plain
-
     warnings.simplefilter("ignore")
     X, y, width = rows_of(setting)
     if contender == PREDICTION:
@@ -91,20 +93,11 @@ def _seconds(fit, X, y, width, seed) -> float:
 
 def _start_workers() -> None:
     """Have joblib's two workers import Keras beforehand: users pay that once, not per search."""
-    from joblib import Parallel, delayed
-    from peers import plain
-
     X, y = np.zeros((64, 4), np.float32), np.arange(64) % 2
     Parallel(n_jobs=2)(delayed(plain)(X, y, 8, seed) for seed in range(2))
 
 
 def cross_validations(X, y, width, rounds) -> dict:
-    from networks import keras_classifier
-    from peers import EPOCHS, N_CANDIDATES
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
-
-    from sk_metalr import MetaLRClassifier
-
     folds = StratifiedKFold(5)
     plain = keras_classifier(EPOCHS, width)
     searching = MetaLRClassifier(
@@ -121,8 +114,6 @@ def cross_validations(X, y, width, rounds) -> dict:
 
 def predictions(X, y, width, rounds: int = 30) -> dict:
     """Return seconds of predict_proba on 100 rows, plain and ours by turns."""
-    from peers import ours, plain
-
     estimators = {"plain": plain(X, y, width, 0), "seconds": ours(X, y, width, 0)}
     seconds: dict[str, list[float]] = {"plain": [], "seconds": []}
     for _ in range(rounds):

@@ -86,8 +86,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     engine : {"auto", "vectorized", "compiled"}, default="auto"
         How members, candidate × split, are trained: ``"vectorized"``, many at once;
         ``"compiled"``, one after another on each core in a compiled program, which serves
-        layers that TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized where
-        TensorFlow is able to; ``search_cost_["lane"]`` says which it was, and
+        layers that TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized
+        where TensorFlow is able to; ``search_cost_["lane"]`` says which it was, and
         ``search_cost_["lane_reason"]`` why.
     random_state : int, RandomState instance or None, default=None
         Randomness of candidates, splits, initial weights, order of rows and dropout.
@@ -265,9 +265,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         plan = wrapped.training_plan(estimator)
         space = StrategySpace(self.learning_rates)
         groups = self._groups(params)
-        X, y = validate_data(
-            self, X, y, dtype=wrapped.input_dtype(), allow_nd=True, ensure_min_samples=2
-        )
+        X, y = self._validated(X, y, ensure_min_samples=2)
         data = check_training_data(X, y, sample_weight, groups)
         search_seed, wrapped_seed, refit_seed = random_state.randint(2**30, size=3).tolist()
         rates = space.sample(self.n_candidates, random_state)
@@ -334,6 +332,20 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.verbose:
             print(self._summary())
 
+    def _validated(self, *arrays: Any, **settings: Any) -> Any:
+        """Return features (and labels) as arrays, features of Keras's float type."""
+        try:
+            return validate_data(
+                self, *arrays, dtype=wrapped.input_dtype(), allow_nd=True, **settings
+            )
+        except ValueError as error:
+            if not str(error).startswith("could not convert string"):
+                raise
+            raise ValueError(
+                f"{error}. Features must be numbers: encode text and categories in a Pipeline, for "
+                "instance with sklearn.preprocessing.OneHotEncoder."
+            ) from error
+
     def _groups(self, params: dict[str, Any]) -> Any:
         """Return the ``groups`` meant for the splitter."""
         if get_config()["enable_metadata_routing"] and self.cv is not None:
@@ -388,7 +400,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             In the order of ``classes_``.
         """
         check_is_fitted(self, "best_learning_rate_")
-        X = validate_data(self, X, dtype=wrapped.input_dtype(), allow_nd=True, reset=False)
+        X = self._validated(X, reset=False)
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(
                 "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "

@@ -62,17 +62,20 @@ def check_loss(model: keras.Model, width: int, target_width: int) -> None:
         How many columns its outputs and the encoded targets have.
     """
     loss = loss_of(model)
-    name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
+    given = getattr(loss, "__name__", type(loss).__name__)
+    if type(loss).__name__ == "LossFunctionWrapper":  # Keras wraps a function of its user's
+        given = loss.fn.__name__
+    name = given.lower().replace("_", "")
     builtin = is_builtin(loss)
     if builtin and "crossentropy" not in name:
         raise ValueError(
-            f"The wrapped Keras model is trained with {model.loss!r}; its outputs are read as "
-            "class probabilities, so use a cross-entropy."
+            f"The wrapped Keras model is trained with the loss {given!r}; its outputs are "
+            "read as class probabilities, so use a cross-entropy."
         )
     if builtin and (width == 1) != name.startswith("binary"):
         right = "binary" if width == 1 else "sparse_categorical"
         raise ValueError(
-            f"An output of width {width} does not go with the loss {model.loss!r}; use "
+            f"An output of width {width} does not go with the loss {given!r}; use "
             f"'{right}_crossentropy'."
         )
     if builtin and name.startswith("categorical") and target_width != width:

@@ -183,8 +183,10 @@ def open_estimator(
 
     Raises
     ------
+    TypeError
+        If the function of `estimator` does not return a Keras model.
     ValueError
-        If the model is not built or not compiled.
+        If the model is not built, or has no loss.
     """
     opened = _clone(estimator)
     if seed is not None:
@@ -192,6 +194,8 @@ def open_estimator(
     opened.initialize(X, y)
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
+    _check_is_model(opened.model_)
+    _check_has_loss(opened)
     opened._ensure_compiled_model()
     if not opened.model_.built:
         raise ValueError(
@@ -201,6 +205,25 @@ def open_estimator(
     if learning_rate is not None:
         set_learning_rate(opened.model_, learning_rate)
     return opened
+
+
+def _check_is_model(model: Any) -> None:
+    """Raise TypeError where the user's function built something else."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "The function that the wrapped KerasClassifier calls must return a keras.Model. Got "
+            f"an object of type {type(model).__name__!r} instead; does it end with 'return model'?"
+        )
+
+
+def _check_has_loss(opened: KerasClassifier) -> None:
+    """Raise ValueError where neither the model nor the KerasClassifier has a loss."""
+    model = opened.model_
+    if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
+        raise ValueError(
+            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
+            "loss='sparse_categorical_crossentropy', or compile the model with it."
+        )
 
 
 def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:

@@ -607,7 +607,7 @@ BAD_DATA = [
     (X_BAD, Y_GOOD, {"groups": np.ones(3)}, "inconsistent numbers"),
     (X_BAD, Y_GOOD, {"epochs": 3}, "'epochs'"),
     (X_BAD.astype(str), Y_GOOD * 1.0, {}, None),
-    (np.full((150, 4), "red"), Y_GOOD, {}, "could not convert"),
+    (np.full((150, 4), "red"), Y_GOOD, {}, "could not convert string .*'red'.*OneHotEncoder"),
 ]
 
 

@@ -154,6 +154,10 @@ def uncompiled(meta):
     return keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
 
 
+def nothing(meta):
+    uncompiled(meta)
+
+
 def unbuilt(meta):
     return keras.Sequential([layers.Dense(3, "softmax")])
 
@@ -179,13 +183,15 @@ def three_dimensional(meta):
 @pytest.mark.parametrize(
     ("estimator", "y", "said"),
     [
-        (KerasClassifier(uncompiled), Y, "must provide a loss"),
+        (KerasClassifier(uncompiled), Y, "has no loss"),
+        (small_classifier(nothing), Y, "must return a keras.Model. Got .*'NoneType'"),
         (KerasClassifier(compiled(2)), Y, "width 2 but y has 3"),
         (KerasClassifier(compiled(3)), Y % 2, "width 3 but y has 2"),
         (KerasClassifier(compiled(1, "sigmoid")), Y, "width 1 but y has 3"),
         (small_classifier(three_dimensional), Y, r"shape \(batch, classes\)"),
         (KerasClassifier(compiled(loss="categorical_crossentropy")), Y, "one-hot"),
-        (KerasClassifier(compiled(loss="mse")), Y, "use a cross-entropy"),
+        (KerasClassifier(compiled(loss="mse")), Y, "'mean_squared_error'; .*use a cross-entropy"),
+        (small_classifier(uncompiled, loss="mse"), Y, "'mean_squared_error'; .*use a cross-ent"),
         (KerasClassifier(compiled(activation=None)), Y, "activation='softmax'"),
         (
             KerasClassifier(compiled(1, None, loss="binary_crossentropy")),
@@ -202,7 +208,7 @@ def three_dimensional(meta):
 )
 @pytest.mark.filterwarnings("ignore:.*You are using a softmax")
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         wrapped.check_model(wrapped.open_estimator(estimator, X, y, seed=0), X, y)
 
 

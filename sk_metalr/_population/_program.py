@@ -69,8 +69,6 @@ class Program:
         self.member = Member(model, from_logits)
         self.jit = jit
         self.vectorized = vectorized
-        self.refusal: str | None = None
-        """Why TensorFlow could not compile it, once that is known."""
         self.seconds_compiling = 0.0
         self._uses_xla = jit
         self._functions: dict[Any, Any] = {}

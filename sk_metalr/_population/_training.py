@@ -171,8 +171,6 @@ class Population:
             self._open_lane("compiled", reason)
         else:
             self._open_lane("vectorized", "every layer vectorises")
-            if self.program.refusal and engine == "auto":
-                self._open_lane("compiled", self.program.refusal)
 
     def _open_lane(self, lane: str, reason: str) -> None:
         """Make all groups anew, untrained."""
