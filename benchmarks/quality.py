@@ -38,17 +38,18 @@ from sk_metalr import _wrapped as wrapped
 from sk_metalr._data import check_training_data
 from sk_metalr._population import Population, preserved_random_state
 from sk_metalr._refit import split_tasks
-from sk_metalr._selection import choose
+from sk_metalr._selection import cautious_losses, choose
 from sk_metalr._splits import n_auto_splits
 
 EPOCHS, BATCH_SIZE, PATIENCE = 40, 32, 5
-N_CANDIDATES, N_SPLITS = 16, 5
+N_CANDIDATES, N_SPLITS, N_REFITS = 16, 5, 5
 DENSE_GRID = np.geomspace(1e-5, 1.0, 21)
 SEEDS = 3
 QUICK = ["penguins", "breast_cancer"]
 
 OURS = "MetaLRClassifier"
 WHOLE_FIT = "MetaLRClassifier, its own refit"
+FIVE_REFITS = "MetaLRClassifier, n_refits=5"
 FIVE_FOLDS = "RandomizedSearchCV, cv=5"
 FIVE_FOLDS_AND_EPOCHS = "five folds, lowest (rate, epoch)"
 DEFAULT = "default rate, all epochs"
@@ -87,7 +88,9 @@ def measure_once(table: Table, seed: int) -> list[dict]:
     searches = Searches(table, seed)
     choices = all_choices(searches)
     outcomes, hindsight = refit_all(table, seed, choices)
-    outcomes[WHOLE_FIT] = searches.fitted.predict_proba(table.X_test)
+    outcomes[FIVE_REFITS] = searches.fitted.predict_proba(table.X_test)
+    first, *_ = searches.fitted.estimators_
+    outcomes[WHOLE_FIT] = wrapped.class_probabilities(first, table.X_test)
     for name, estimator in trained_by_keras(seed).items():
         with preserved_random_state():
             estimator.fit(table.X_train, table.y_train)
@@ -137,11 +140,13 @@ class Searches:
     Attributes
     ----------
     fitted : MetaLRClassifier
-        A whole fit, refit included.
+        A whole fit, refits included.
     rates : ndarray of shape (n_candidates,)
         The candidates it drew.
     curves : ndarray of shape (n_candidates, 5, n_epochs)
         Their held-out log-loss on five stratified folds.
+    mean_curves : ndarray of shape (n_candidates, 5, n_epochs)
+        The same with the mean over classes in place of each row's class.
     default : ndarray of shape (5, n_epochs)
         The same of the default rate.
     no_skill_loss : float
@@ -152,9 +157,14 @@ class Searches:
         self.table, self.seed = table, seed
         folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=seed)
         self.folds = list(folds.split(table.X_train, table.y_train))
-        self.fitted = self.search(self.folds, n_candidates=N_CANDIDATES, refit=True)
+        self.fitted = self.search(
+            self.folds, n_candidates=N_CANDIDATES, refit=True, n_refits=N_REFITS
+        )
         self.rates = self.fitted.cv_results_["param_learning_rate"].data
         self.curves = self.fitted.learning_curves_
+        n_rows = len(table.y_train)
+        cautious = self.fitted.cautious_learning_curves_
+        self.mean_curves = (n_rows + 1) * cautious - n_rows * self.curves
         self.default = self.search(self.folds, learning_rates=[DEFAULT_RATE]).learning_curves_[0]
         frequency = np.unique(table.y_train, return_counts=True)[1] / len(table.y_train)
         self.no_skill_loss = float(-(frequency * np.log(frequency)).sum())
@@ -196,8 +206,13 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
 
 
 def ours(searches: Searches, n_splits: int, selection: str) -> tuple[float, int]:
+    """Choose as MetaLRClassifier does that has only the first few splits."""
+    losses = searches.curves[:, :n_splits]
+    if selection != "min":
+        n_rows = sum(len(test) for _, test in searches.folds[:n_splits])
+        losses = cautious_losses(losses, searches.mean_curves[:, :n_splits], n_rows)
     choice = choose(
-        searches.curves[:, :n_splits],
+        losses,
         searches.rates,
         no_skill_loss=searches.no_skill_loss,
         selection=selection,
@@ -282,7 +297,8 @@ def refit_all(
         opened = wrapped.open_estimator(estimator, table.X_train, table.y_train, seed=seed)
     probabilities, hindsight = {}, np.inf
     for epoch in range(1, EPOCHS + 1):
-        hindsight = min(hindsight, np.nanmin(population.train(1)))
+        log_losses, _ = population.train(1)
+        hindsight = min(hindsight, np.nanmin(log_losses))
         for name, (rate, n_epochs) in choices.items():
             if n_epochs == epoch:
                 trained = population.trained_member(int(np.searchsorted(rates, rate)), 0)

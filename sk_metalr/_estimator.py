@@ -23,7 +23,7 @@ from ._population import Population
 from ._refit import refit, split_tasks
 from ._results import cv_results, search_cost
 from ._search import random_search
-from ._selection import Choice, choose
+from ._selection import Choice, cautious_losses, choose
 from ._space import StrategySpace
 from ._splits import check_splitter, make_splits, renumbered
 from .exceptions import AllDivergedError, EdgeOfSpaceWarning, NoSkillWarning
@@ -69,8 +69,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     scoring : {"neg_log_loss"}, default="neg_log_loss"
         What the choice is made on.
     selection : {"smooth", "min", "one_se"}, default="smooth"
-        ``"smooth"``: the lowest smoothed loss. ``"min"``: the lowest loss as it was
-        measured. ``"one_se"``: the lowest learning rate whose smoothed loss is within
+        ``"smooth"``: the lowest cautious loss, smoothed; cautious means that one more row
+        of unknown class counts among those held out, so that models which were right on
+        every one are told apart by how sure they were. ``"min"``: the lowest loss as it
+        was measured. ``"one_se"``: the lowest learning rate whose smoothed loss is within
         one standard error of the lowest.
     tune_epochs : bool, default=True
         Whether the refit trains for the best number of epochs up to the budget;
@@ -125,6 +127,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``diverged_epoch`` (0 where not). Scores are negative log-losses, in nats.
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats; NaN once diverged.
+    cautious_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
+        The same as if one more row had been held out whose class nobody knows: what is
+        smoothed and chosen from. It tells apart perfect losses by how sure a model is.
     search_cost_ : dict of str to number or str
         Members and epochs trained, the lane and its reason, and seconds:
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
@@ -288,16 +293,19 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             shuffle=plan.shuffle,
             engine=self.engine,
         )
-        losses = random_search(population, plan.n_epochs)
+        losses, mean_losses = random_search(population, plan.n_epochs)
         _check_any_finite(losses, rates)
+        n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
+        cautious = cautious_losses(losses, mean_losses, n_held_out)
         choice = choose(
-            losses,
+            losses if self.selection == "min" else cautious,
             rates,
             no_skill_loss=data.no_skill_loss,
             selection=self.selection,
             tune_epochs=self.tune_epochs,
         )
         self._store(data, losses, rates, choice)
+        self.cautious_learning_curves_ = cautious
         searched = perf_counter()
         if self.refit:
             tuned = wrapped.with_strategy(

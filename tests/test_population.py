@@ -70,7 +70,7 @@ def train_population(tasks, rates, n_epochs=EPOCHS, from_logits=False, jit=False
     if population.program.jit != jit:
         vectorized = population.lane == "vectorized"
         population.program = program.Program(tasks[0].model, from_logits, jit, vectorized)
-    return population, population.train(n_epochs)
+    return population, population.train(n_epochs)[0]
 
 
 def trained_by_keras(task, rates, model):
@@ -307,7 +307,7 @@ def test_training_can_go_on():
     task = make_task(make_model(plain), np.random.default_rng(0))
     _, at_once = train_population([task], [1e-3, 1e-2], n_epochs=4)
     population, first = train_population([task], [1e-3, 1e-2], n_epochs=1)
-    np.testing.assert_array_equal(at_once, np.concatenate([first, population.train(3)], axis=2))
+    np.testing.assert_array_equal(at_once, np.concatenate([first, population.train(3)[0]], axis=2))
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -354,7 +354,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_held_out_log_loss_is_scikit_learns(name):
+def test_held_out_losses_are_scikit_learns(name):
     loss, units = LOSSES[name]
     from_logits = loss.get_config()["from_logits"]
     activation = None if from_logits else ("sigmoid" if units == 1 else "softmax")
@@ -376,18 +376,24 @@ def test_held_out_log_loss_is_scikit_learns(name):
         test=task.test,
         test_weight=weight,
     )
-    population, losses = train_population([task], [1e-3], n_epochs=1, from_logits=from_logits)
+    population = Population(
+        [task], np.array([1e-3]), n_epochs=1, from_logits=from_logits, shuffle=True
+    )
+    losses, mean_losses = population.train(1)
     member = population.trained_member(0, 0)
     outputs = task.x[task.test] @ member.weights[0] + member.weights[1]
     exp = np.exp(outputs)
     probabilities = exp / (1 + exp) if units == 1 else exp / exp.sum(1, keepdims=True)
-    expected = log_loss(
-        code[task.test],
-        np.hstack([1 - probabilities, probabilities]) if units == 1 else probabilities,
-        sample_weight=weight,
-        labels=range(max(2, units)),
-    )
+    if units == 1:
+        probabilities = np.hstack([1 - probabilities, probabilities])
+    classes = range(probabilities.shape[1])
+    expected = log_loss(code[task.test], probabilities, sample_weight=weight, labels=classes)
     np.testing.assert_allclose(losses[0, 0, 0], expected, atol=1e-5)
+    ones = np.ones_like(code[task.test])
+    if_any = [
+        log_loss(k * ones, probabilities, sample_weight=weight, labels=classes) for k in classes
+    ]
+    np.testing.assert_allclose(mean_losses[0, 0, 0], np.mean(if_any), atol=1e-5)
 
 
 def gelu(x):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sk_metalr._selection import choose, compress_losses, smooth_losses
+from sk_metalr._selection import cautious_losses, choose, compress_losses, smooth_losses
 
 RATES = np.geomspace(1e-5, 1, 16)
 NO_SKILL = 0.7
@@ -34,6 +34,18 @@ def test_smoothing_sees_through_a_lucky_candidate():
     losses[lucky] = 0.25
     assert pick(losses, selection="min").index == lucky
     assert abs(np.log10(RATES[pick(losses).index] / 1e-2)) < 0.7
+
+
+def test_of_perfect_losses_the_least_sure_is_chosen():
+    losses = np.minimum(bowl(), 0.3)
+    losses[10:] = 1e-7  # right on every row
+    sureness = np.linspace(1, 15, len(RATES))[:, None, None] + np.zeros_like(losses)
+    cautious = cautious_losses(losses, sureness, n_rows=100)
+    np.testing.assert_allclose(cautious[12], (100 * losses[12] + sureness[12]) / 101)
+    assert pick(losses).index > 12
+    assert pick(cautious).index in (10, 11, 12)
+    # A row more or less tells little where rows do err.
+    assert pick(cautious_losses(bowl(), sureness, n_rows=10**5)).index == pick(bowl()).index
 
 
 def test_smoothing_chooses_better_than_the_minimum_under_noise():

@@ -129,10 +129,10 @@ class Member:
         shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
         return state, shared, tf.cast(loss, tf.float32)
 
-    def log_loss(
+    def held_out_losses(
         self, state: MemberState, shared: SharedState, x: Any, code: Any, weight: Any
     ) -> Any:
-        """Return the weighted sum over rows of the negative log-likelihood, in nats.
+        """Return the log-loss of a batch, and what it would be were the classes unknown.
 
         Parameters
         ----------
@@ -144,25 +144,33 @@ class Member:
             Position of each row's class among the classes.
         weight : tensor of shape (batch,)
             Weight of each row.
+
+        Returns
+        -------
+        losses : tensor of shape (2,)
+            Weighted sums over rows, in nats: of the negative log-likelihood of each row's
+            class, and of its mean over all classes.
         """
         with self._scope(state, shared):
             outputs = tf.cast(self.model(x, training=False), tf.float32)
-        return tf.reduce_sum(tf.cast(weight, tf.float32) * self._row_log_loss(outputs, code))
+        surprise = -self._log_probabilities(outputs)
+        one_hot = tf.one_hot(code, surprise.shape[-1])
+        rows = tf.stack([tf.reduce_sum(one_hot * surprise, -1), tf.reduce_mean(surprise, -1)])
+        return tf.linalg.matvec(rows, tf.cast(weight, tf.float32))
 
-    def _row_log_loss(self, outputs: Any, code: Any) -> Any:
-        width = outputs.shape[-1]
-        if width == 1:
-            outputs = outputs[:, 0]
+    def _log_probabilities(self, outputs: Any) -> Any:
+        """Return log-probabilities of shape (batch, n_classes), clipped as float32 bounds them."""
+        if outputs.shape[-1] == 1:
             if self.from_logits:
-                return tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(code, tf.float32), outputs)
-            likelihood = tf.where(code == 1, outputs, 1.0 - outputs)
+                outputs = tf.concat([tf.zeros_like(outputs), outputs], -1)
+            else:
+                outputs = tf.concat([1.0 - outputs, outputs], -1)
+        if self.from_logits:
+            probabilities = tf.nn.softmax(outputs)
         else:
-            one_hot = tf.one_hot(code, width)
-            if self.from_logits:
-                return tf.nn.softmax_cross_entropy_with_logits(one_hot, outputs)
-            likelihood = tf.reduce_sum(one_hot * outputs, -1) / tf.reduce_sum(outputs, -1)
+            probabilities = outputs / tf.reduce_sum(outputs, -1, keepdims=True)
         tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
-        return -tf.math.log(tf.clip_by_value(likelihood, tiny, 1.0 - tiny))
+        return tf.math.log(tf.clip_by_value(probabilities, tiny, 1.0 - tiny))
 
     def _scope(self, state: MemberState, shared: SharedState) -> keras.StatelessScope:
         """Return a scope in which the model's variables have a member's values."""

@@ -124,7 +124,7 @@ class Program:
     def score(
         self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
-        """Return the sum of the held-out log-loss of each member, in nats.
+        """Return the sums of the held-out losses of each member, in nats.
 
         Parameters
         ----------
@@ -141,7 +141,8 @@ class Program:
 
         Returns
         -------
-        log_loss : ndarray of shape (n_members,)
+        losses : ndarray of shape (n_members, 2)
+            See :meth:`._member.Member.held_out_losses`.
         """
         arguments = (state.members, state.shared, x, code, weight, np.int32(n_steps))
         return self._run(self._score, arguments).numpy()
@@ -219,12 +220,14 @@ class Program:
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
             losses = self._map(
-                lambda member: self.member.log_loss(member, shared, batch, code[i], weight[i]),
+                lambda member: self.member.held_out_losses(
+                    member, shared, batch, code[i], weight[i]
+                ),
                 members,
             )
             return i + 1, total + losses
 
-        zero = tf.zeros(members.weights[0].shape[0])
+        zero = tf.zeros((members.weights[0].shape[0], 2))
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
 
     def _map(self, function: Any, members: Any) -> Any:

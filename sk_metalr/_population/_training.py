@@ -222,9 +222,10 @@ class Population:
 
         Returns
         -------
-        losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-            Held-out log-loss, in nats; NaN from where a member diverged, and where
-            a split holds out no rows.
+        losses : ndarray of shape (2, n_candidates, n_splits, n_epochs)
+            Held-out log-loss, and the same with the mean over all classes in place of each
+            row's class, in nats; NaN from where a member diverged, and where a split holds
+            out no rows.
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
         try:
@@ -239,14 +240,14 @@ class Population:
 
     def _train_groups(self, epochs: range) -> np.ndarray:
         start, compiled = perf_counter(), self.program.seconds_compiling
-        losses = np.full((len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
+        losses = np.full((2, len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
         at_a_time = self.program.jit or self.lane == "compiled"
         n_threads = min(os.cpu_count() or 1, len(self._groups)) if at_a_time else 1
         try:
             with ThreadPoolExecutor(n_threads) as threads:
                 trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
                 for group, group_losses in zip(self._groups, trained, strict=True):
-                    losses[group.candidates, group.split] = group_losses
+                    losses[:, group.candidates, group.split] = group_losses
         finally:
             self._seconds += perf_counter() - start
             self._seconds_compiling += self.program.seconds_compiling - compiled
@@ -256,7 +257,7 @@ class Population:
         task = self.tasks[group.split]
         n_members = len(group.candidates)
         scorer = _Scorer(self.program, task)
-        losses = np.full((n_members, len(epochs)), np.nan)
+        losses = np.full((2, n_members, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
             group.state, seconds = self._timed(self._train_epoch, group, task, epoch)
             group.seconds_training += seconds
@@ -265,7 +266,7 @@ class Population:
             group.train_losses.append(train_loss)
             held_out, seconds = self._timed(scorer, group.state)
             group.seconds_scoring += seconds
-            losses[:, column] = np.where(is_finite, held_out, np.nan)[:n_members]
+            losses[:, :, column] = np.where(is_finite, held_out, np.nan)[:, :n_members]
         return losses
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
@@ -319,7 +320,7 @@ class Population:
 
 
 class _Scorer:
-    """Held-out log-loss of the members of one split; its rows are cut only once."""
+    """Held-out losses of the members of one split; its rows are cut only once."""
 
     def __init__(self, program: Program, task: SplitTask) -> None:
         self.program = program
@@ -330,10 +331,10 @@ class _Scorer:
         ]
 
     def __call__(self, state: GroupState) -> np.ndarray:
-        total = np.zeros(len(state.is_finite))
+        total = np.zeros((len(state.is_finite), 2))
         for block in self.blocks:
             total += self.program.score(state, *block)
-        return total / self.total_weight
+        return total.T / self.total_weight
 
 
 def _group_size(n_candidates: int, member_bytes: int) -> int:
