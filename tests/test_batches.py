@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 
 from sk_metalr._population._batches import (
-    STEPS_PER_BLOCK,
+    MAX_STEPS_PER_BLOCK,
     score_blocks,
     shuffled,
+    steps_per_block,
     take,
     training_blocks,
 )
+
+N_STEPS = 16
 
 
 def blocks_of(n_rows, batch_size, may_pad, weight=None):
     rows = np.arange(100, 100 + n_rows)
     weight = np.ones(n_rows, np.float32) if weight is None else weight
-    return list(training_blocks(rows, weight, batch_size, may_pad=may_pad))
+    return list(training_blocks(rows, weight, batch_size, N_STEPS, may_pad=may_pad))
 
 
 @pytest.mark.parametrize("may_pad", [False, True])
@@ -41,19 +44,22 @@ def test_a_padded_batch_has_the_mean_of_its_rows():
 
 def test_an_unpadded_rest_is_a_block_of_its_own_shape():
     first, rest = blocks_of(70, 16, False)
-    assert first.rows.shape == (STEPS_PER_BLOCK, 16)
+    assert first.rows.shape == (N_STEPS, 16)
     assert (first.n_steps, rest.n_steps) == (4, 1)
     assert rest.rows.shape == (1, 6)
 
 
 def test_all_full_blocks_have_one_shape():
     shapes = {block.rows.shape for n in (20, 300, 1000) for block in blocks_of(n, 10, True)}
-    assert shapes == {(STEPS_PER_BLOCK, 10)}
+    assert shapes == {(N_STEPS, 10)}
 
 
-def test_huge_batches_make_short_blocks():
-    (block,) = blocks_of(100_000, 100_000, True)
-    assert block.rows.shape == (1, 100_000)
+def test_blocks_hold_many_batches_but_few_megabytes():
+    row = np.zeros((1, 1000), np.float32)
+    assert steps_per_block(row, 1) == MAX_STEPS_PER_BLOCK
+    assert steps_per_block(row, 1000) == 4
+    assert steps_per_block([row, row], 1000) == 2
+    assert steps_per_block({"a": row}, 10**6) == 1
 
 
 @pytest.mark.parametrize("n_rows", [1, 31, 128, 129, 1000])

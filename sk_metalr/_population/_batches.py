@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Block", "score_blocks", "shuffled", "take", "training_blocks"]
+__all__ = ["Block", "score_blocks", "shuffled", "steps_per_block", "take", "training_blocks"]
 
-STEPS_PER_BLOCK = 16
-ROWS_PER_BLOCK = 2**16
+MAX_STEPS_PER_BLOCK = 64
+"""Calls of a small program cost as much as a few of its steps."""
+
+BYTES_PER_BLOCK = 2**24
+SCORE_BATCHES_PER_BLOCK = 4
 MIN_SCORE_ROWS, MAX_SCORE_ROWS = 32, 128
 
 
@@ -46,8 +49,22 @@ def shuffled(n_rows: int, seed: tuple[int, ...], shuffle: bool) -> np.ndarray:
     return np.random.default_rng(seed).permutation(n_rows) if shuffle else np.arange(n_rows)
 
 
+def steps_per_block(x: Any, batch_size: int) -> int:
+    """Return how many batches of features a block holds.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, ...), or a list or dict of such
+        Features.
+    batch_size : int
+        Rows in a batch.
+    """
+    row_bytes = sum(array[:1].nbytes for array in tf.nest.flatten(x))
+    return max(1, min(MAX_STEPS_PER_BLOCK, BYTES_PER_BLOCK // (batch_size * max(1, row_bytes))))
+
+
 def training_blocks(
-    rows: np.ndarray, weight: np.ndarray, batch_size: int, *, may_pad: bool
+    rows: np.ndarray, weight: np.ndarray, batch_size: int, n_steps: int, *, may_pad: bool
 ) -> Iterator[Block]:
     """Cut rows into batches for training, the last one smaller, as Keras does.
 
@@ -59,6 +76,8 @@ def training_blocks(
         Their weights.
     batch_size : int
         Rows in a full batch.
+    n_steps : int
+        Batches in a block.
     may_pad : bool
         If True, a last batch of r rows is filled up with copies of its rows at weight
         0, and its weights are scaled by ``batch_size / r``: the mean over the batch is
@@ -76,7 +95,6 @@ def training_blocks(
         last_weight[:rest] = weight[full:] * (batch_size / rest)
         table, weights = np.vstack([table, last]), np.vstack([weights, last_weight])
         n_rows = np.append(n_rows, rest)
-    n_steps = max(1, min(STEPS_PER_BLOCK, ROWS_PER_BLOCK // batch_size))
     yield from _in_blocks(table, weights, n_rows, n_steps)
     if rest and not may_pad:
         yield Block(rows[None, full:], weight[None, full:], np.array([rest]), 1)
@@ -92,7 +110,7 @@ def score_blocks(rows: np.ndarray, weight: np.ndarray) -> Iterator[Block]:
     weights = np.zeros(n_batches * batch_size, weight.dtype)
     weights[: len(rows)] = weight
     yield from _in_blocks(
-        table, weights.reshape(table.shape), np.full(n_batches, batch_size), STEPS_PER_BLOCK // 4
+        table, weights.reshape(table.shape), np.full(n_batches, batch_size), SCORE_BATCHES_PER_BLOCK
     )
 
 

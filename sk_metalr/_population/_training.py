@@ -13,7 +13,7 @@ import numpy as np
 
 from ..exceptions import NotVectorizableError
 from ._architecture import check_trainable, has_loops, may_pad, why_not_vectorizable
-from ._batches import score_blocks, shuffled, take, training_blocks
+from ._batches import score_blocks, shuffled, steps_per_block, take, training_blocks
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
 
@@ -280,7 +280,11 @@ class Population:
         order = shuffled(len(task.train), (task.seed, epoch), self.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
         for block in training_blocks(
-            task.train[order], task.train_weight[order], task.batch_size, may_pad=self.may_pad
+            task.train[order],
+            task.train_weight[order],
+            task.batch_size,
+            steps_per_block(task.x, task.batch_size),
+            may_pad=self.may_pad,
         ):
             state = self.program.train(
                 state,
