@@ -39,7 +39,7 @@ def write(
     seconds = sum(record["seconds"] for record in records.values())
     lines = [
         "# Results",
-        f"Written by `{command}` in {seconds / 60:.0f} minutes; do not edit.",
+        f"Written by `{command}`, whose cells took {seconds / 60:.0f} minutes in all; do not edit.",
         "\n".join(f"- {name}: {value}" for name, value in environment.items()),
         "## Bars",
         markdown(

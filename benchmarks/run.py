@@ -18,6 +18,7 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter, sleep
@@ -33,6 +34,9 @@ SUITES = {
     "memory": ["memory.py", "networks.py"],
 }
 """Each suite, and the files that its records depend on."""
+
+AT_A_TIME = {"quality": 2}
+"""How many cells of a suite run at a time: where no time is measured, one a core."""
 
 PACKAGES = [
     *("tensorflow", "keras", "scikit-learn", "scikeras", "optuna", "keras-tuner"),
@@ -83,7 +87,6 @@ def run_cell(suite: str, arguments: dict, path: Path, stamp: str) -> bool:
     finally:
         worker.kill()
     if worker.returncode:
-        print(f"FAILED with exit status {worker.returncode}", flush=True)
         return False
     record = {
         "fingerprint": stamp,
@@ -113,20 +116,37 @@ def _resident(pid: int) -> float:
 def measure_all(suites: list[str], quick: bool, folder: Path) -> dict[str, dict]:
     """Return the record of every cell, measuring those that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = {}
+    records: dict[str, dict] = {}
     for suite in suites:
         stamp = fingerprint(suite)
-        for name, arguments in importlib.import_module(suite).cells(quick).items():
-            identity = hashlib.sha256(f"{name} {json.dumps(arguments)}".encode())
-            path = folder / f"{identity.hexdigest()[:16]}.json"
-            wanted = {"fingerprint": stamp, "arguments": arguments}
-            if not path.exists() or not wanted.items() <= json.loads(path.read_text()).items():
-                print(f"{name} ...", flush=True)
-                if not run_cell(suite, arguments, path, stamp):
-                    raise SystemExit(f"{name} failed; everything before it is recorded.")
-                print(f"    {json.loads(path.read_text())['seconds']:.0f} s", flush=True)
-            records[name] = json.loads(path.read_text())
+        cells = importlib.import_module(suite).cells(quick)
+        with ThreadPoolExecutor(AT_A_TIME.get(suite, 1)) as threads:
+            measured = threads.map(
+                lambda cell, suite=suite, stamp=stamp: recorded(suite, *cell, folder, stamp),
+                cells.items(),
+            )
+            records |= dict(zip(cells, measured, strict=True))
+    missing = [name for name, record in records.items() if record is None]
+    if missing:
+        raise SystemExit(f"Failed: {', '.join(missing)}. Everything else is recorded.")
     return records
+
+
+def recorded(suite: str, name: str, arguments: dict, folder: Path, stamp: str) -> dict | None:
+    """Return the record of a cell, measuring it where there is none that counts."""
+    identity = hashlib.sha256(f"{name} {json.dumps(arguments)}".encode())
+    path = folder / f"{identity.hexdigest()[:16]}.json"
+    wanted = {"fingerprint": stamp, "arguments": arguments}
+    if path.exists():
+        record = json.loads(path.read_text())
+        if wanted.items() <= record.items():
+            return record
+    if not run_cell(suite, arguments, path, stamp):
+        print(f"{name}: FAILED", flush=True)
+        return None
+    record = json.loads(path.read_text())
+    print(f"{name}: {record['seconds']:.0f} s", flush=True)
+    return record
 
 
 def main() -> int:

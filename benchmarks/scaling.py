@@ -29,7 +29,7 @@ AXES: dict[str, tuple[list[int], dict[str, int]]] = {
     "n_candidates": ([1, 4, 16, 64, 256], {"width": 32}),
     "rows": ([1_000, 10_000, 100_000, 1_000_000], {"epochs": 4, "batch_size": 64, "width": 32}),
     "features": ([16, 64, 256, 1024], {"rows": 1_000}),
-    "width": ([32, 128, 512, 1024], {"rows": 1_000}),
+    "width": ([32, 128, 512, 1024], {"rows": 1_000, "epochs": 10}),
     "splits": ([1, 2, 5, 10], {}),
 }
 N_CLASSES = 10

@@ -37,7 +37,7 @@ THIRDS = {"ames": "Sale_Price", "concrete": "compressive_strength"}
 
 TEXT = "fine_foods"
 NAMES = [*BUNDLED, *TARGETS, *THIRDS, TEXT]
-MAX_TRAINING_ROWS = 2_000
+MAX_TRAINING_ROWS = 1_500
 
 
 @dataclass(frozen=True)
