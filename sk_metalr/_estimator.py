@@ -19,8 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data
-from ._population import Population
-from ._refit import refit, split_tasks
+from ._refit import populate, refit
 from ._results import cv_results, search_cost
 from ._search import random_search
 from ._selection import Choice, cautious_losses, choose
@@ -44,17 +43,29 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : scikeras.wrappers.KerasClassifier or None, default=None
         The classifier whose learning rate is chosen; it is never changed. Its
         ``epochs`` are the full budget. A schedule of its optimizer is replaced by the
-        constant rate that is chosen. Its callbacks, metrics and arguments of Keras's
+        strategy that is chosen. Its callbacks, metrics and arguments of Keras's
         ``fit`` act in the refit only; a ``validation_split`` among them keeps rows from
         it. None: a multi-layer perceptron of 2 × 128
         rectified units, trained with Adam on batches of 32 for up to 40 epochs.
         Features should be scaled by a Pipeline.
-    learning_rates : array-like of float, object with a method ``rvs``, or None, \
+    learning_rates : array-like of float, object with a method ``rvs``, dict, or None, \
             default=None
         Learning rates to choose from: a list of each of them, or a distribution such as
-        ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1.
+        ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1. A dict holds
+        them by the name of an optimizer.
+    optimizers : list of str or keras.optimizers.Optimizer, or None, default=None
+        Optimizers to choose from, such as
+        ``["sgd", "adam", keras.optimizers.AdamW(weight_decay=1e-4)]``. An instance goes by
+        its ``name``. None: the wrapped model's own.
+    schedules : list of str, keras LearningRateSchedule or callable, default=("constant",)
+        How the learning rate changes over the full budget: ``"constant"``, ``"linear"`` and
+        ``"cosine"`` (down to 0), ``"one_cycle"`` (up, then down), a Keras schedule, whose
+        values are divided by the highest, or a function that returns a factor for the
+        progress, from 0 to 1. A refit for fewer epochs than the budget follows the schedule
+        up to there.
     n_candidates : int, default=16
-        How many learning rates are tried; a shorter list is tried once each.
+        How many learning rates are tried, with each optimizer and schedule; a shorter list
+        is tried once each.
     search : {"random"}, default="random"
         How candidates are found and trained.
     n_splits : int or "auto", default="auto"
@@ -106,7 +117,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     best_n_epochs_ : int
         The chosen number of epochs.
     best_params_ : dict
-        ``{"learning_rate": best_learning_rate_}``.
+        The chosen strategy: ``learning_rate``, and the names of ``optimizer`` and
+        ``schedule`` where those were given.
     best_index_ : int
         Row of the chosen candidate in ``cv_results_``.
     best_score_ : float
@@ -117,11 +129,12 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     estimators_ : list of scikeras.wrappers.KerasClassifier
         All `n_refits` refitted classifiers. Only if `refit` is True.
     learning_rate_interval_ : tuple of (float, float)
-        Lowest and highest rate around the best one whose smoothed loss is within one
-        standard error of the best.
+        Lowest and highest rate around the best one, with the same optimizer and schedule,
+        whose smoothed loss is within one standard error of the best.
     cv_results_ : dict of str to ndarray of shape (n_candidates,)
-        One row a candidate, in increasing order of learning rate: ``params``,
-        ``param_learning_rate``, ``split{i}_test_score``, ``mean_test_score``,
+        One row a candidate, in increasing order of learning rate for each optimizer and
+        schedule: ``params``, ``param_learning_rate`` (``param_optimizer``,
+        ``param_schedule``), ``split{i}_test_score``, ``mean_test_score``,
         ``std_test_score``, ``rank_test_score``, ``selection_score`` (what the choice
         was made on), ``n_epochs`` (where the candidate is scored), ``diverged`` and
         ``diverged_epoch`` (0 where not). Scores are negative log-losses, in nats.
@@ -163,7 +176,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # _wrapped.check_wrapped says more
-        "learning_rates": ["array-like", HasMethods(["rvs"]), None],
+        "learning_rates": ["array-like", HasMethods(["rvs"]), dict, None],
+        "optimizers": [list, tuple, None],
+        "schedules": [list, tuple],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
         "search": [StrOptions({"random"})],
         "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -184,6 +199,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator: Any = None,
         *,
         learning_rates: Any = None,
+        optimizers: Any = None,
+        schedules: Any = ("constant",),
         n_candidates: int = 16,
         search: str = "random",
         n_splits: int | str = "auto",
@@ -200,6 +217,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ) -> None:
         self.estimator = estimator
         self.learning_rates = learning_rates
+        self.optimizers = optimizers
+        self.schedules = schedules
         self.n_candidates = n_candidates
         self.search = search
         self.n_splits = n_splits
@@ -268,12 +287,14 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.n_refits > 1:
             wrapped.check_fresh(estimator)
         plan = wrapped.training_plan(estimator)
-        space = StrategySpace(self.learning_rates)
+        space = StrategySpace(self.learning_rates, self.optimizers, self.schedules)
+        wrapped.check_optimizers(space.optimizers)
         groups = self._groups(params)
         X, y = self._validated(X, y, ensure_min_samples=2)
         data = check_training_data(X, y, sample_weight, groups)
-        search_seed, wrapped_seed, refit_seed = random_state.randint(2**30, size=3).tolist()
-        rates = space.sample(self.n_candidates, random_state)
+        search_seed, weights_seed, refit_seed = random_state.randint(2**30, size=3).tolist()
+        candidates = space.sample(self.n_candidates, random_state)
+        rates = candidates.learning_rates
         splitter = check_splitter(
             renumbered(self.cv, data.kept),
             data.y,
@@ -283,15 +304,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             random_state=random_state,
         )
         splits = make_splits(splitter, data.y, data.groups)
-        tasks = split_tasks(estimator, plan, data, splits, search_seed)
-
-        population = Population(
-            tasks,
-            rates,
-            n_epochs=plan.n_epochs,
-            from_logits=wrapped.has_logits(tasks[0].model),
-            shuffle=plan.shuffle,
-            engine=self.engine,
+        population = populate(
+            estimator, plan, data, splits, search_seed, space, candidates, self.engine
         )
         losses, mean_losses = random_search(population, plan.n_epochs)
         _check_any_finite(losses, rates)
@@ -301,35 +315,34 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             losses if self.selection == "min" else cautious,
             rates,
             no_skill_loss=data.no_skill_loss,
+            family=candidates.family,
             selection=self.selection,
             tune_epochs=self.tune_epochs,
         )
-        self._store(data, losses, rates, choice)
+        self._store(data, losses, space.params(candidates), choice)
+        _warn_at_edge(rates, candidates.family, choice.best)
+        _warn_without_skill(choice, data.no_skill_loss)
         self.cautious_learning_curves_ = cautious
         searched = perf_counter()
         if self.refit:
-            tuned = wrapped.with_strategy(
-                estimator,
-                self.best_learning_rate_,
-                self.best_n_epochs_,
-                wrapped_seed,
-            )
+            lane = population.part_of(choice.index).lane
             self.estimators_ = refit(
-                tuned,
-                self.best_learning_rate_,
+                estimator,
+                space.strategy(candidates, choice.index),
                 plan,
                 data,
-                refit_seed,
+                n_epochs=self.best_n_epochs_,
+                weights_seed=weights_seed,
+                seed=refit_seed,
                 n_refits=self.n_refits,
-                engine="compiled" if population.lane == "compiled" else self.engine,
+                engine="compiled" if lane == "compiled" else self.engine,
             )
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             losses,
             refit_epochs=self.n_refits * self.best_n_epochs_ if self.refit else 0,
-            lane=population.lane,
-            lane_reason=population.lane_reason,
+            lanes=population.lanes,
             seconds=population.seconds
             | {
                 "search": searched - start,
@@ -367,28 +380,32 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return params.get("groups")
 
     def _store(
-        self, data: TrainingData, losses: np.ndarray, rates: np.ndarray, choice: Choice
+        self, data: TrainingData, losses: np.ndarray, params: list[dict[str, Any]], choice: Choice
     ) -> None:
         for of_an_earlier_fit in ("estimators_", "best_estimator_"):
             self.__dict__.pop(of_an_earlier_fit, None)
         self.classes_ = data.classes
         self.best_index_ = choice.index
-        self.best_learning_rate_ = float(rates[choice.index])
+        self.best_params_ = params[choice.index]
+        self.best_learning_rate_ = self.best_params_["learning_rate"]
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
-        self.best_params_ = {"learning_rate": self.best_learning_rate_}
         self.learning_rate_interval_ = choice.interval
         self.learning_curves_ = losses
-        self.cv_results_ = cv_results(losses, rates, choice)
+        self.cv_results_ = cv_results(losses, params, choice)
         self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
-        _warn_at_edge(rates, choice.best)
-        _warn_without_skill(choice, data.no_skill_loss)
 
     def _summary(self) -> str:
         low, high = self.learning_rate_interval_
         cost = self.search_cost_
+        named = "".join(
+            f"{name} {value}, "
+            for name, value in self.best_params_.items()
+            if name != "learning_rate"
+        )
         return (
             f"[MetaLRClassifier] learning rate {self.best_learning_rate_:.3g} "
-            f"(within one standard error: {low:.3g} … {high:.3g}), {self.best_n_epochs_} epochs, "
+            f"(within one standard error: {low:.3g} … {high:.3g}), {named}"
+            f"{self.best_n_epochs_} epochs, "
             f"held-out log-loss {-self.best_score_:.4f} nats; {cost['n_candidates']} candidates × "
             f"{cost['n_splits']} splits in {cost['search_seconds']:.1f} s, refit "
             f"{cost['refit_seconds']:.1f} s"
@@ -481,17 +498,18 @@ def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
         f"than always predicting the class frequencies ({no_skill_loss:.3g} nats): scale the "
         "features in a Pipeline, train for more epochs, or doubt that the features tell anything.",
         NoSkillWarning,
-        stacklevel=6,
+        stacklevel=5,
     )
 
 
-def _warn_at_edge(rates: np.ndarray, index: int) -> None:
-    if len(rates) < 2 or 0 < index < len(rates) - 1:
+def _warn_at_edge(rates: np.ndarray, family: np.ndarray, index: int) -> None:
+    best, rates = rates[index], rates[family == family[index]]
+    if len(rates) < 2 or rates[0] < best < rates[-1]:
         return
-    edge, direction = ("lowest", "lower") if index == 0 else ("highest", "higher")
+    edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
     warnings.warn(
-        f"The best learning rate, {rates[index]:.3g}, is the {edge} that was tried; "
+        f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
         f"{direction} ones may be better still: raise n_candidates or widen learning_rates.",
         EdgeOfSpaceWarning,
-        stacklevel=6,
+        stacklevel=5,
     )

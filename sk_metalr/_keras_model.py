@@ -7,15 +7,18 @@ import keras
 import numpy as np
 
 __all__ = [
+    "Rate",
+    "TabulatedRate",
     "at_rate",
-    "build_at_rate",
     "build_mlp",
+    "build_with_strategy",
     "check_loss",
+    "check_optimizers",
     "check_outputs",
     "has_logits",
     "is_builtin",
     "loss_of",
-    "set_learning_rate",
+    "set_strategy",
 ]
 
 
@@ -112,24 +115,85 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
     )
 
 
-def at_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> keras.optimizers.Optimizer:
-    """Return an optimizer like this one at a constant learning rate."""
+@keras.saving.register_keras_serializable(package="sk_metalr")
+class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate times a factor for each step; after the last step, the last factor.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate where the factor is 1.
+    factors : array-like of float, of shape (n_steps,)
+        What :meth:`._schedules.Schedule.factors` returned.
+    name : str
+        Name of the schedule.
+    """
+
+    def __init__(self, learning_rate: float, factors: Any, name: str = "tabulated") -> None:
+        self.learning_rate = learning_rate
+        self.factors = np.asarray(factors, np.float32)
+        self.name = name
+
+    def __call__(self, step: Any) -> Any:
+        """Return the learning rate at a step."""
+        step = keras.ops.minimum(keras.ops.cast(step, "int32"), len(self.factors) - 1)
+        factors = keras.ops.convert_to_tensor(self.factors * np.float32(self.learning_rate))
+        return keras.ops.take(factors, step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what it takes to make another one like this."""
+        factors = self.factors.tolist()
+        return {"learning_rate": self.learning_rate, "factors": factors, "name": self.name}
+
+
+Rate = Any
+"""A float, or one of Keras's learning-rate schedules."""
+
+
+def check_optimizers(optimizers: list[Any]) -> None:
+    """Raise ValueError where one of them is no optimizer of Keras's."""
+    for optimizer in optimizers:
+        try:
+            if optimizer is not None:
+                keras.optimizers.get(optimizer)
+        except ValueError as error:
+            raise ValueError(
+                "The 'optimizers' parameter of MetaLRClassifier must hold names or instances of "
+                f"Keras optimizers, such as 'adam' or keras.optimizers.AdamW(). Got {optimizer!r} "
+                "instead."
+            ) from error
+
+
+def at_rate(optimizer: Any, rate: Rate) -> keras.optimizers.Optimizer:
+    """Return a new optimizer, like this one or of this name, at a learning rate."""
+    optimizer = keras.optimizers.get(optimizer)
     return type(optimizer).from_config(optimizer.get_config() | {"learning_rate": rate})
 
 
-def set_learning_rate(model: keras.Model, rate: float) -> None:
-    """Set a constant learning rate on the optimizer of a compiled model."""
+def set_strategy(model: keras.Model, rate: Rate | None, optimizer: Any = None) -> None:
+    """Set learning rate and optimizer of a compiled model; None keeps what it has."""
     if not model.compiled or model.optimizer is None:
         return
-    if isinstance(model.optimizer._learning_rate, keras.Variable):
+    own_rate = model.optimizer._learning_rate
+    if optimizer is not None:
+        _replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate))
+    elif isinstance(rate, float) and isinstance(own_rate, keras.Variable):
         model.optimizer.learning_rate = rate
-    else:  # a schedule, which Keras does not let one replace
-        model.optimizer = at_rate(model.optimizer, rate)
+    elif rate is not None:  # a schedule on either side, which Keras does not let one replace
+        _replace_optimizer(model, at_rate(model.optimizer, rate))
 
 
-def build_at_rate(
+def _replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Replace the optimizer of a compiled model, also in what is saved of it."""
+    model.optimizer = optimizer
+    if hasattr(model, "_compile_config"):
+        model._compile_config.config["optimizer"] = optimizer
+
+
+def build_with_strategy(
     build_model: Any,
-    rate: float,
+    rate: Rate,
+    optimizer: Any,
     /,
     *,
     meta: Any = None,
@@ -137,11 +201,11 @@ def build_at_rate(
     params: Any = None,
     **model_params: Any,
 ) -> keras.Model:
-    """Build a model with the user's function and set its learning rate."""
+    """Build a model with the user's function, then set its learning rate and optimizer."""
     offered = {"meta": meta, "compile_kwargs": compile_kwargs, "params": params}
     accepted = inspect.signature(build_model).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
     model = build_model(**model_params, **wanted)
-    set_learning_rate(model, rate)
+    set_strategy(model, rate, optimizer)
     return model

@@ -6,15 +6,27 @@ import numpy as np
 
 from . import _wrapped as wrapped
 from ._data import TrainingData
-from ._population import Population, SplitTask, TrainedMember, preserved_random_state
+from ._population import (
+    JoinedPopulation,
+    Population,
+    SplitTask,
+    TrainedMember,
+    preserved_random_state,
+)
+from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
 from .exceptions import AllDivergedError
 
-__all__ = ["refit", "split_tasks"]
+__all__ = ["populate", "refit", "split_tasks"]
 
 
 def split_tasks(
-    estimator: Any, plan: wrapped.TrainingPlan, data: TrainingData, splits: list[Split], seed: int
+    estimator: Any,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
+    splits: list[Split],
+    seed: int,
+    optimizer: Any = None,
 ) -> list[SplitTask]:
     """Build a model for every split, from its training rows, and encode the rows for it.
 
@@ -30,6 +42,8 @@ def split_tasks(
         The held-out splits.
     seed : int
         Seed of initial weights and order of rows.
+    optimizer : str, keras.optimizers.Optimizer or None
+        Optimizer of the models; None for their own.
     """
     # One for all splits: a compiled program has one shape of batches.
     batch_size = plan.rows_per_batch(max(len(train) for train, _ in splits))
@@ -37,20 +51,65 @@ def split_tasks(
     for number, (train, test) in enumerate(splits):
         X, y = data.X[train], data.y[train]
         with preserved_random_state():
-            opened = wrapped.open_estimator(estimator, X, y, seed=seed + number)
+            opened = wrapped.open_estimator(
+                estimator, X, y, seed=seed + number, optimizer=optimizer
+            )
         if number == 0:
             wrapped.check_model(opened, X, y)
         tasks.append(_make_task(opened, data, train, test, batch_size, seed + number))
     return tasks
 
 
-def refit(
-    tuned: Any,
-    learning_rate: float,
+def populate(
+    estimator: Any,
     plan: wrapped.TrainingPlan,
     data: TrainingData,
+    splits: list[Split],
     seed: int,
+    space: StrategySpace,
+    candidates: Candidates,
+    engine: str,
+) -> JoinedPopulation:
+    """Return all candidates on all splits, untrained.
+
+    Parameters
+    ----------
+    estimator, plan, data, splits, seed
+        See :func:`split_tasks`.
+    space : StrategySpace
+        Where the candidates come from.
+    candidates : Candidates
+        In order of their optimizers.
+    engine : {"auto", "vectorized", "compiled"}
+        See :class:`._population.Population`.
+    """
+    parts = []
+    for number, optimizer in enumerate(space.optimizers):
+        mine = candidates.optimizer == number
+        tasks = split_tasks(estimator, plan, data, splits, seed, optimizer)
+        parts.append(
+            Population(
+                tasks,
+                candidates.learning_rates[mine],
+                schedules=[space.schedules[i] for i in candidates.schedule[mine]],
+                n_epochs=plan.n_epochs,
+                from_logits=wrapped.has_logits(tasks[0].model),
+                shuffle=plan.shuffle,
+                engine=engine,
+            )
+        )
+    return JoinedPopulation(parts)
+
+
+def refit(
+    estimator: Any,
+    strategy: Strategy,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
     *,
+    n_epochs: int,
+    weights_seed: int,
+    seed: int,
     n_refits: int = 1,
     engine: str = "auto",
 ) -> list[Any]:
@@ -58,14 +117,18 @@ def refit(
 
     Parameters
     ----------
-    tuned : scikeras.wrappers.KerasClassifier
-        At the chosen strategy, not fitted.
-    learning_rate : float
-        The chosen learning rate.
+    estimator : scikeras.wrappers.KerasClassifier
+        Left as it is.
+    strategy : Strategy
+        The chosen one.
     plan : TrainingPlan
-        Its batch size and shuffling are used.
+        The full budget, batch size and shuffling.
     data : TrainingData
         All rows.
+    n_epochs : int
+        How many epochs of the budget to train for.
+    weights_seed : int
+        Seed of the initial weights of the first refit, where `estimator` has none.
     seed : int
         Seed of the order of rows in the compiled program, and of the initial weights of
         all refits but the first.
@@ -83,11 +146,13 @@ def refit(
     AllDivergedError
         If the weights do not stay finite.
     """
+    rate = wrapped.scheduled_rate(estimator, strategy.learning_rate, strategy.schedule, len(data.y))
+    tuned = wrapped.with_strategy(estimator, rate, n_epochs, weights_seed, strategy.optimizer)
     starts = [tuned, *(wrapped.reseeded(tuned, seed + i) for i in range(1, n_refits))]
 
     def opened() -> list[Any]:
         return [
-            wrapped.open_estimator(start, data.X, data.y, learning_rate=learning_rate)
+            wrapped.open_estimator(start, data.X, data.y, rate=rate, optimizer=strategy.optimizer)
             for start in starts
         ]
 
@@ -101,7 +166,7 @@ def refit(
             # A kept program may keep the model it was made from: never the one handed out.
             twins = opened()
     if not with_keras:
-        trained = _train(twins, learning_rate, plan, data, seed, engine)
+        trained = _train(twins, strategy, plan, data, seed, engine)
         for one, member in zip(fitted, trained, strict=True):
             wrapped.load_trained(
                 one,
@@ -112,15 +177,16 @@ def refit(
             )
     if not all(wrapped.is_finite(one) for one in fitted):
         raise AllDivergedError(
-            f"The refit on all rows diverged at the chosen learning rate {learning_rate:.3g}, "
-            "which did not diverge on the splits; try lower learning_rates."
+            f"The refit on all rows diverged at the chosen learning rate "
+            f"{strategy.learning_rate:.3g}, which did not diverge on the splits; try lower "
+            "learning_rates."
         )
     return fitted
 
 
 def _train(
     opened: list[Any],
-    learning_rate: float,
+    strategy: Strategy,
     plan: wrapped.TrainingPlan,
     data: TrainingData,
     seed: int,
@@ -135,8 +201,10 @@ def _train(
             _make_task(one, data, rows, rows[:0], batch_size, seed + number)
             for number, one in enumerate(opened)
         ],
-        np.array([learning_rate]),
+        np.array([strategy.learning_rate]),
+        schedules=[strategy.schedule],
         n_epochs=n_epochs,
+        budget=plan.n_epochs,
         from_logits=wrapped.has_logits(opened[0].model_),
         shuffle=plan.shuffle,
         engine=engine,

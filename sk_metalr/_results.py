@@ -9,16 +9,18 @@ from ._selection import Choice
 
 __all__ = ["cv_results", "search_cost"]
 
+RATE = "learning_rate"
 
-def cv_results(losses: np.ndarray, learning_rates: np.ndarray, choice: Choice) -> dict[str, Any]:
+
+def cv_results(losses: np.ndarray, params: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
     """Return ``cv_results_``: one row a candidate, scores greater-is-better.
 
     Parameters
     ----------
     losses : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss, in nats; NaN once diverged.
-    learning_rates : ndarray of shape (n_candidates,)
-        The candidates.
+    params : list of dict
+        Parameters of each candidate, the same ones for all.
     choice : Choice
         What was chosen; its ``n_epochs`` say where each candidate is scored.
 
@@ -35,8 +37,14 @@ def cv_results(losses: np.ndarray, learning_rates: np.ndarray, choice: Choice) -
     rank = rankdata(np.where(diverged, np.inf, -mean), method="min").astype(np.int32)
     first_bad = (~np.isfinite(losses)).any(axis=1)
     return {
-        "params": [{"learning_rate": float(rate)} for rate in learning_rates],
-        "param_learning_rate": np.ma.MaskedArray(learning_rates, mask=False),
+        "params": params,
+        **{
+            f"param_{name}": np.ma.MaskedArray(
+                np.array([one[name] for one in params], dtype=None if name == RATE else object),
+                mask=False,
+            )
+            for name in params[0]
+        },
         **{f"split{i}_test_score": scores[:, i] for i in range(n_splits)},
         "mean_test_score": mean,
         "std_test_score": scores.std(axis=1),
@@ -52,8 +60,7 @@ def search_cost(
     losses: np.ndarray,
     *,
     refit_epochs: int,
-    lane: str,
-    lane_reason: str,
+    lanes: dict[str, str],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
@@ -63,7 +70,6 @@ def search_cost(
         "n_splits": n_splits,
         "member_epochs": n_candidates * n_splits * n_epochs,
         "refit_epochs": refit_epochs,
-        "lane": lane,
-        "lane_reason": lane_reason,
+        **lanes,
         **{f"{part}_seconds": value for part, value in seconds.items()},
     }

@@ -40,8 +40,8 @@ class Choice:
     standard_error : float
         Standard error of the lowest smoothed loss, in nats.
     interval : tuple of (float, float)
-        Lowest and highest of the learning rates around the one with the lowest
-        smoothed loss whose smoothed loss is within one standard error of it.
+        Lowest and highest of the learning rates of its family around the one with the
+        lowest smoothed loss whose smoothed loss is within one standard error of it.
     """
 
     index: int
@@ -57,6 +57,7 @@ def choose(
     learning_rates: np.ndarray,
     *,
     no_skill_loss: float,
+    family: np.ndarray | None = None,
     selection: str = "smooth",
     tune_epochs: bool = True,
 ) -> Choice:
@@ -69,7 +70,10 @@ def choose(
         :func:`cautious_losses`); not finite once diverged. At least one candidate is
         finite on every split.
     learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each candidate, in increasing order.
+        Learning rate of each candidate, in increasing order within a family.
+    family : int ndarray of shape (n_candidates,) or None
+        Candidates that differ in nothing but their rate bear the same number, and follow each
+        other; losses are smoothed within a family. None: all are one.
     no_skill_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     selection : {"smooth", "min", "one_se"}
@@ -84,8 +88,11 @@ def choose(
     -------
     choice : Choice
     """
+    if family is None:
+        family = np.zeros(len(losses), int)
     compressed = compress_losses(losses, no_skill_loss)
-    smoothed = smooth_losses(compressed, learning_rates)
+    over_rates = weights_over_rates(learning_rates, family)
+    smoothed = smooth_losses(compressed, over_rates)
     diverged = ~np.isfinite(losses).all(axis=(1, 2))
 
     def curve_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -97,8 +104,8 @@ def choose(
 
     epochs, curve, lowest = curve_of(smoothed)
     at = (slice(None), slice(None), int(epochs[lowest]))
-    error = _standard_error(compressed[at], smoothed[at], learning_rates, lowest)
-    low, high = _run_around(curve <= curve[lowest] + error, lowest)
+    error = _standard_error(compressed[at], smoothed[at], over_rates, lowest)
+    low, high = _run_around((curve <= curve[lowest] + error) & (family == family[lowest]), lowest)
     if selection == "min":
         epochs, curve, lowest = curve_of(compressed)
     return Choice(
@@ -149,7 +156,7 @@ def compress_losses(losses: np.ndarray, no_skill_loss: float) -> np.ndarray:
     return np.where(ratio > 1.0, no_skill_loss * bent, losses)
 
 
-def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
+def smooth_losses(losses: np.ndarray, over_rates: np.ndarray) -> np.ndarray:
     """Smooth losses over log10 learning rate and over epochs.
 
     A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
@@ -160,28 +167,39 @@ def smooth_losses(losses: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
     ----------
     losses : ndarray of shape (n_candidates, n_splits, n_epochs)
         Finite losses, in nats.
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each candidate.
+    over_rates : ndarray of shape (n_candidates, n_candidates)
+        What :func:`weights_over_rates` returned.
 
     Returns
     -------
     smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
         In nats.
     """
-    over_rates = _gaussian_weights(np.log10(learning_rates), RATE_BANDWIDTH)
-    over_epochs = _gaussian_weights(np.arange(losses.shape[2]), EPOCH_BANDWIDTH)
+    over_epochs = _normalised(_kernel(np.arange(losses.shape[2]), EPOCH_BANDWIDTH))
     return np.einsum("ij,jse,fe->isf", over_rates, losses, over_epochs)
 
 
-def _gaussian_weights(positions: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return weights of shape (n, n); row i averages over the neighbours of i."""
-    distances = (positions[:, None] - positions[None, :]) / bandwidth
-    weights = np.exp(-0.5 * distances**2)
+def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """Return weights of shape (n_candidates, n_candidates) that average over neighbours.
+
+    Row i holds the weights of the candidates that candidate i is averaged with: those of
+    its family, by their distance in log10 learning rate.
+    """
+    kernel = _kernel(np.log10(learning_rates), RATE_BANDWIDTH)
+    return _normalised(kernel * (family[:, None] == family))
+
+
+def _kernel(positions: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return values of a Gaussian of shape (n, n) at all distances."""
+    return np.exp(-0.5 * ((positions[:, None] - positions) / bandwidth) ** 2)
+
+
+def _normalised(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _standard_error(
-    losses: np.ndarray, smoothed: np.ndarray, learning_rates: np.ndarray, index: int
+    losses: np.ndarray, smoothed: np.ndarray, over_rates: np.ndarray, index: int
 ) -> float:
     """Return the standard error of the smoothed loss of one candidate at one epoch.
 
@@ -192,16 +210,15 @@ def _standard_error(
     ----------
     losses, smoothed : ndarray of shape (n_candidates, n_splits)
         In nats.
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each candidate.
+    over_rates : ndarray of shape (n_candidates, n_candidates)
+        The weights that the losses were smoothed with.
     index : int
         The candidate.
     """
     n_splits = losses.shape[1]
     if n_splits > 1:
         return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
-    near = _gaussian_weights(np.log10(learning_rates), RATE_BANDWIDTH)[index]
-    return float(np.sqrt(near @ (losses[:, 0] - smoothed[:, 0]) ** 2))
+    return float(np.sqrt(over_rates[index] @ (losses[:, 0] - smoothed[:, 0]) ** 2))
 
 
 def _run_around(inside: np.ndarray, index: int) -> tuple[int, int]:

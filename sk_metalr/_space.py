@@ -1,5 +1,6 @@
-"""The strategy space: which learning rates are tried."""
+"""The strategy space: which learning rates, optimizers and schedules are tried."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,53 @@ from scipy.stats import loguniform
 from scipy.stats._distn_infrastructure import rv_frozen
 from sklearn.model_selection import ParameterSampler
 
-__all__ = ["StrategySpace"]
+from ._schedules import Schedule, check_schedules
+
+__all__ = ["Candidates", "Strategy", "StrategySpace"]
 
 DEFAULT_LOW, DEFAULT_HIGH = 1e-5, 1.0
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A point of the strategy space.
+
+    Attributes
+    ----------
+    learning_rate : float
+        With a schedule, the highest of the run.
+    optimizer : str, keras.optimizers.Optimizer or None
+        None for the wrapped model's own.
+    schedule : Schedule
+    """
+
+    learning_rate: float
+    optimizer: Any
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Strategies that were drawn, in order of optimizer, schedule and learning rate.
+
+    Attributes
+    ----------
+    learning_rates : ndarray of shape (n_candidates,)
+        Learning rate of each; with a schedule, the highest of its run.
+    optimizer : int ndarray of shape (n_candidates,)
+        Position of its optimizer among those of the space.
+    schedule : int ndarray of shape (n_candidates,)
+        Position of its schedule among those of the space.
+    """
+
+    learning_rates: np.ndarray
+    optimizer: np.ndarray
+    schedule: np.ndarray
+
+    @property
+    def family(self) -> np.ndarray:
+        """Number each combination of optimizer and schedule: (n_candidates,) integers."""
+        return self.optimizer * (self.schedule.max() + 1) + self.schedule
 
 
 class StrategySpace:
@@ -17,21 +62,108 @@ class StrategySpace:
 
     Parameters
     ----------
-    learning_rates : array-like of float, object with a method ``rvs``, or None
-        A finite list of learning rates, a distribution, or None for the
-        log-uniform distribution on 1e-5 … 1.
+    learning_rates : array-like of float, object with a method ``rvs``, dict of such, or None
+        A finite list of learning rates, a distribution, or None for the log-uniform
+        distribution on 1e-5 … 1. A dict holds them by the name of the optimizer.
+    optimizers : sequence of str or keras.optimizers.Optimizer, or None
+        Optimizers; None stands for the one that the wrapped model is compiled with.
+    schedules : sequence of str, keras LearningRateSchedule or callable
+        Schedules.
+
+    Attributes
+    ----------
+    optimizers : list
+        As given, ``[None]`` for None.
+    optimizer_names : list of str
+        Their names; empty for None.
+    schedules : list of Schedule
     """
 
-    def __init__(self, learning_rates: Any = None) -> None:
-        if learning_rates is None:
-            learning_rates = loguniform(DEFAULT_LOW, DEFAULT_HIGH)
-        self.is_distribution = hasattr(learning_rates, "rvs")
+    def __init__(
+        self, learning_rates: Any = None, optimizers: Any = None, schedules: Any = ("constant",)
+    ) -> None:
+        self.schedules: list[Schedule] = check_schedules(schedules)
+        self.optimizers = [None] if optimizers is None else list(optimizers)
+        self.optimizer_names = [] if optimizers is None else _check_names(self.optimizers)
+        if isinstance(learning_rates, dict):
+            _check_keys(learning_rates, self.optimizer_names)
+            given = [learning_rates.get(name) for name in self.optimizer_names]
+        else:
+            given = [learning_rates] * len(self.optimizers)
+        self.learning_rates = [_LearningRates(rates) for rates in given]
+
+    def sample(self, n_candidates: int, random_state: np.random.RandomState) -> Candidates:
+        """Draw candidates: learning rates, for each optimizer with each schedule the same.
+
+        Parameters
+        ----------
+        n_candidates : int
+            The largest number of learning rates to try with each optimizer and schedule.
+        random_state : numpy.random.RandomState
+            Where the draw comes from.
+
+        Returns
+        -------
+        candidates : Candidates
+        """
+        parts = []
+        drawn: dict[int, np.ndarray] = {}
+        for number, learning_rates in enumerate(self.learning_rates):
+            key = id(learning_rates.values)
+            if key not in drawn:
+                drawn[key] = learning_rates.sample(n_candidates, random_state)
+            rates = drawn[key]
+            for schedule in range(len(self.schedules)):
+                parts.append((rates, np.full(len(rates), number), np.full(len(rates), schedule)))
+        return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def strategy(self, candidates: Candidates, index: int) -> Strategy:
+        """Return the strategy of one candidate."""
+        return Strategy(
+            float(candidates.learning_rates[index]),
+            self.optimizers[candidates.optimizer[index]],
+            self.schedules[candidates.schedule[index]],
+        )
+
+    def params(self, candidates: Candidates) -> list[dict[str, Any]]:
+        """Return the parameters of every candidate, those that the space leaves open.
+
+        Returns
+        -------
+        params : list of dict
+            ``learning_rate``; ``optimizer`` and ``schedule``, by name, where they are given.
+        """
+        has_schedules = len(self.schedules) > 1 or not self.schedules[0].is_constant
+        return [
+            {"learning_rate": float(rate)}
+            | ({"optimizer": self.optimizer_names[optimizer]} if self.optimizer_names else {})
+            | ({"schedule": self.schedules[schedule].name} if has_schedules else {})
+            for rate, optimizer, schedule in zip(
+                candidates.learning_rates, candidates.optimizer, candidates.schedule, strict=True
+            )
+        ]
+
+
+class _LearningRates:
+    """Learning rates to draw from.
+
+    Parameters
+    ----------
+    values : array-like of float, object with a method ``rvs``, or None
+        See :class:`StrategySpace`.
+    """
+
+    def __init__(self, values: Any = None) -> None:
+        self.values = values
+        if values is None:
+            values = loguniform(DEFAULT_LOW, DEFAULT_HIGH)
+        self.is_distribution = hasattr(values, "rvs")
         if not self.is_distribution:
-            learning_rates = np.unique(_check_rates(learning_rates)).tolist()
-        self.learning_rates = learning_rates
+            values = np.unique(_check_rates(values)).tolist()
+        self.learning_rates = values
 
     def sample(self, n_candidates: int, random_state: np.random.RandomState) -> np.ndarray:
-        """Draw candidates.
+        """Draw learning rates.
 
         A list that holds no more than `n_candidates` rates is used up: each rate
         once. A longer one is sampled without replacement. A distribution of scipy's, which
@@ -39,13 +171,6 @@ class StrategySpace:
         rate is drawn from each: independent draws leave gaps of a decade now and then
         (stratified sampling; McKay, Beckman & Conover, "A comparison of three methods for
         selecting values of input variables", 1979, doi:10.1080/00401706.1979.10489755).
-
-        Parameters
-        ----------
-        n_candidates : int
-            The largest number of candidates to return.
-        random_state : numpy.random.RandomState
-            Where the draw comes from.
 
         Returns
         -------
@@ -62,6 +187,41 @@ class StrategySpace:
             {"learning_rate": self.learning_rates}, n_iter, random_state=random_state
         )
         return np.sort(_check_rates([params["learning_rate"] for params in sampler]))
+
+
+def _check_names(optimizers: list[Any]) -> list[str]:
+    """Return names of optimizers, or say which cannot be used."""
+    names = []
+    for optimizer in optimizers:
+        name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "name", None)
+        if not isinstance(name, str) or not (name is optimizer or hasattr(optimizer, "get_config")):
+            raise ValueError(
+                "The 'optimizers' parameter of MetaLRClassifier must hold names or instances of "
+                f"Keras optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). "
+                f"Got {optimizer!r} instead."
+            )
+        names.append(name)
+    if not names:
+        raise ValueError(
+            "The 'optimizers' parameter of MetaLRClassifier must hold at least one optimizer. Got "
+            "an empty list instead; leave it out for the wrapped model's own."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "The 'optimizers' parameter of MetaLRClassifier must hold optimizers with different "
+            f"names. Got {names} instead; name them apart, as in keras.optimizers.AdamW(name=...)."
+        )
+    return names
+
+
+def _check_keys(learning_rates: dict[str, Any], names: list[str]) -> None:
+    unknown = sorted(set(learning_rates) - set(names))
+    if unknown:
+        raise ValueError(
+            "The 'learning_rates' parameter of MetaLRClassifier, where it is a dict, must hold "
+            f"learning rates by names out of {names or 'the optimizers parameter'}. Got "
+            f"{unknown[0]!r} instead."
+        )
 
 
 def _check_rates(learning_rates: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ import functools
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
+from math import ceil
 from numbers import Integral
 from typing import Any
 
@@ -21,19 +22,24 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
 from ._keras_model import (
+    Rate,
+    TabulatedRate,
     at_rate,
-    build_at_rate,
     build_mlp,
+    build_with_strategy,
     check_loss,
+    check_optimizers,
     check_outputs,
     has_logits,
-    set_learning_rate,
+    set_strategy,
 )
+from ._schedules import Schedule
 
 __all__ = [
     "TrainingPlan",
     "check_fresh",
     "check_model",
+    "check_optimizers",
     "check_wrapped",
     "class_probabilities",
     "default_estimator",
@@ -46,6 +52,7 @@ __all__ = [
     "open_estimator",
     "refits_with_keras",
     "reseeded",
+    "scheduled_rate",
     "training_plan",
     "training_weights",
     "with_strategy",
@@ -162,7 +169,8 @@ def open_estimator(
     y: np.ndarray,
     *,
     seed: int | None = None,
-    learning_rate: float | None = None,
+    rate: Rate | None = None,
+    optimizer: Any = None,
 ) -> KerasClassifier:
     """Return a clone whose model is freshly built and compiled.
 
@@ -178,8 +186,10 @@ def open_estimator(
         Their labels, every class among them.
     seed : int or None
         Seed of the initial weights; None keeps the ``random_state`` of `estimator`.
-    learning_rate : float or None
+    rate : float, keras LearningRateSchedule or None
         Learning rate of the model's optimizer; None keeps it.
+    optimizer : str, keras.optimizers.Optimizer or None
+        Optimizer of the model; None keeps it.
 
     Raises
     ------
@@ -202,8 +212,7 @@ def open_estimator(
             "The wrapped Keras model has no weights yet, because it does not know the shape of "
             "its input: begin it with keras.Input((n_features,))."
         )
-    if learning_rate is not None:
-        set_learning_rate(opened.model_, learning_rate)
+    set_strategy(opened.model_, rate, optimizer)
     return opened
 
 
@@ -328,10 +337,22 @@ def class_probabilities(fitted: KerasClassifier, X: np.ndarray) -> np.ndarray:
     return outputs / outputs.sum(axis=1, keepdims=True)
 
 
+def scheduled_rate(
+    estimator: KerasClassifier, learning_rate: float, schedule: Schedule, n_rows: int
+) -> Rate:
+    """Return the learning rate of a fit on `n_rows` rows: itself, or a Keras schedule."""
+    if schedule.is_constant:
+        return learning_rate
+    plan = training_plan(estimator)
+    n_trained = n_rows - int(n_rows * (estimator.validation_split or 0))
+    n_steps = plan.n_epochs * ceil(n_trained / plan.rows_per_batch(n_trained))
+    return TabulatedRate(learning_rate, schedule.factors(n_steps), schedule.name)
+
+
 def with_strategy(
-    estimator: KerasClassifier, learning_rate: float, n_epochs: int, seed: int
+    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, optimizer: Any = None
 ) -> KerasClassifier:
-    """Return an unfitted clone that trains at `learning_rate` for `n_epochs`.
+    """Return an unfitted clone that trains at a learning rate, with an optimizer, for `n_epochs`.
 
     A later ``fit`` of the clone trains at that rate too: it is set by the ``optimizer``
     parameters where SciKeras hands those to the model, and otherwise on the optimizer of
@@ -344,19 +365,19 @@ def with_strategy(
     if tuned.random_state is None:
         tuned.set_params(random_state=seed)
     name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
-    optimizer = getattr(tuned, name)
-    if isinstance(optimizer, keras.optimizers.Optimizer):
-        tuned.set_params(**{name: at_rate(optimizer, learning_rate)})
-    elif name == "compile__optimizer":
-        tuned.set_params(**{name: at_rate(keras.optimizers.get(optimizer), learning_rate)})
+    own = getattr(tuned, name) if optimizer is None else optimizer
+    is_named = isinstance(own, str | type) and optimizer is None
+    if name == "compile__optimizer" or not is_named:
+        tuned.set_params(**{name: at_rate(own, rate)})
     else:
-        tuned.set_params(optimizer__learning_rate=learning_rate)
+        tuned.set_params(optimizer__learning_rate=rate)
     for name in ("model", "build_fn"):
         build = getattr(tuned, name)
         if isinstance(build, keras.Model):
-            set_learning_rate(build, learning_rate)
+            set_strategy(build, rate, optimizer)
         elif build is not None:
-            tuned.set_params(**{name: functools.partial(build_at_rate, build, learning_rate)})
+            built = functools.partial(build_with_strategy, build, rate, optimizer)
+            tuned.set_params(**{name: built})
     return tuned
 
 
@@ -409,13 +430,16 @@ def load_trained(
         What :func:`open_estimator` returned.
     weights, buffers, optimizer_variables : list of ndarray
         Values of the model's trainable and non-trainable variables and of the
-        optimizer's variables, in their order.
+        optimizer's variables (iteration, learning rate, its state), in their order.
     epoch_losses : ndarray of shape (n_epochs,)
         Mean training loss of each epoch, in nats.
     """
     model = opened.model_
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+    if not isinstance(model.optimizer._learning_rate, keras.Variable):  # but a schedule
+        iteration, _, *slots = optimizer_variables
+        optimizer_variables = [iteration, *slots]
     for variables, values in [
         (model.trainable_variables, weights),
         (model.non_trainable_variables, buffers),

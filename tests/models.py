@@ -17,6 +17,13 @@ def small_mlp(meta, hidden=8, activation="relu"):
     )
 
 
+def compiled_mlp(meta):
+    """Build a network that is compiled already."""
+    model = small_mlp(meta)
+    model.compile("rmsprop", "sparse_categorical_crossentropy")
+    return model
+
+
 def small_classifier(model=small_mlp, **params):
     """Return a KerasClassifier that trains for a moment."""
     defaults = {

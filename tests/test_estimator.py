@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from models import small_classifier, small_mlp
+from models import compiled_mlp, small_classifier, small_mlp
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
 from sklearn import config_context
@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier, exceptions
 from sk_metalr import _estimator as estimator_module
-from sk_metalr._population import _training
+from sk_metalr._population import Population, _training
 from sk_metalr._selection import choose
 
 layers = keras.layers
@@ -105,6 +105,62 @@ def test_the_compiled_refit_equals_keras_own(iris, monkeypatch):
     np.testing.assert_allclose(
         ours.best_estimator_.history_["loss"], theirs.best_estimator_.history_["loss"], atol=1e-5
     )
+
+
+def halve(progress):
+    return 1 - progress / 2
+
+
+SPACE = {
+    "learning_rates": [1e-3, 1e-2, 1e-1],
+    "optimizers": ["sgd", keras.optimizers.AdamW(weight_decay=0.1, name="decaying")],
+    "schedules": ["constant", "cosine", halve],
+}
+
+
+@pytest.fixture(scope="module")
+def fitted_in_a_wide_space(iris):
+    return make(**SPACE).fit(*iris)
+
+
+def test_optimizers_and_schedules_are_strategies_too(fitted_in_a_wide_space):
+    fitted = fitted_in_a_wide_space
+    table = pd.DataFrame(fitted.cv_results_)
+    assert len(table) == 3 * 2 * 3 == fitted.search_cost_["n_candidates"]
+    assert list(table.param_optimizer.unique()) == ["sgd", "decaying"]
+    assert list(table.param_schedule.unique()) == ["constant", "cosine", "halve"]
+    assert fitted.best_params_ == table.params[fitted.best_index_]
+    assert set(fitted.best_params_) == {"learning_rate", "optimizer", "schedule"}
+    assert fitted.best_index_ == table.selection_score.idxmax()
+
+
+@pytest.mark.parametrize("optimizer", SPACE["optimizers"])
+def test_a_candidate_trains_as_it_would_alone(iris, fitted_in_a_wide_space, optimizer):
+    classifier = small_classifier(optimizer=optimizer)
+    alone = make(classifier, learning_rates=[1e-2], schedules=[halve]).fit(*iris)
+    row = 7 if optimizer == "sgd" else 16
+    np.testing.assert_allclose(
+        alone.learning_curves_[0], fitted_in_a_wide_space.learning_curves_[row], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("build", [small_mlp, compiled_mlp])
+def test_a_schedule_is_the_same_through_keras_loop(iris, monkeypatch, build):
+    X, y = iris
+    space = SPACE | {"schedules": ["cosine"], "learning_rates": [1e-2]}
+    estimator = small_classifier(build, shuffle=False)
+    ours = make(estimator, **space).fit(X, y)
+    monkeypatch.setattr(estimator_module.wrapped, "refits_with_keras", lambda _: True)
+    theirs = make(estimator, **space).fit(X, y)
+    assert ours.best_params_ == theirs.best_params_
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
+    # The classifier that is handed out trains with the chosen strategy too.
+    again = clone(ours.best_estimator_).fit(X, y)
+    assert again.model_.optimizer.name == ours.best_params_["optimizer"]
+    if ours.best_n_epochs_ > 1:
+        assert float(again.model_.optimizer.learning_rate) < 1e-2
+    loaded = pickle.loads(pickle.dumps(ours))
+    np.testing.assert_array_equal(loaded.predict_proba(X), ours.predict_proba(X))
 
 
 @pytest.mark.parametrize("through", ["the compiled program", "Keras's loop"])
@@ -517,6 +573,11 @@ BAD_PARAMETERS = [
     ({"validation_fraction": 1.0}, "validation_fraction"),
     ({"learning_rates": 0.1}, "learning_rates"),
     ({"learning_rates": [0.1, -1]}, "learning_rates"),
+    ({"optimizers": "sgd"}, "optimizers"),
+    ({"optimizers": ["fast"]}, "'fast'"),
+    ({"optimizers": ["sgd", "ScheduleFreeAdamW"]}, "ScheduleFreeAdamW"),
+    ({"schedules": "cosine"}, "schedules"),
+    ({"schedules": ["up"]}, "'up'"),
     ({"search": "grid"}, "search"),
     ({"scoring": "accuracy"}, "scoring"),
     ({"selection": "best"}, "selection"),
@@ -580,7 +641,7 @@ def no_training(*_, **__):
 
 @pytest.mark.parametrize(("params", "said"), BAD_PARAMETERS)
 def test_bad_parameters_are_refused_before_training(iris, monkeypatch, params, said):
-    monkeypatch.setattr(estimator_module.Population, "train", no_training)
+    monkeypatch.setattr(Population, "train", no_training)
     estimator = make(**params)
     before = sorted(vars(estimator))
     with pytest.raises((ValueError, TypeError), match=said):
@@ -613,7 +674,7 @@ BAD_DATA = [
 
 @pytest.mark.parametrize(("X", "y", "params", "said"), BAD_DATA)
 def test_bad_data_is_refused_before_training(monkeypatch, X, y, params, said):
-    monkeypatch.setattr(estimator_module.Population, "train", no_training)
+    monkeypatch.setattr(Population, "train", no_training)
     estimator = make()
     before = sorted(vars(estimator))
     if said is None:  # numbers written as text are numbers, as scikit-learn has it

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from sk_metalr._population import Population, SplitTask
+from sk_metalr._population import JoinedPopulation, Population, SplitTask
 from sk_metalr._population import _program as program
 from sk_metalr._population._batches import shuffled
+from sk_metalr._schedules import check_schedules
 from sk_metalr.exceptions import NotVectorizableError
 
 layers = keras.layers
@@ -301,6 +302,61 @@ def test_groups_equal_the_whole(monkeypatch):
     population, parts = train_population([task], rates)
     assert len(population._groups) == 3
     np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_schedule_is_keras_own(jit):
+    model, keras_model = make_model(plain), make_model(plain)
+    task = make_task(model, np.random.default_rng(0))
+    (cosine,) = check_schedules(["cosine"])
+    steps = 4 * task.steps_per_epoch
+    keras_model.optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(1e-2, steps)
+    )
+    keras_model.set_weights(model.get_weights())
+    for epoch in range(3):
+        order = task.train[shuffled(len(task.train), (task.seed, epoch), True)]
+        weight = dict(zip(task.train, task.train_weight, strict=True))
+        for start in range(0, len(order), task.batch_size):
+            rows = order[start : start + task.batch_size]
+            keras_model.train_on_batch(
+                task.x[rows], task.y[rows], np.array([weight[row] for row in rows])
+            )
+    population = Population(
+        [task],
+        np.array([1e-3, 1e-2]),
+        schedules=[*check_schedules(["constant"]), cosine],
+        n_epochs=3,
+        budget=4,
+        from_logits=False,
+        shuffle=True,
+    )
+    population.program = program.Program(model, False, jit)
+    population.train(3)
+    ours = population.trained_member(1, 0).weights
+    for mine, theirs in zip(ours, keras_model.trainable_variables, strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-5)
+    constant, _ = train_population([task], [1e-3], n_epochs=3)
+    for a, b in zip(
+        population.trained_member(0, 0).weights, constant.trained_member(0, 0).weights, strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_populations_are_joined_in_order():
+    task = make_task(make_model(plain), np.random.default_rng(0))
+    parts = [
+        Population([task], np.array(rates), n_epochs=2, from_logits=False, shuffle=True)
+        for rates in ([1e-3, 1e-2], [1e-1])
+    ]
+    joined = JoinedPopulation(parts)
+    _, whole = train_population([task], [1e-3, 1e-2, 1e-1], n_epochs=2)
+    np.testing.assert_allclose(joined.train(2)[0], whole, atol=1e-6)
+    assert [joined.part_of(i) for i in range(3)] == [parts[0], parts[0], parts[1]]
+    assert joined.lanes == {"lane": "vectorized", "lane_reason": "every layer vectorises"}
+    assert joined.seconds["training"] > 0
+    with pytest.raises(IndexError):
+        joined.part_of(3)
 
 
 def test_training_can_go_on():

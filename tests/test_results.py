@@ -18,7 +18,8 @@ def results():
         ]
     )
     choice = choose(losses, RATES, no_skill_loss=1.0, selection="min")
-    return cv_results(losses, RATES, choice), choice
+    params = [{"learning_rate": rate, "optimizer": "sgd"} for rate in RATES]
+    return cv_results(losses, params, choice), choice
 
 
 def test_scores_are_negative_losses_at_each_candidates_epoch():
@@ -42,4 +43,6 @@ def test_pandas_takes_it_as_it_stands():
     table, _ = results()
     frame = pd.DataFrame(table)
     assert len(frame) == 3
-    assert frame.params[1] == {"learning_rate": 0.01}
+    assert frame.params[1] == {"learning_rate": 0.01, "optimizer": "sgd"}
+    assert frame.param_learning_rate.dtype == float
+    assert list(frame.param_optimizer) == ["sgd"] * 3

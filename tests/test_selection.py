@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
-from sk_metalr._selection import cautious_losses, choose, compress_losses, smooth_losses
+from sk_metalr._selection import (
+    cautious_losses,
+    choose,
+    compress_losses,
+    smooth_losses,
+    weights_over_rates,
+)
 
 RATES = np.geomspace(1e-5, 1, 16)
+ONE_FAMILY = np.zeros(16)
 NO_SKILL = 0.7
 
 
@@ -116,10 +123,12 @@ def test_compression_keeps_order_and_what_is_better_than_no_skill():
 
 def test_smoothing_keeps_constants_and_mixes_close_rates_only():
     constant = np.full((16, 2, 7), 0.4)
-    np.testing.assert_allclose(smooth_losses(constant, RATES), 0.4)
+    np.testing.assert_allclose(smooth_losses(constant, weights_over_rates(RATES, ONE_FAMILY)), 0.4)
     spike = np.zeros((3, 1, 1))
     spike[0] = 1.0
-    near_and_far = smooth_losses(spike, np.array([1e-3, 10**-2.75, 1.0]))[:, 0, 0]
+    near_and_far = smooth_losses(
+        spike, weights_over_rates(np.array([1e-3, 10**-2.75, 1.0]), np.zeros(3))
+    )[:, 0, 0]
     kernel = np.exp(-0.5)
     np.testing.assert_allclose(
         near_and_far, [1 / (1 + kernel), kernel / (1 + kernel), 0], atol=1e-12
@@ -140,3 +149,21 @@ def test_losses_are_left_as_they_were():
     before = losses.copy()
     pick(losses)
     np.testing.assert_array_equal(losses, before)
+
+
+def test_families_are_compared_but_not_mixed():
+    good, bad = bowl(best=1e-1), bowl(best=1e-4) + 0.1
+    rates, family = np.tile(RATES, 2), np.repeat([0, 1], 16)
+    alone = pick(good)
+    both = pick(np.concatenate([bad, good]), rates, family=family)
+    assert both.index == alone.index + 16
+    np.testing.assert_allclose(both.losses[16:], alone.losses)
+    assert both.interval == alone.interval
+    np.testing.assert_allclose(both.losses[:16], pick(bad).losses)
+
+
+def test_an_interval_ends_where_its_family_ends():
+    flat = np.broadcast_to([[[0.4], [0.6]]], (32, 2, 3))
+    choice = pick(flat, np.tile(RATES, 2), family=np.repeat([0, 1], 16))
+    assert choice.interval == (RATES[0], RATES[-1])
+    assert choice.index < 16

@@ -1,5 +1,6 @@
 """The strategy space."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.stats import loguniform, norm, rv_continuous
@@ -8,7 +9,8 @@ from sk_metalr._space import StrategySpace
 
 
 def sample(learning_rates, n_candidates=16, seed=0):
-    return StrategySpace(learning_rates).sample(n_candidates, np.random.RandomState(seed))
+    space = StrategySpace(learning_rates)
+    return space.sample(n_candidates, np.random.RandomState(seed)).learning_rates
 
 
 def test_a_short_list_is_tried_once_each():
@@ -83,3 +85,55 @@ def test_the_same_state_draws_the_same_candidates():
 def test_unusable_rates_are_refused(learning_rates, said):
     with pytest.raises(ValueError, match=said):
         sample(learning_rates)
+
+
+def test_every_optimizer_and_schedule_gets_the_rates():
+    adam = keras.optimizers.Adam(name="mine")
+    space = StrategySpace([0.1, 0.01], ["sgd", adam], ["constant", "cosine"])
+    drawn = space.sample(16, np.random.RandomState(0))
+    np.testing.assert_array_equal(drawn.learning_rates, [0.01, 0.1] * 4)
+    np.testing.assert_array_equal(drawn.optimizer, np.repeat([0, 1], 4))
+    np.testing.assert_array_equal(drawn.schedule, [0, 0, 1, 1] * 2)
+    np.testing.assert_array_equal(drawn.family, np.repeat(range(4), 2))
+    assert space.params(drawn)[7] == {
+        "learning_rate": 0.1,
+        "optimizer": "mine",
+        "schedule": "cosine",
+    }
+    strategy = space.strategy(drawn, 7)
+    assert (strategy.learning_rate, strategy.optimizer) == (0.1, adam)
+    assert strategy.schedule.name == "cosine"
+
+
+def test_only_what_is_open_is_a_parameter():
+    space = StrategySpace([0.1])
+    assert space.params(space.sample(1, np.random.RandomState(0))) == [{"learning_rate": 0.1}]
+
+
+def test_rates_may_be_given_by_optimizer():
+    space = StrategySpace({"sgd": [1.0]}, ["sgd", "adam"])
+    drawn = space.sample(3, np.random.RandomState(0))
+    np.testing.assert_array_equal(drawn.optimizer, [0, 1, 1, 1])
+    assert drawn.learning_rates[0] == 1.0
+    assert (drawn.learning_rates[1:] < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "schedules", "learning_rates", "said"),
+    [
+        ([], ["constant"], None, "at least one optimizer"),
+        (["sgd", "sgd"], ["constant"], None, "different names"),
+        ([3], ["constant"], None, "Got 3"),
+        (None, [], None, "at least one schedule"),
+        (None, ["cosine", "cosine"], None, "different names"),
+        (None, ["up"], None, "'one_cycle'.*Got 'up'"),
+        (None, [0.5], None, "Got 0.5"),
+        (None, [lambda progress: -progress], None, "none below 0"),
+        (None, [lambda progress: np.nan], None, "finite"),
+        (["sgd"], ["constant"], {"adam": [0.1]}, "'adam'"),
+        (None, ["constant"], {"adam": [0.1]}, "optimizers parameter"),
+    ],
+)
+def test_unusable_spaces_are_refused(optimizers, schedules, learning_rates, said):
+    with pytest.raises(ValueError, match=said):
+        StrategySpace(learning_rates, optimizers, schedules)

@@ -1,7 +1,7 @@
 """The population: members trained in groups, epoch by epoch."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
 from ._architecture import check_trainable, has_loops, may_pad, why_not_vectorizable
 from ._batches import score_blocks, shuffled, steps_per_block, take, training_blocks
@@ -31,6 +32,9 @@ MIN_GROUP_SIZE = 4
 
 MIN_STEPS_TO_COMPILE = 500
 """From about this many steps on, XLA saves more time than it takes to compile."""
+
+
+CONSTANT = Schedule("constant", "constant")
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class _Group:
     split: int
     candidates: np.ndarray
     rates: np.ndarray
+    schedules: list[Schedule]
     state: GroupState
     train_losses: list[np.ndarray] = field(default_factory=list)
     seconds_training: float = 0.0
@@ -118,8 +123,12 @@ class Population:
         One for each split, all with the same architecture.
     learning_rates : ndarray of shape (n_candidates,)
         The candidates.
+    schedules : sequence of Schedule, or None
+        Schedule of each candidate; None for a constant rate.
     n_epochs : int
         How long they are going to train, in epochs.
+    budget : int or None
+        Epochs that schedules are laid over; None for `n_epochs`.
     from_logits : bool
         Whether the models' outputs are logits.
     shuffle : bool
@@ -146,7 +155,9 @@ class Population:
         tasks: list[SplitTask],
         learning_rates: np.ndarray,
         *,
+        schedules: Sequence[Schedule] | None = None,
         n_epochs: int,
+        budget: int | None = None,
         from_logits: bool,
         shuffle: bool,
         engine: str = "auto",
@@ -155,6 +166,9 @@ class Population:
         check_trainable(model)
         self.tasks = tasks
         self.learning_rates = learning_rates
+        self.schedules = schedules or [CONSTANT] * len(learning_rates)
+        self.budget = budget or n_epochs
+        self._factors: dict[tuple[str, int], np.ndarray] = {}
         self.from_logits = from_logits
         self.shuffle = shuffle
         self.engine = engine
@@ -214,6 +228,7 @@ class Population:
             split=split,
             candidates=candidates[: n_candidates - start],
             rates=self.learning_rates[candidates].astype(np.float32),
+            schedules=[self.schedules[candidate] for candidate in candidates],
             state=self.program.initial_state(self.tasks[split].model, size),
         )
 
@@ -279,6 +294,7 @@ class Population:
     def _train_epoch(self, group: _Group, task: SplitTask, epoch: int) -> GroupState:
         order = shuffled(len(task.train), (task.seed, epoch), self.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
+        step = epoch * task.steps_per_epoch
         for block in training_blocks(
             task.train[order],
             task.train_weight[order],
@@ -288,14 +304,28 @@ class Population:
         ):
             state = self.program.train(
                 state,
-                np.tile(group.rates, (len(block.rows), 1)),
+                self._rates(group, task, step, len(block.rows)),
                 take(task.x, block.rows),
                 np.take(task.y, block.rows, axis=0),
                 block.weight,
                 block.n_rows,
                 block.n_steps,
             )
+            step += block.n_steps
         return state
+
+    def _rates(self, group: _Group, task: SplitTask, first: int, n_steps: int) -> np.ndarray:
+        """Return learning rates of shape (n_steps, n_members) from step `first` on."""
+        total = self.budget * task.steps_per_epoch
+        steps = np.minimum(np.arange(first, first + n_steps), total - 1)
+        factors = [self._factors_of(schedule, total)[steps] for schedule in group.schedules]
+        return group.rates * np.stack(factors, axis=1)
+
+    def _factors_of(self, schedule: Schedule, n_steps: int) -> np.ndarray:
+        key = schedule.name, n_steps
+        if key not in self._factors:
+            self._factors[key] = schedule.factors(n_steps)
+        return self._factors[key]
 
     def trained_member(self, candidate: int, split: int) -> TrainedMember:
         """Return what training left of one member."""

@@ -1,0 +1,52 @@
+"""Populations of several optimizers, as one."""
+
+from typing import Any
+
+import numpy as np
+
+from ._training import Population
+
+__all__ = ["JoinedPopulation"]
+
+
+class JoinedPopulation:
+    """Candidates of one optimizer after those of another.
+
+    Each optimizer has state and a step of its own, so each is a population of its own.
+
+    Parameters
+    ----------
+    parts : list of Population
+        On the same splits. Candidates are numbered through, in their order.
+    """
+
+    def __init__(self, parts: list[Population]) -> None:
+        self.parts = parts
+
+    def train(self, n_epochs: int) -> np.ndarray:
+        """Train every member further; see :meth:`Population.train`."""
+        return np.concatenate([part.train(n_epochs) for part in self.parts], axis=1)
+
+    def part_of(self, candidate: int) -> Population:
+        """Return the population that holds a candidate."""
+        for part in self.parts:
+            if candidate < len(part.learning_rates):
+                return part
+            candidate -= len(part.learning_rates)
+        raise IndexError("There is no such candidate.")
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent by all parts; see :attr:`Population.seconds`."""
+        seconds = [part.seconds for part in self.parts]
+        return {name: sum(one[name] for one in seconds) for name in seconds[0]}
+
+    @property
+    def lanes(self) -> dict[str, Any]:
+        """The lane of every part and its reason: one text each where they are all the same."""
+        lanes = [part.lane for part in self.parts]
+        reasons = [part.lane_reason for part in self.parts]
+        return {
+            "lane": lanes[0] if len(set(lanes)) == 1 else ", ".join(lanes),
+            "lane_reason": reasons[0] if len(set(reasons)) == 1 else "; ".join(reasons),
+        }

@@ -1,0 +1,132 @@
+"""Schedules: how the learning rate changes over the budget, as data.
+
+A schedule is a table of factors, one for each step of the full budget. The rate at a step is
+the candidate's learning rate times the factor, so that a candidate's rate is the highest one
+of its run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Schedule", "check_schedules"]
+
+
+def _constant(progress: np.ndarray) -> np.ndarray:
+    return np.ones_like(progress)
+
+
+def _linear(progress: np.ndarray) -> np.ndarray:
+    return 1 - progress
+
+
+def _cosine(progress: np.ndarray) -> np.ndarray:
+    """Loshchilov & Hutter, "SGDR", 2017, arXiv:1608.03983, without restarts."""
+    return (1 + np.cos(np.pi * progress)) / 2
+
+
+def _one_cycle(progress: np.ndarray) -> np.ndarray:
+    """Smith & Topin, "Super-convergence", 2018, arXiv:1708.07120.
+
+    In PyTorch's form: a cosine from 1/25 up to 1 over 30 % of the budget, and down to 4e-6.
+    """
+    up = 1 / 25 + (1 - 1 / 25) * _cosine(1 - progress / 0.3)
+    down = 4e-6 + (1 - 4e-6) * _cosine((progress - 0.3) / 0.7)
+    return np.where(progress < 0.3, up, down)
+
+
+NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "constant": _constant,
+    "linear": _linear,
+    "cosine": _cosine,
+    "one_cycle": _one_cycle,
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule by its name.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in results.
+    rule : str or callable
+        One of :data:`NAMED`, a Keras ``LearningRateSchedule``, or a function of progress.
+    """
+
+    name: str
+    rule: Any
+
+    @property
+    def is_constant(self) -> bool:
+        """Tell whether every factor is 1."""
+        return isinstance(self.rule, str) and self.rule == "constant"
+
+    def factors(self, n_steps: int) -> np.ndarray:
+        """Return the factors of a budget of `n_steps` steps.
+
+        Returns
+        -------
+        factors : float32 ndarray of shape (n_steps,)
+
+        Raises
+        ------
+        ValueError
+            If a factor is negative or not finite, or all are 0.
+        """
+        progress = np.arange(n_steps) / n_steps
+        if isinstance(self.rule, str):
+            values = NAMED[self.rule](progress)
+        elif hasattr(self.rule, "get_config"):  # Keras's count steps and give rates
+            values = np.array([float(self.rule(step)) for step in range(n_steps)])
+            values = values / values.max() if values.max() > 0 else values
+        else:
+            values = np.array([float(self.rule(p)) for p in progress])
+        if not np.isfinite(values).all() or (values < 0).any() or not values.any():
+            raise ValueError(
+                f"The schedule {self.name!r} must give finite factors, none below 0 and some "
+                f"above. Got {values.min():.3g} … {values.max():.3g} instead."
+            )
+        return values.astype(np.float32)
+
+
+def check_schedules(schedules: Any) -> list[Schedule]:
+    """Return the schedules that a user gave, each with a name of its own.
+
+    Raises
+    ------
+    ValueError
+        If there are none, one is neither a known name nor callable, or two have one name.
+    """
+    found = [_check_schedule(rule) for rule in schedules]
+    names = [schedule.name for schedule in found]
+    if not found:
+        raise ValueError(
+            "The 'schedules' parameter of MetaLRClassifier must hold at least one schedule. Got "
+            "an empty list instead; leave it out for a constant rate."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "The 'schedules' parameter of MetaLRClassifier must hold schedules with different "
+            f"names. Got {names} instead; give a function another __name__, or a Keras schedule "
+            "another name=."
+        )
+    return found
+
+
+def _check_schedule(rule: Any) -> Schedule:
+    if isinstance(rule, str) and rule in NAMED:
+        return Schedule(rule, rule)
+    if isinstance(rule, str) or not callable(rule):
+        raise ValueError(
+            "The 'schedules' parameter of MetaLRClassifier must hold names out of "
+            f"{sorted(NAMED)}, Keras learning-rate schedules, or functions that return a factor "
+            f"for a progress from 0 to 1. Got {rule!r} instead."
+        )
+    name = getattr(rule, "__name__", None) or getattr(rule, "name", None) or type(rule).__name__
+    schedule = Schedule(str(name), rule)
+    schedule.factors(8)
+    return schedule
