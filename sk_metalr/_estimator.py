@@ -21,9 +21,9 @@ from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data
 from ._refit import populate, refit
 from ._results import cv_results, search_cost
-from ._search import random_search
-from ._selection import Choice, cautious_losses, choose
-from ._space import StrategySpace
+from ._search import Record, Trainable, halving_search, random_search
+from ._selection import Choice, cautious_losses, choose, survivors
+from ._space import Candidates, StrategySpace
 from ._splits import check_splitter, make_splits, renumbered
 from .exceptions import AllDivergedError, EdgeOfSpaceWarning, NoSkillWarning
 
@@ -66,8 +66,17 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     n_candidates : int, default=16
         How many learning rates are tried, with each optimizer and schedule; a shorter list
         is tried once each.
-    search : {"random"}, default="random"
-        How candidates are found and trained.
+    search : {"random", "halving"}, default="random"
+        ``"random"``: every candidate is trained for the full budget. ``"halving"``: all are
+        trained for a part of it, the better ones go on from there, and only the last ones
+        see all of it (successive halving; Jamieson & Talwalkar, 2016, arXiv:1502.07943).
+        It saves most where training takes long: wide networks, convolutions.
+    factor : float, default=3
+        For halving: at each rung, about one candidate in `factor` stays, and one slow starter
+        beside them, for `factor` times as many epochs.
+    min_epochs : int or None, default=None
+        For halving: epochs of the first rung, at least. None: the budget over `factor`
+        squared.
     n_splits : int or "auto", default="auto"
         Number of stratified held-out splits that scores are averaged over.
         ``"auto"``: as many as hold out about 2,000 rows in all, from 1 to 5.
@@ -137,9 +146,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``param_schedule``), ``split{i}_test_score``, ``mean_test_score``,
         ``std_test_score``, ``rank_test_score``, ``selection_score`` (what the choice
         was made on), ``n_epochs`` (where the candidate is scored), ``diverged`` and
-        ``diverged_epoch`` (0 where not). Scores are negative log-losses, in nats.
+        ``diverged_epoch`` (0 where not); for halving ``n_resources`` (epochs it was trained
+        for) and ``iter`` (the last rung it reached). Scores are negative log-losses, in nats.
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-loss after every epoch, in nats; NaN once diverged.
+        Held-out log-loss after every epoch, in nats; NaN once diverged or not trained on.
     cautious_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         The same as if one more row had been held out whose class nobody knows: what is
         smoothed and chosen from. It tells apart perfect losses by how sure a model is.
@@ -180,7 +190,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "optimizers": [list, tuple, None],
         "schedules": [list, tuple],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
-        "search": [StrOptions({"random"})],
+        "search": [StrOptions({"random", "halving"})],
+        "factor": [Interval(Real, 1.0, None, closed="neither")],
+        "min_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "cv": ["cv_object"],
@@ -203,6 +215,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         schedules: Any = ("constant",),
         n_candidates: int = 16,
         search: str = "random",
+        factor: float = 3,
+        min_epochs: int | None = None,
         n_splits: int | str = "auto",
         validation_fraction: float = 0.2,
         cv: Any = None,
@@ -221,6 +235,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.schedules = schedules
         self.n_candidates = n_candidates
         self.search = search
+        self.factor = factor
+        self.min_epochs = min_epochs
         self.n_splits = n_splits
         self.validation_fraction = validation_fraction
         self.cv = cv
@@ -307,19 +323,21 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         population = populate(
             estimator, plan, data, splits, search_seed, space, candidates, self.engine
         )
-        losses, mean_losses = random_search(population, plan.n_epochs)
-        _check_any_finite(losses, rates)
         n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
+        record = self._searched(population, plan.n_epochs, candidates, data, n_held_out)
+        losses, mean_losses = record.losses
+        _check_any_finite(losses, record.n_resources, rates)
         cautious = cautious_losses(losses, mean_losses, n_held_out)
         choice = choose(
             losses if self.selection == "min" else cautious,
             rates,
             no_skill_loss=data.no_skill_loss,
             family=candidates.family,
+            n_resources=record.n_resources,
             selection=self.selection,
             tune_epochs=self.tune_epochs,
         )
-        self._store(data, losses, space.params(candidates), choice)
+        self._store(data, record, space.params(candidates), choice)
         _warn_at_edge(rates, candidates.family, choice.best)
         _warn_without_skill(choice, data.no_skill_loss)
         self.cautious_learning_curves_ = cautious
@@ -340,7 +358,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
-            losses,
+            record,
             refit_epochs=self.n_refits * self.best_n_epochs_ if self.refit else 0,
             lanes=population.lanes,
             seconds=population.seconds
@@ -352,6 +370,34 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         )
         if self.verbose:
             print(self._summary())
+
+    def _searched(
+        self,
+        population: Trainable,
+        n_epochs: int,
+        candidates: Candidates,
+        data: TrainingData,
+        n_held_out: int,
+    ) -> Record:
+        """Train and score all candidates as `search` says."""
+        if self.search == "random":
+            return random_search(population, n_epochs)
+
+        def who_stays(losses: np.ndarray, n_resources: np.ndarray, n_keep: int) -> np.ndarray:
+            log_losses, mean_losses = losses
+            return survivors(
+                cautious_losses(log_losses, mean_losses, n_held_out),
+                candidates.learning_rates,
+                n_resources,
+                no_skill_loss=data.no_skill_loss,
+                family=candidates.family,
+                n_keep=n_keep,
+                n_epochs=n_epochs,
+            )
+
+        return halving_search(
+            population, n_epochs, who_stays, factor=self.factor, min_epochs=self.min_epochs
+        )
 
     def _validated(self, *arrays: Any, **settings: Any) -> Any:
         """Return features (and labels) as arrays, features of Keras's float type."""
@@ -380,7 +426,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return params.get("groups")
 
     def _store(
-        self, data: TrainingData, losses: np.ndarray, params: list[dict[str, Any]], choice: Choice
+        self, data: TrainingData, record: Record, params: list[dict[str, Any]], choice: Choice
     ) -> None:
         for of_an_earlier_fit in ("estimators_", "best_estimator_"):
             self.__dict__.pop(of_an_earlier_fit, None)
@@ -390,8 +436,10 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.best_learning_rate_ = self.best_params_["learning_rate"]
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
         self.learning_rate_interval_ = choice.interval
-        self.learning_curves_ = losses
-        self.cv_results_ = cv_results(losses, params, choice)
+        self.learning_curves_ = record.losses[0]
+        self.cv_results_ = cv_results(record, params, choice)
+        if self.search != "halving":
+            del self.cv_results_["iter"], self.cv_results_["n_resources"]
         self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
 
     def _summary(self) -> str:
@@ -481,8 +529,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return router
 
 
-def _check_any_finite(losses: np.ndarray, rates: np.ndarray) -> None:
-    if not np.isfinite(losses).all(axis=(1, 2)).any():
+def _check_any_finite(losses: np.ndarray, n_resources: np.ndarray, rates: np.ndarray) -> None:
+    is_trained = np.arange(losses.shape[2]) < n_resources[:, None]
+    if (~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1).all():
         raise AllDivergedError(
             f"Every candidate diverged, also the lowest learning rate tried ({rates.min():.3g}). "
             f"Give lower learning_rates, such as scipy.stats.loguniform({rates.min() / 1e4:.0e}, "

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from ._search import Record
 from ._selection import Choice
 
 __all__ = ["cv_results", "search_cost"]
@@ -12,13 +13,13 @@ __all__ = ["cv_results", "search_cost"]
 RATE = "learning_rate"
 
 
-def cv_results(losses: np.ndarray, params: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
+def cv_results(record: Record, params: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
     """Return ``cv_results_``: one row a candidate, scores greater-is-better.
 
     Parameters
     ----------
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-loss, in nats; NaN once diverged.
+    record : Record
+        What the search saw.
     params : list of dict
         Parameters of each candidate, the same ones for all.
     choice : Choice
@@ -29,13 +30,15 @@ def cv_results(losses: np.ndarray, params: list[dict[str, Any]], choice: Choice)
     results : dict of str to ndarray of shape (n_candidates,) or list
         Scores are NaN and ranked last where a candidate diverged.
     """
-    n_candidates, n_splits, _ = losses.shape
-    diverged = ~np.isfinite(losses).all(axis=(1, 2))
+    losses = record.losses[0]
+    n_candidates, n_splits, n_epochs = losses.shape
+    is_trained = np.arange(n_epochs) < record.n_resources[:, None]
+    is_bad = ~np.isfinite(losses).all(axis=1) & is_trained
+    diverged = is_bad.any(axis=1)
     scores = -losses[np.arange(n_candidates), :, choice.n_epochs - 1]
     scores[diverged] = np.nan
     mean = scores.mean(axis=1)
     rank = rankdata(np.where(diverged, np.inf, -mean), method="min").astype(np.int32)
-    first_bad = (~np.isfinite(losses)).any(axis=1)
     return {
         "params": params,
         **{
@@ -52,23 +55,25 @@ def cv_results(losses: np.ndarray, params: list[dict[str, Any]], choice: Choice)
         "selection_score": np.where(np.isfinite(choice.losses), -choice.losses, np.nan),
         "n_epochs": choice.n_epochs,
         "diverged": diverged,
-        "diverged_epoch": np.where(diverged, first_bad.argmax(axis=1) + 1, 0),
+        "diverged_epoch": np.where(diverged, is_bad.argmax(axis=1) + 1, 0),
+        "iter": record.iteration,
+        "n_resources": record.n_resources,
     }
 
 
 def search_cost(
-    losses: np.ndarray,
+    record: Record,
     *,
     refit_epochs: int,
     lanes: dict[str, str],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
-    n_candidates, n_splits, n_epochs = losses.shape
+    _, n_candidates, n_splits, _ = record.losses.shape
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
-        "member_epochs": n_candidates * n_splits * n_epochs,
+        "member_epochs": int(record.n_resources.sum()) * n_splits,
         "refit_epochs": refit_epochs,
         **lanes,
         **{f"{part}_seconds": value for part, value in seconds.items()},

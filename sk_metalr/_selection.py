@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Choice", "cautious_losses", "choose", "smooth_losses"]
+__all__ = [
+    "Choice",
+    "ResponseSurface",
+    "cautious_losses",
+    "choose",
+    "response_surface",
+    "survivors",
+]
 
 RATE_BANDWIDTH = 0.25
 """Standard deviation of the Gaussian kernel over learning rates, in decades."""
@@ -58,6 +65,7 @@ def choose(
     *,
     no_skill_loss: float,
     family: np.ndarray | None = None,
+    n_resources: np.ndarray | None = None,
     selection: str = "smooth",
     tune_epochs: bool = True,
 ) -> Choice:
@@ -67,13 +75,16 @@ def choose(
     ----------
     losses : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after each epoch, in nats, as it is or cautious (see
-        :func:`cautious_losses`); not finite once diverged. At least one candidate is
-        finite on every split.
+        :func:`cautious_losses`); not finite once diverged, and where not trained. At
+        least one candidate is finite on every split.
     learning_rates : ndarray of shape (n_candidates,)
         Learning rate of each candidate, in increasing order within a family.
     family : int ndarray of shape (n_candidates,) or None
         Candidates that differ in nothing but their rate bear the same number, and follow each
         other; losses are smoothed within a family. None: all are one.
+    n_resources : int ndarray of shape (n_candidates,) or None
+        Epochs that each candidate was trained for; only those that went all the way are
+        chosen. None: all did.
     no_skill_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     selection : {"smooth", "min", "one_se"}
@@ -88,26 +99,18 @@ def choose(
     -------
     choice : Choice
     """
-    if family is None:
-        family = np.zeros(len(losses), int)
-    compressed = compress_losses(losses, no_skill_loss)
-    over_rates = weights_over_rates(learning_rates, family)
-    smoothed = smooth_losses(compressed, over_rates)
-    diverged = ~np.isfinite(losses).all(axis=(1, 2))
-
-    def curve_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        surface = np.where(diverged[:, None], np.inf, values.mean(axis=1))
-        last = np.full(len(surface), surface.shape[1] - 1)
-        epochs = surface.argmin(axis=1) if tune_epochs else last
-        curve = surface[np.arange(len(surface)), epochs]
-        return epochs, curve, int(curve.argmin())
-
-    epochs, curve, lowest = curve_of(smoothed)
-    at = (slice(None), slice(None), int(epochs[lowest]))
-    error = _standard_error(compressed[at], smoothed[at], over_rates, lowest)
-    low, high = _run_around((curve <= curve[lowest] + error) & (family == family[lowest]), lowest)
+    surface = response_surface(losses, learning_rates, no_skill_loss, family, n_resources)
+    eligible = surface.is_trained[:, -1] & ~surface.is_diverged
+    if not eligible.any():  # all that were left diverged in the end
+        eligible = ~surface.is_diverged
+    epochs, curve = surface.lowest(surface.smoothed, tune_epochs)
+    lowest = int(np.where(eligible, curve, np.inf).argmin())
+    error = surface.standard_error(lowest, int(epochs[lowest]))
+    inside = eligible & (surface.family == surface.family[lowest])
+    low, high = _run_around(inside & (curve <= curve[lowest] + error), lowest)
     if selection == "min":
-        epochs, curve, lowest = curve_of(compressed)
+        epochs, curve = surface.lowest(surface.compressed, tune_epochs)
+        lowest = int(np.where(eligible, curve, np.inf).argmin())
     return Choice(
         index=low if selection == "one_se" else lowest,
         best=lowest,
@@ -115,6 +118,127 @@ def choose(
         losses=curve,
         standard_error=error,
         interval=(float(learning_rates[low]), float(learning_rates[high])),
+    )
+
+
+def survivors(
+    losses: np.ndarray,
+    learning_rates: np.ndarray,
+    n_resources: np.ndarray,
+    *,
+    no_skill_loss: float,
+    family: np.ndarray,
+    n_keep: int,
+    n_epochs: int,
+) -> np.ndarray:
+    """Return the candidates that go on after a rung: the best so far, and one slow starter.
+
+    Short training flatters high learning rates (Wu et al., "Understanding short-horizon bias
+    in stochastic meta-optimization", 2018, arXiv:1803.02021). So beside the candidates with
+    the lowest smoothed loss so far, that one of the others stays which promises most: its
+    loss is carried on to the full budget in a straight line over the logarithm of epochs, as
+    it fell during the second half of its training.
+
+    Parameters
+    ----------
+    losses, learning_rates, n_resources, no_skill_loss, family
+        See :func:`choose`.
+    n_keep : int
+        How many stay, the slow starter not counted.
+    n_epochs : int
+        The full budget, in epochs.
+
+    Returns
+    -------
+    candidates : int ndarray of shape (n,), with n <= n_keep + 1
+        In increasing order; fewer where others diverged.
+    """
+    surface = response_surface(losses, learning_rates, no_skill_loss, family, n_resources)
+    trained = int(n_resources.max())
+    _, lowest = surface.lowest(surface.smoothed)
+    lowest = np.where(n_resources == trained, lowest, np.inf)
+    order = lowest.argsort(kind="stable")
+    order = order[np.isfinite(lowest[order])]
+    best, rest = order[:n_keep], order[n_keep:]
+    if rest.size:
+        mean, half = surface.smoothed.mean(axis=1), max(1, trained // 2)
+        slope = (mean[:, trained - 1] - mean[:, half - 1]) / np.log(max(2, trained / half))
+        promised = mean[:, trained - 1] + slope * np.log(n_epochs / trained)
+        best = np.append(best, rest[promised[rest].argmin()])
+    return np.sort(best)
+
+
+@dataclass(frozen=True)
+class ResponseSurface:
+    """Loss over learning rate and epochs.
+
+    Attributes
+    ----------
+    compressed, smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Losses in nats; of no meaning where a candidate was not trained.
+    is_trained : bool ndarray of shape (n_candidates, n_epochs)
+        Which epochs each candidate was trained for.
+    is_diverged : bool ndarray of shape (n_candidates,)
+        Whether it diverged on any split while it was.
+    over_rates : ndarray of shape (n_candidates, n_candidates)
+        Weights that losses were smoothed with.
+    family : int ndarray of shape (n_candidates,)
+        Which candidates were smoothed together.
+    """
+
+    compressed: np.ndarray
+    smoothed: np.ndarray
+    is_trained: np.ndarray
+    is_diverged: np.ndarray
+    over_rates: np.ndarray
+    family: np.ndarray
+
+    def lowest(self, losses: np.ndarray, tune_epochs: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return the position of each candidate's best epoch, or last, and its loss there.
+
+        Candidates that diverged have an infinite loss.
+        """
+        mean = np.where(self.is_trained, losses.mean(axis=1), np.inf)
+        mean[self.is_diverged] = np.inf
+        epochs = mean.argmin(axis=1) if tune_epochs else self.is_trained.sum(axis=1) - 1
+        return epochs, mean[np.arange(len(mean)), epochs]
+
+    def standard_error(self, index: int, epoch: int) -> float:
+        """Return the standard error of the smoothed loss of one candidate at one epoch.
+
+        Over splits where there are several. With one split, the scatter of the losses
+        around the smoothed curve near that candidate stands in for it.
+        """
+        smoothed = self.smoothed[:, :, epoch]
+        n_splits = smoothed.shape[1]
+        if n_splits > 1:
+            return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
+        near = self.over_rates[index] * self.is_trained[:, epoch]
+        scatter = (self.compressed[:, 0, epoch] - smoothed[:, 0]) ** 2
+        return float(np.sqrt(near @ scatter / near.sum()))
+
+
+def response_surface(
+    losses: np.ndarray,
+    learning_rates: np.ndarray,
+    no_skill_loss: float,
+    family: np.ndarray | None = None,
+    n_resources: np.ndarray | None = None,
+) -> ResponseSurface:
+    """Compress and smooth losses; the parameters are those of :func:`choose`."""
+    n_candidates, _, n_epochs = losses.shape
+    family = np.zeros(n_candidates, int) if family is None else family
+    n_resources = np.full(n_candidates, n_epochs) if n_resources is None else n_resources
+    is_trained = np.arange(n_epochs) < n_resources[:, None]
+    compressed = compress_losses(losses, no_skill_loss)
+    over_rates = weights_over_rates(learning_rates, family)
+    return ResponseSurface(
+        compressed=compressed,
+        smoothed=smooth_losses(compressed, over_rates, is_trained),
+        is_trained=is_trained,
+        is_diverged=(~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1),
+        over_rates=over_rates,
+        family=family,
     )
 
 
@@ -156,7 +280,7 @@ def compress_losses(losses: np.ndarray, no_skill_loss: float) -> np.ndarray:
     return np.where(ratio > 1.0, no_skill_loss * bent, losses)
 
 
-def smooth_losses(losses: np.ndarray, over_rates: np.ndarray) -> np.ndarray:
+def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.ndarray) -> np.ndarray:
     """Smooth losses over log10 learning rate and over epochs.
 
     A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
@@ -169,14 +293,17 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray) -> np.ndarray:
         Finite losses, in nats.
     over_rates : ndarray of shape (n_candidates, n_candidates)
         What :func:`weights_over_rates` returned.
+    is_trained : bool ndarray of shape (n_candidates, n_epochs)
+        Which losses there are; each smoothed one is a mean over those.
 
     Returns
     -------
     smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
         In nats.
     """
-    over_epochs = _normalised(_kernel(np.arange(losses.shape[2]), EPOCH_BANDWIDTH))
-    return np.einsum("ij,jse,fe->isf", over_rates, losses, over_epochs)
+    over_epochs = _kernel(np.arange(losses.shape[2]), EPOCH_BANDWIDTH)
+    total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
+    return total / (over_rates @ is_trained @ over_epochs)[:, None]
 
 
 def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:
@@ -185,40 +312,13 @@ def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.nda
     Row i holds the weights of the candidates that candidate i is averaged with: those of
     its family, by their distance in log10 learning rate.
     """
-    kernel = _kernel(np.log10(learning_rates), RATE_BANDWIDTH)
-    return _normalised(kernel * (family[:, None] == family))
+    kernel = _kernel(np.log10(learning_rates), RATE_BANDWIDTH) * (family[:, None] == family)
+    return kernel / kernel.sum(axis=1, keepdims=True)
 
 
 def _kernel(positions: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return values of a Gaussian of shape (n, n) at all distances."""
     return np.exp(-0.5 * ((positions[:, None] - positions) / bandwidth) ** 2)
-
-
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _standard_error(
-    losses: np.ndarray, smoothed: np.ndarray, over_rates: np.ndarray, index: int
-) -> float:
-    """Return the standard error of the smoothed loss of one candidate at one epoch.
-
-    Over splits where there are several. With one split, the scatter of the losses
-    around the smoothed curve near that candidate stands in for it.
-
-    Parameters
-    ----------
-    losses, smoothed : ndarray of shape (n_candidates, n_splits)
-        In nats.
-    over_rates : ndarray of shape (n_candidates, n_candidates)
-        The weights that the losses were smoothed with.
-    index : int
-        The candidate.
-    """
-    n_splits = losses.shape[1]
-    if n_splits > 1:
-        return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
-    return float(np.sqrt(over_rates[index] @ (losses[:, 0] - smoothed[:, 0]) ** 2))
 
 
 def _run_around(inside: np.ndarray, index: int) -> tuple[int, int]:

@@ -144,6 +144,32 @@ def test_a_candidate_trains_as_it_would_alone(iris, fitted_in_a_wide_space, opti
     )
 
 
+def test_halving_trains_the_better_ones_for_longer(iris):
+    classifier = small_classifier(epochs=9)
+    rates = list(np.geomspace(1e-4, 1e-1, 9))
+    every = make(classifier, learning_rates=rates, n_candidates=9).fit(*iris)
+    some = make(classifier, learning_rates=rates, n_candidates=9, search="halving").fit(*iris)
+    table = some.cv_results_
+    np.testing.assert_array_equal(np.unique(table["n_resources"]), [1, 3, 9])
+    np.testing.assert_array_equal(np.unique(table["iter"]), [0, 1, 2])
+    assert table["n_resources"][some.best_index_] == 9
+    assert some.search_cost_["member_epochs"] == 2 * table["n_resources"].sum()
+    assert some.search_cost_["member_epochs"] < 0.6 * every.search_cost_["member_epochs"]
+    is_trained = np.arange(9) < table["n_resources"][:, None, None]
+    np.testing.assert_allclose(
+        some.learning_curves_, np.where(is_trained, every.learning_curves_, np.nan), atol=1e-5
+    )
+    assert not table["diverged"].any()
+    assert "iter" not in every.cv_results_
+
+
+def test_halving_goes_across_optimizers(iris):
+    space = {"learning_rates": [1e-5, 1e-1], "optimizers": ["sgd", "adam"]}
+    fitted = make(small_classifier(epochs=9), search="halving", factor=4, **space).fit(*iris)
+    assert fitted.best_params_["learning_rate"] == 1e-1
+    assert set(fitted.cv_results_["n_resources"]) < {1, 3, 9}
+
+
 @pytest.mark.parametrize("build", [small_mlp, compiled_mlp])
 def test_a_schedule_is_the_same_through_keras_loop(iris, monkeypatch, build):
     X, y = iris
@@ -578,6 +604,8 @@ BAD_PARAMETERS = [
     ({"optimizers": ["sgd", "ScheduleFreeAdamW"]}, "ScheduleFreeAdamW"),
     ({"schedules": "cosine"}, "schedules"),
     ({"schedules": ["up"]}, "'up'"),
+    ({"factor": 1}, "factor"),
+    ({"min_epochs": 0}, "min_epochs"),
     ({"search": "grid"}, "search"),
     ({"scoring": "accuracy"}, "scoring"),
     ({"selection": "best"}, "selection"),

@@ -359,6 +359,38 @@ def test_populations_are_joined_in_order():
         joined.part_of(3)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_those_who_stay_go_on_as_if_all_had(monkeypatch, jit):
+    from sk_metalr._population import _training
+
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0 if jit else 10**9)
+    monkeypatch.setattr(_training, "_group_size", lambda *_: 3)
+    rates = np.geomspace(1e-4, 1e-1, 8)
+    rng = np.random.default_rng(0)
+
+    def noisy():
+        return [layers.Dense(8, "relu"), layers.Dropout(0.5, seed=1)]
+
+    tasks = [make_task(make_model(noisy), rng) for _ in range(2)]
+    whole, losses = train_population(tasks, rates, n_epochs=4, jit=jit)
+    population, first = train_population(tasks, rates, n_epochs=2, jit=jit)
+    traced = len(population.program._functions)
+    staying = np.array([0, 2, 5, 6])
+    population.keep(staying)
+    rest = population.train(2)[0]
+    leaving = np.setdiff1d(range(8), staying)
+    assert np.isnan(rest[leaving]).all()
+    np.testing.assert_allclose(
+        np.concatenate([first, rest], axis=2)[staying], losses[staying], atol=1e-5
+    )
+    assert len(population.program._functions) == traced
+    kept, alone = population.trained_member(6, 1), whole.trained_member(6, 1)
+    np.testing.assert_allclose(kept.epoch_losses, alone.epoch_losses, atol=1e-5)
+    for a, b in zip(kept.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert population.seconds["training"] > 0
+
+
 def test_training_can_go_on():
     task = make_task(make_model(plain), np.random.default_rng(0))
     _, at_once = train_population([task], [1e-3, 1e-2], n_epochs=4)

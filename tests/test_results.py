@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sk_metalr._results import cv_results
+from sk_metalr._search import Record
 from sk_metalr._selection import choose
 
 RATES = np.array([1e-3, 1e-2, 1e-1])
@@ -19,7 +20,8 @@ def results():
     )
     choice = choose(losses, RATES, no_skill_loss=1.0, selection="min")
     params = [{"learning_rate": rate, "optimizer": "sgd"} for rate in RATES]
-    return cv_results(losses, params, choice), choice
+    record = Record(np.stack([losses, losses]), np.full(3, 2), np.zeros(3, int))
+    return cv_results(record, params, choice), choice
 
 
 def test_scores_are_negative_losses_at_each_candidates_epoch():

@@ -8,6 +8,7 @@ from sk_metalr._selection import (
     choose,
     compress_losses,
     smooth_losses,
+    survivors,
     weights_over_rates,
 )
 
@@ -123,12 +124,12 @@ def test_compression_keeps_order_and_what_is_better_than_no_skill():
 
 def test_smoothing_keeps_constants_and_mixes_close_rates_only():
     constant = np.full((16, 2, 7), 0.4)
-    np.testing.assert_allclose(smooth_losses(constant, weights_over_rates(RATES, ONE_FAMILY)), 0.4)
+    weights = weights_over_rates(RATES, ONE_FAMILY)
+    np.testing.assert_allclose(smooth_losses(constant, weights, np.ones((16, 7), bool)), 0.4)
     spike = np.zeros((3, 1, 1))
     spike[0] = 1.0
-    near_and_far = smooth_losses(
-        spike, weights_over_rates(np.array([1e-3, 10**-2.75, 1.0]), np.zeros(3))
-    )[:, 0, 0]
+    weights = weights_over_rates(np.array([1e-3, 10**-2.75, 1.0]), np.zeros(3))
+    near_and_far = smooth_losses(spike, weights, np.ones((3, 1), bool))[:, 0, 0]
     kernel = np.exp(-0.5)
     np.testing.assert_allclose(
         near_and_far, [1 / (1 + kernel), kernel / (1 + kernel), 0], atol=1e-12
@@ -167,3 +168,57 @@ def test_an_interval_ends_where_its_family_ends():
     choice = pick(flat, np.tile(RATES, 2), family=np.repeat([0, 1], 16))
     assert choice.interval == (RATES[0], RATES[-1])
     assert choice.index < 16
+
+
+def falling(n_epochs=40, n_trained=5):
+    """Losses where high rates are best at first and low ones in the end."""
+    epochs = np.arange(1, n_epochs + 1)
+    speed = RATES[:, None] * epochs * 30
+    floor = 0.1 + 0.08 * (np.log10(RATES) + 5)[:, None]
+    losses = (floor + 0.6 * np.exp(-speed))[:, None, :]
+    return np.where(np.arange(n_epochs) < n_trained, losses, np.nan), losses
+
+
+def stay(losses, n_resources, n_keep, n_epochs=40):
+    return survivors(
+        losses,
+        RATES,
+        n_resources,
+        no_skill_loss=NO_SKILL,
+        family=np.zeros(16, int),
+        n_keep=n_keep,
+        n_epochs=n_epochs,
+    )
+
+
+def test_the_best_so_far_and_one_slow_starter_stay():
+    seen, truth = falling()
+    staying = stay(seen[..., :5], np.full(16, 5), 5)
+    assert len(staying) == 6
+    best_so_far = seen[:, 0, 4].argsort()[:5]
+    assert np.isin(best_so_far[:3], staying).all()
+    final = truth[:, 0, -1]
+    assert final[best_so_far].min() > final.min() + 0.04
+    assert final[staying].min() < final.min() + 0.04
+
+
+def test_only_those_still_there_stay_and_none_that_diverged():
+    seen, _ = falling(n_trained=20)
+    n_resources = np.full(16, 20)
+    n_resources[:8], seen[:8, :, 5:] = 5, np.nan
+    seen[10, 0, 3:] = np.nan
+    staying = stay(seen[..., :20], n_resources, 30)
+    np.testing.assert_array_equal(staying, [8, 9, 11, 12, 13, 14, 15])
+
+
+def test_who_left_is_not_chosen_though_it_looked_best():
+    losses = bowl(n_epochs=6, best_epoch=6)
+    n_resources = np.full(16, 6)
+    losses[9], n_resources[9] = 0.1, 2
+    losses[9, :, 2:] = np.nan
+    choice = pick(losses, n_resources=n_resources)
+    assert choice.index != 9
+    assert np.isfinite(choice.losses[9])
+    # What was not trained has no part in the means of its neighbours.
+    without = pick(np.delete(losses, 9, axis=0), np.delete(RATES, 9))
+    np.testing.assert_allclose(choice.losses[:5], without.losses[:5], rtol=1e-3)

@@ -27,6 +27,14 @@ class JoinedPopulation:
         """Train every member further; see :meth:`Population.train`."""
         return np.concatenate([part.train(n_epochs) for part in self.parts], axis=1)
 
+    def keep(self, candidates: np.ndarray) -> None:
+        """Go on with these candidates only; see :meth:`Population.keep`."""
+        start = 0
+        for part in self.parts:
+            end = start + len(part.learning_rates)
+            part.keep(candidates[(candidates >= start) & (candidates < end)] - start)
+            start = end
+
     def part_of(self, candidate: int) -> Population:
         """Return the population that holds a candidate."""
         for part in self.parts:

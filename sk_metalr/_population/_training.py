@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
@@ -100,7 +101,7 @@ class TrainedMember:
     is_finite: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """Candidates of one split that train together, and their state so far."""
 
@@ -176,6 +177,7 @@ class Population:
         self.n_epochs = 0
         self._n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
         self._seconds = self._seconds_compiling = 0.0
+        self._closed_training = self._closed_scoring = 0.0
         reason = why_not_vectorizable(model)
         if engine == "vectorized" and reason:
             raise NotVectorizableError(reason)
@@ -215,8 +217,8 @@ class Population:
         They add up to what :meth:`train` took, however many groups trained at a time.
         """
         compiling = self._seconds_compiling
-        training = sum(group.seconds_training for group in self._groups)
-        scoring = sum(group.seconds_scoring for group in self._groups)
+        training = sum((group.seconds_training for group in self._groups), self._closed_training)
+        scoring = sum((group.seconds_scoring for group in self._groups), self._closed_scoring)
         share = training / (training + scoring) if training + scoring else 1.0
         rest = max(0.0, self._seconds - compiling)
         return {"compiling": compiling, "training": rest * share, "scoring": rest * (1 - share)}
@@ -257,7 +259,7 @@ class Population:
         start, compiled = perf_counter(), self.program.seconds_compiling
         losses = np.full((2, len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
         at_a_time = self.program.jit or self.lane == "compiled"
-        n_threads = min(os.cpu_count() or 1, len(self._groups)) if at_a_time else 1
+        n_threads = min(os.cpu_count() or 1, max(1, len(self._groups))) if at_a_time else 1
         try:
             with ThreadPoolExecutor(n_threads) as threads:
                 trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
@@ -327,6 +329,43 @@ class Population:
             self._factors[key] = schedule.factors(n_steps)
         return self._factors[key]
 
+    def keep(self, candidates: np.ndarray) -> None:
+        """Go on with these candidates only, from where they are.
+
+        They are put together in groups of the same size as before, so that nothing is
+        compiled anew.
+
+        Parameters
+        ----------
+        candidates : int ndarray of shape (n_kept,)
+            In increasing order.
+        """
+        for groups in self._by_split():
+            self._close(groups)
+            size = len(groups[0].rates)
+            kept = [
+                (group, position)
+                for group in groups
+                for position, candidate in enumerate(group.candidates)
+                if candidate in candidates
+            ]
+            self._groups += [
+                _regrouped(kept[start : start + size], size) for start in range(0, len(kept), size)
+            ]
+
+    def _by_split(self) -> list[list[_Group]]:
+        return [
+            [group for group in self._groups if group.split == split]
+            for split in range(len(self.tasks))
+        ]
+
+    def _close(self, groups: list[_Group]) -> None:
+        """Take groups out, but for the seconds they took."""
+        self._groups = [group for group in self._groups if group not in groups]
+        for group in groups:
+            self._closed_training += group.seconds_training
+            self._closed_scoring += group.seconds_scoring
+
     def trained_member(self, candidate: int, split: int) -> TrainedMember:
         """Return what training left of one member."""
         for group in self._groups:
@@ -351,6 +390,37 @@ class Population:
             epoch_losses=np.array([losses[position] for losses in group.train_losses]),
             is_finite=bool(group.state.is_finite[position].numpy()),
         )
+
+
+def _regrouped(kept: list[tuple[_Group, int]], size: int) -> _Group:
+    """Put members of several groups of one split into a group, the last one repeated."""
+    padded = kept + kept[-1:] * (size - len(kept))
+    first = kept[0][0]
+
+    def gathered(of_group: Callable[[_Group], Any]) -> Any:
+        """Take each member's row from what belongs to its group."""
+        rows = [
+            tf.nest.map_structure(lambda values, at=at: values[at], of_group(group))
+            for group, at in padded
+        ]
+        return tf.nest.map_structure(lambda *values: tf.stack(values), *rows)
+
+    return _Group(
+        split=first.split,
+        candidates=np.array([group.candidates[at] for group, at in kept]),
+        rates=np.array([group.rates[at] for group, at in padded]),
+        schedules=[group.schedules[at] for group, at in padded],
+        state=GroupState(
+            members=gathered(lambda group: group.state.members),
+            shared=first.state.shared,  # all groups of a split took the same steps
+            loss_sum=gathered(lambda group: group.state.loss_sum),
+            is_finite=gathered(lambda group: group.state.is_finite),
+        ),
+        train_losses=[
+            np.array([group.train_losses[epoch][at] for group, at in padded])
+            for epoch in range(len(first.train_losses))
+        ],
+    )
 
 
 class _Scorer:
