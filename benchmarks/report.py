@@ -7,6 +7,7 @@ import pandas as pd
 from report_quality import quality_bars, quality_frame, quality_part
 from report_scaling import memory_bars, memory_part, scaling_bars, scaling_part, scaling_table
 from report_speed import speed_bars, speed_part, speed_table
+from report_strategies import strategies_part
 from writing import Bar, markdown
 
 
@@ -16,7 +17,7 @@ def write(
     """Write RESULTS.md, results.json and figures; tell whether every bar holds."""
     suites = {
         suite: {name: record for name, record in records.items() if record["suite"] == suite}
-        for suite in ("speed", "quality", "scaling", "memory")
+        for suite in ("speed", "quality", "scaling", "memory", "strategies")
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
@@ -36,6 +37,8 @@ def write(
     for record in suites["memory"].values():
         parts.append(memory_part(record["result"]))
         bars += list(memory_bars(record["result"]))
+    if suites["strategies"]:
+        parts.append(strategies_part(suites["strategies"]))
     seconds = sum(record["seconds"] for record in records.values())
     lines = [
         "# Results",
@@ -58,4 +61,4 @@ def write(
     (out / "results.json").write_text(json.dumps(results, indent=1))
     for what, measured, holds in bars:
         print(f"{'holds ' if holds else 'MISSED'} {what}: {measured}")
-    return bool(bars) and all(holds for _, _, holds in bars)
+    return all(holds for _, _, holds in bars)

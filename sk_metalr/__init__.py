@@ -2,6 +2,13 @@
 
 from . import exceptions
 from ._estimator import MetaLRClassifier
+from ._plot import LearningCurvesDisplay, LearningRateDisplay
 
-__all__ = ["MetaLRClassifier", "__version__", "exceptions"]
+__all__ = [
+    "LearningCurvesDisplay",
+    "LearningRateDisplay",
+    "MetaLRClassifier",
+    "__version__",
+    "exceptions",
+]
 __version__ = "0.1.0"

@@ -1,13 +1,18 @@
 """Training data, validated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_consistent_length
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_consistent_length,
+    column_or_1d,
+)
 
-__all__ = ["TrainingData", "check_training_data"]
+__all__ = ["TrainingData", "check_training_data", "with_validation_rows"]
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,49 @@ def check_training_data(
             f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2."
         )
     return TrainingData(X, y, classes, code.astype(np.int32), sample_weight, groups, kept)
+
+
+def with_validation_rows(
+    data: TrainingData, X_val: np.ndarray, y_val: Any
+) -> tuple[TrainingData, tuple[np.ndarray, np.ndarray]]:
+    """Return training rows and validation rows together, and which are which.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Training rows.
+    X_val : ndarray of shape (n_val, ...)
+        Validated features of the user's own validation rows; each counts with weight 1.
+    y_val : array-like of shape (n_val,)
+        Their labels.
+
+    Returns
+    -------
+    together : TrainingData
+    split : tuple of int ndarrays of shape (n_samples,), (n_val,)
+        Rows to train on and rows held out.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or a label is no class of the training rows.
+    """
+    y_val = column_or_1d(y_val, dtype=data.y.dtype if data.y.dtype == object else None)
+    check_consistent_length(X_val, y_val)
+    unknown = np.setdiff1d(y_val, data.classes)
+    if unknown.size:
+        raise ValueError(
+            f"y_val holds the class {unknown.tolist()[0]!r}, which y does not; leave its rows out "
+            "of X_val and y_val."
+        )
+    weight = data.sample_weight
+    n_train = len(data.y)
+    together = replace(
+        data,
+        X=np.concatenate([data.X, X_val]),
+        y=np.concatenate([data.y, y_val]),
+        code=np.concatenate([data.code, np.searchsorted(data.classes, y_val)]).astype(np.int32),
+        sample_weight=None if weight is None else np.append(weight, np.ones(len(y_val))),
+    )
+    rows = np.arange(n_train + len(y_val))
+    return together, (rows[:n_train], rows[n_train:])

@@ -1,13 +1,16 @@
 """The estimator: what users see."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
+from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -18,14 +21,16 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
-from ._data import TrainingData, check_training_data
-from ._refit import populate, refit
+from ._data import TrainingData, check_training_data, with_validation_rows
+from ._explore import Found, Search, explore, verify
+from ._metrics import HeldOutMetrics, check_scoring
+from ._refit import Evaluation, all_rows, committee, refit
 from ._results import cv_results, search_cost
-from ._search import Record, Trainable, halving_search, random_search
-from ._selection import Choice, cautious_losses, choose, survivors
-from ._space import Candidates, StrategySpace
-from ._splits import check_splitter, make_splits, renumbered
-from .exceptions import AllDivergedError, EdgeOfSpaceWarning, NoSkillWarning
+from ._schedules import learned
+from ._selection import Choice, View, cautious_losses
+from ._space import Strategy, StrategySpace
+from ._splits import Split, check_splitter, make_splits, renumbered
+from .exceptions import EdgeOfSpaceWarning, NoSkillWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -40,19 +45,23 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : scikeras.wrappers.KerasClassifier or None, default=None
-        The classifier whose learning rate is chosen; it is never changed. Its
+    estimator : scikeras.wrappers.KerasClassifier, keras.wrappers.SKLearnClassifier, \
+            keras.Model, callable or None, default=None
+        The classifier whose learning rate is chosen; it is never changed. A compiled Keras
+        model, or a function that returns one, trains on batches of 32 for up to 40 epochs. Its
         ``epochs`` are the full budget. A schedule of its optimizer is replaced by the
         strategy that is chosen. Its callbacks, metrics and arguments of Keras's
         ``fit`` act in the refit only; a ``validation_split`` among them keeps rows from
         it. None: a multi-layer perceptron of 2 × 128
         rectified units, trained with Adam on batches of 32 for up to 40 epochs.
         Features should be scaled by a Pipeline.
-    learning_rates : array-like of float, object with a method ``rvs``, dict, or None, \
+    learning_rates : array-like of float, object with a method ``rvs``, dict, "auto" or None, \
             default=None
         Learning rates to choose from: a list of each of them, or a distribution such as
         ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1. A dict holds
-        them by the name of an optimizer.
+        them by the name of an optimizer. ``"auto"``: log-uniform between the rates at which
+        one epoch makes no progress and those at which it diverges; while the best one is the
+        lowest or the highest tried, a further decade is searched.
     optimizers : list of str or keras.optimizers.Optimizer, or None, default=None
         Optimizers to choose from, such as
         ``["sgd", "adam", keras.optimizers.AdamW(weight_decay=1e-4)]``. An instance goes by
@@ -66,11 +75,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     n_candidates : int, default=16
         How many learning rates are tried, with each optimizer and schedule; a shorter list
         is tried once each.
-    search : {"random", "halving"}, default="random"
+    search : {"random", "halving", "hypergradient"}, default="random"
         ``"random"``: every candidate is trained for the full budget. ``"halving"``: all are
         trained for a part of it, the better ones go on from there, and only the last ones
         see all of it (successive halving; Jamieson & Talwalkar, 2016, arXiv:1502.07943).
         It saves most where training takes long: wide networks, convolutions.
+        ``"hypergradient"``: every candidate moves its own rate after each epoch along the
+        gradient of its held-out loss (after Baydin et al., "Online learning rate adaptation
+        with hypergradient descent", 2018, arXiv:1703.04782, and the forward view of
+        Franceschi et al., 2017, arXiv:1703.01785); the refit follows the chosen trajectory.
     factor : float, default=3
         For halving: at each rung, about one candidate in `factor` stays, and one slow starter
         beside them, for `factor` times as many epochs.
@@ -86,8 +99,12 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         held out in turn, shuffled anew after k; otherwise rows are drawn for each split.
     cv : int, splitter, iterable of (train, test) indices, or None, default=None
         Used instead of `n_splits` and `validation_fraction` when given.
-    scoring : {"neg_log_loss"}, default="neg_log_loss"
-        What the choice is made on.
+    scoring : str, callable, list or dict, default="neg_log_loss"
+        What the choice is made on: the name of one of scikit-learn's scorers, or a function
+        of classifier, X and y, for which the classifier predicts and X is the numbers of
+        rows. Of several, in a list or dict, all are reported, and `refit` names the one that
+        chooses, or else it is the first. The log-loss is the least noisy of them: a choice
+        made on it mostly does better in other scores too.
     selection : {"smooth", "min", "one_se"}, default="smooth"
         ``"smooth"``: the lowest cautious loss, smoothed; cautious means that one more row
         of unknown class counts among those held out, so that models which were right on
@@ -97,25 +114,36 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     tune_epochs : bool, default=True
         Whether the refit trains for the best number of epochs up to the budget;
         otherwise for all.
-    refit : bool, default=True
+    refit : bool, "committee" or name of a scorer, default=True
         Whether the classifier is refitted on all rows. Without it there is nothing to
-        predict with.
+        predict with. ``"committee"``: not on all rows; the models of the chosen candidate,
+        one for each split, predict together. A scorer's name: on all rows, with what this
+        scorer chose.
     n_refits : int, default=1
-        How many times the classifier is refitted, each time from fresh initial weights.
+        How many times the classifier is refitted on all rows, each time from fresh initial weights.
         Predicted probabilities are the mean over the refits, which mostly beats any one of
         them (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
         using deep ensembles", 2017, arXiv:1612.01474).
-    engine : {"auto", "vectorized", "compiled"}, default="auto"
+    engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained: ``"vectorized"``, many at once;
         ``"compiled"``, one after another on each core in a compiled program, which serves
-        layers that TensorFlow cannot vectorise, such as convolutions. ``"auto"``: vectorized
-        where TensorFlow is able to; ``search_cost_["lane"]`` says which it was, and
-        ``search_cost_["lane_reason"]`` why.
+        layers that TensorFlow cannot vectorise, such as convolutions; ``"keras"``, one after
+        another by Keras's own loop, which serves all that TensorFlow cannot compile, and
+        costs what so many fits cost. ``"auto"``: the first that takes the model;
+        ``search_cost_["lane"]`` says which it was, and ``search_cost_["lane_reason"]`` why.
+    max_memory : float or None, default=None
+        How much memory the members that train at a time may take, in bytes; fewer train at a
+        time where more would take more. Halving keeps all members beside. None: a quarter of
+        what is free.
     random_state : int, RandomState instance or None, default=None
         Randomness of candidates, splits, initial weights, order of rows and dropout.
         Pass an int for the same choice and predictions in every fit. A
         ``random_state`` of `estimator` itself decides the initial weights of the (first)
         refit.
+    verify : int, default=0
+        How many candidates to train again, one by one, by Keras's own loop, to see whether
+        the population trained them as Keras would have; ``verification_`` says how far they
+        are apart.
     verbose : int, default=0
         If positive, says what was chosen and what it cost.
 
@@ -131,12 +159,12 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     best_index_ : int
         Row of the chosen candidate in ``cv_results_``.
     best_score_ : float
-        Its mean held-out score: negative log-loss, in nats.
+        Its mean held-out score: negative log-loss, in nats, unless `scoring` is another.
     best_estimator_ : scikeras.wrappers.KerasClassifier
         The refitted classifier; the first, where there are several. Only if `refit` is
-        True.
+        not False.
     estimators_ : list of scikeras.wrappers.KerasClassifier
-        All `n_refits` refitted classifiers. Only if `refit` is True.
+        All refitted classifiers: `n_refits`, or the committee's. Only if `refit` is not False.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same optimizer and schedule,
         whose smoothed loss is within one standard error of the best.
@@ -147,17 +175,26 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``std_test_score``, ``rank_test_score``, ``selection_score`` (what the choice
         was made on), ``n_epochs`` (where the candidate is scored), ``diverged`` and
         ``diverged_epoch`` (0 where not); for halving ``n_resources`` (epochs it was trained
-        for) and ``iter`` (the last rung it reached). Scores are negative log-losses, in nats.
+        for) and ``iter`` (the last rung it reached). Scores are negative log-losses, in
+        nats, unless `scoring` is another; of several, ``_test_score`` is ``_test_<name>``.
     learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats; NaN once diverged or not trained on.
     cautious_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         The same as if one more row had been held out whose class nobody knows: what is
         smoothed and chosen from. It tells apart perfect losses by how sure a model is.
+    learning_rate_trajectories_ : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Learning rate that each candidate arrived at in each epoch, on each split. Only if
+        `search` is ``"hypergradient"``.
+    verification_ : dict of str to object
+        Rows of the ``candidates`` that were trained again, ``max_weight_difference`` and
+        ``max_loss_difference`` (nats) on the first split. Only if `verify` is above 0.
     search_cost_ : dict of str to number or str
         Members and epochs trained, the lane and its reason, and seconds:
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
         ``search_seconds`` (all of it), ``refit_seconds`` (compiling its own program
         included) and ``total_seconds``.
+    no_skill_loss_ : float
+        Log-loss of always predicting the class frequencies, in nats.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -185,24 +222,32 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": "no_validation",  # _wrapped.check_wrapped says more
-        "learning_rates": ["array-like", HasMethods(["rvs"]), dict, None],
+        "estimator": "no_validation",  # _wrapped.as_keras_classifier says more
+        "learning_rates": [
+            "array-like",
+            HasMethods(["rvs"]),
+            dict,
+            StrOptions({"auto"}),
+            None,
+        ],
         "optimizers": [list, tuple, None],
         "schedules": [list, tuple],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
-        "search": [StrOptions({"random", "halving"})],
+        "search": [StrOptions({"random", "halving", "hypergradient"})],
         "factor": [Interval(Real, 1.0, None, closed="neither")],
         "min_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "cv": ["cv_object"],
-        "scoring": [StrOptions({"neg_log_loss"})],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, list, tuple, dict],
         "selection": [StrOptions({"smooth", "min", "one_se"})],
         "tune_epochs": ["boolean"],
-        "refit": ["boolean"],
+        "refit": ["boolean", str],
         "n_refits": [Interval(Integral, 1, None, closed="left")],
-        "engine": [StrOptions({"auto", "vectorized", "compiled"})],
+        "engine": [StrOptions({"auto", "vectorized", "compiled", "keras"})],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
+        "verify": [Interval(Integral, 0, None, closed="left")],
         "verbose": ["verbose"],
     }
 
@@ -220,13 +265,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         n_splits: int | str = "auto",
         validation_fraction: float = 0.2,
         cv: Any = None,
-        scoring: str = "neg_log_loss",
+        scoring: Any = "neg_log_loss",
         selection: str = "smooth",
         tune_epochs: bool = True,
-        refit: bool = True,
+        refit: bool | str = True,
         n_refits: int = 1,
         engine: str = "auto",
+        max_memory: float | None = None,
         random_state: Any = None,
+        verify: int = 0,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -246,11 +293,22 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.refit = refit
         self.n_refits = n_refits
         self.engine = engine
+        self.max_memory = max_memory
         self.random_state = random_state
+        self.verify = verify
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> "MetaLRClassifier":
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        **params: Any,
+    ) -> "MetaLRClassifier":
         """Choose the learning rate, then refit on all rows with it.
 
         Parameters
@@ -262,6 +320,11 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the choice. A weight of 0 equals
             leaving the row out.
+        X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
+            Features to score candidates on, instead of held-out splits of X. In a Pipeline,
+            ``transform_input=["X_val"]`` has them transformed as X is.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels.
         **params : dict
             ``groups`` for the splitter, of shape (n_samples,); routed as scikit-learn's
             metadata routing says where that is enabled.
@@ -276,14 +339,14 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If the data or the model cannot be used; before any training.
         NotVectorizableError
-            If the model cannot be trained as a population; before any training.
+            If the model cannot be trained as `engine` asks; before any training.
         AllDivergedError
             If no learning rate kept a finite loss.
         """
         before = vars(self).copy()
         random_state = check_random_state(self.random_state)
         try:
-            self._fit(X, y, sample_weight, params, random_state)
+            self._fit(X, y, sample_weight, (X_val, y_val), params, random_state)
         except BaseException:
             self.__dict__ = before
             raise
@@ -294,74 +357,60 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X: Any,
         y: Any,
         sample_weight: Any,
+        validation: tuple[Any, Any],
         params: dict[str, Any],
         random_state: np.random.RandomState,
     ) -> None:
         start = perf_counter()
-        estimator = wrapped.default_estimator() if self.estimator is None else self.estimator
-        wrapped.check_wrapped(estimator)
-        if self.n_refits > 1:
+        estimator = wrapped.as_keras_classifier(self.estimator)
+        if self.n_refits > 1 and self.refit and self.refit != "committee":
             wrapped.check_fresh(estimator)
         plan = wrapped.training_plan(estimator)
-        space = StrategySpace(self.learning_rates, self.optimizers, self.schedules)
-        wrapped.check_optimizers(space.optimizers)
+        space = self._space()
+        scorers = check_scoring(self.scoring)
+        decisive = self._decisive(scorers)
         groups = self._groups(params)
         X, y = self._validated(X, y, ensure_min_samples=2)
         data = check_training_data(X, y, sample_weight, groups)
-        search_seed, weights_seed, refit_seed = random_state.randint(2**30, size=3).tolist()
-        candidates = space.sample(self.n_candidates, random_state)
-        rates = candidates.learning_rates
-        splitter = check_splitter(
-            renumbered(self.cv, data.kept),
-            data.y,
-            n_splits=self.n_splits,
-            validation_fraction=self.validation_fraction,
-            groups=data.groups,
+        search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
+        candidates = None if space.is_open else space.sample(self.n_candidates, random_state)
+        rows, splits = self._split(data, *validation, random_state)
+        metrics = HeldOutMetrics(scorers, rows, splits)
+        settings = self._settings(estimator, plan, len(data.y), metrics)
+        evaluation = Evaluation(estimator, plan, rows, splits, search_seed, settings)
+        view = View(
+            n_held_out=len(np.unique(np.concatenate([test for _, test in splits]))),
+            no_skill_loss=data.no_skill_loss,
+            metric=metrics.position(decisive),
+            cautious=self.selection != "min",
+        )
+        found = explore(
+            space,
+            candidates,
+            evaluation,
+            view,
+            Search(self.search, self.factor, self.min_epochs, self.selection, self.tune_epochs),
+            n_candidates=self.n_candidates,
             random_state=random_state,
         )
-        splits = make_splits(splitter, data.y, data.groups)
-        population = populate(
-            estimator, plan, data, splits, search_seed, space, candidates, self.engine
-        )
-        n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
-        record = self._searched(population, plan.n_epochs, candidates, data, n_held_out)
-        losses, mean_losses = record.losses
-        _check_any_finite(losses, record.n_resources, rates)
-        cautious = cautious_losses(losses, mean_losses, n_held_out)
-        choice = choose(
-            losses if self.selection == "min" else cautious,
-            rates,
-            no_skill_loss=data.no_skill_loss,
-            family=candidates.family,
-            n_resources=record.n_resources,
-            selection=self.selection,
-            tune_epochs=self.tune_epochs,
-        )
-        self._store(data, record, space.params(candidates), choice)
-        _warn_at_edge(rates, candidates.family, choice.best)
-        _warn_without_skill(choice, data.no_skill_loss)
-        self.cautious_learning_curves_ = cautious
+        self._store(data, space, found, metrics.scores(found.record.losses), decisive)
+        log_losses, mean_losses = found.record.losses[:2]
+        self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
+        _warn_at_edge(found)
+        if view.metric is None:
+            _warn_without_skill(found.choice, data.no_skill_loss)
+        if self.verify:
+            self.verification_ = verify(space, found, evaluation, self.verify)
         searched = perf_counter()
         if self.refit:
-            lane = population.part_of(choice.index).lane
-            self.estimators_ = refit(
-                estimator,
-                space.strategy(candidates, choice.index),
-                plan,
-                data,
-                n_epochs=self.best_n_epochs_,
-                weights_seed=weights_seed,
-                seed=refit_seed,
-                n_refits=self.n_refits,
-                engine="compiled" if lane == "compiled" else self.engine,
-            )
+            self.estimators_ = self._refitted(space, found, data, evaluation, refit_seeds)
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
-            record,
-            refit_epochs=self.n_refits * self.best_n_epochs_ if self.refit else 0,
-            lanes=population.lanes,
-            seconds=population.seconds
+            found.record,
+            refit_epochs=len(self.estimators_) * self.best_n_epochs_ if self.refit else 0,
+            lanes=found.lanes,
+            seconds=found.seconds
             | {
                 "search": searched - start,
                 "refit": refitted - searched,
@@ -371,33 +420,101 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.verbose:
             print(self._summary())
 
-    def _searched(
-        self,
-        population: Trainable,
-        n_epochs: int,
-        candidates: Candidates,
-        data: TrainingData,
-        n_held_out: int,
-    ) -> Record:
-        """Train and score all candidates as `search` says."""
-        if self.search == "random":
-            return random_search(population, n_epochs)
-
-        def who_stays(losses: np.ndarray, n_resources: np.ndarray, n_keep: int) -> np.ndarray:
-            log_losses, mean_losses = losses
-            return survivors(
-                cautious_losses(log_losses, mean_losses, n_held_out),
-                candidates.learning_rates,
-                n_resources,
-                no_skill_loss=data.no_skill_loss,
-                family=candidates.family,
-                n_keep=n_keep,
-                n_epochs=n_epochs,
+    def _space(self) -> StrategySpace:
+        """Return the strategy space, checked."""
+        space = StrategySpace(self.learning_rates, self.optimizers, self.schedules)
+        wrapped.check_optimizers(space.optimizers)
+        if self.search == "hypergradient" and not all(s.is_constant for s in space.schedules):
+            raise ValueError(
+                "The 'schedules' parameter of MetaLRClassifier must be left out for "
+                "search='hypergradient', which learns a schedule itself."
             )
+        return space
 
-        return halving_search(
-            population, n_epochs, who_stays, factor=self.factor, min_epochs=self.min_epochs
+    def _settings(
+        self, estimator: Any, plan: wrapped.TrainingPlan, n_rows: int, metrics: HeldOutMetrics
+    ) -> dict[str, Any]:
+        """Return what every population of this search is made with."""
+        refits_alike = (
+            self.refit
+            and self.refit != "committee"
+            and self.optimizers is None
+            and plan.batch_size is not None
+            and not wrapped.asks_for_keras_loop(estimator)
         )
+        return {
+            "engine": self.engine,
+            "metrics": metrics if metrics.names else None,
+            "max_memory": _free_memory() / 4 if self.max_memory is None else self.max_memory,
+            "n_rows_later": n_rows if refits_alike else 0,
+        }
+
+    def _refitted(
+        self,
+        space: StrategySpace,
+        found: Found,
+        data: TrainingData,
+        evaluation: Evaluation,
+        seeds: list[int],
+    ) -> list[Any]:
+        """Return classifiers that were fitted with the chosen strategy."""
+        weights_seed, order_seed = seeds
+        lane, _ = found.lanes[found.candidates.optimizer[self.best_index_]]
+        parts = all_rows(self.n_refits, order_seed)
+        if self.refit == "committee":
+            data, parts = evaluation.data, committee(evaluation.splits, evaluation.seed)
+        return refit(
+            evaluation.estimator,
+            self._strategy(space, found),
+            evaluation.plan,
+            data,
+            parts,
+            n_epochs=self.best_n_epochs_,
+            weights_seed=weights_seed,
+            engine=self.engine if lane == "vectorized" else lane,
+        )
+
+    def _strategy(self, space: StrategySpace, found: Found) -> Strategy:
+        """Return the chosen strategy, with the rates that it has learned where it has."""
+        strategy = space.strategy(found.candidates, self.best_index_)
+        if self.search != "hypergradient":
+            return strategy
+        # Over splits, the mean of logarithms.
+        trajectory = np.exp(np.log(found.trajectories[self.best_index_]).mean(axis=0))
+        return replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
+
+    def _decisive(self, scorers: dict[str, Any]) -> str:
+        """Return the name of the scorer that chooses."""
+        if not isinstance(self.refit, str) or self.refit == "committee":
+            return next(iter(scorers))
+        if self.refit not in scorers:
+            raise ValueError(
+                "The 'refit' parameter of MetaLRClassifier must be a bool, 'committee', or the "
+                f"name of one of the scorers {list(scorers)}. Got {self.refit!r} instead."
+            )
+        return self.refit
+
+    def _split(
+        self, data: TrainingData, X_val: Any, y_val: Any, random_state: np.random.RandomState
+    ) -> tuple[TrainingData, list[Split]]:
+        """Return the rows to search on, and which of them are held out in each split."""
+        if X_val is None and y_val is None:
+            splitter = check_splitter(
+                renumbered(self.cv, data.kept),
+                data.y,
+                n_splits=self.n_splits,
+                validation_fraction=self.validation_fraction,
+                groups=data.groups,
+                random_state=random_state,
+            )
+            return data, make_splits(splitter, data.y, data.groups)
+        if X_val is None or y_val is None or self.cv is not None:
+            raise ValueError(
+                "X_val and y_val must be given together, and not along with cv: candidates are "
+                "scored on one or the other."
+            )
+        rows, split = with_validation_rows(data, self._validated(X_val, reset=False), y_val)
+        return rows, [split]
 
     def _validated(self, *arrays: Any, **settings: Any) -> Any:
         """Return features (and labels) as arrays, features of Keras's float type."""
@@ -426,21 +543,35 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return params.get("groups")
 
     def _store(
-        self, data: TrainingData, record: Record, params: list[dict[str, Any]], choice: Choice
+        self,
+        data: TrainingData,
+        space: StrategySpace,
+        found: Found,
+        scores: dict[str, np.ndarray],
+        decisive: str,
     ) -> None:
-        for of_an_earlier_fit in ("estimators_", "best_estimator_"):
+        for of_an_earlier_fit in (
+            *("estimators_", "best_estimator_"),
+            *("learning_rate_trajectories_", "verification_"),
+        ):
             self.__dict__.pop(of_an_earlier_fit, None)
+        if len(scores) == 1:
+            scores, decisive = {"score": scores[decisive]}, "score"
+        choice, params = found.choice, space.params(found.candidates)
         self.classes_ = data.classes
+        self.no_skill_loss_ = data.no_skill_loss
         self.best_index_ = choice.index
         self.best_params_ = params[choice.index]
         self.best_learning_rate_ = self.best_params_["learning_rate"]
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
         self.learning_rate_interval_ = choice.interval
-        self.learning_curves_ = record.losses[0]
-        self.cv_results_ = cv_results(record, params, choice)
+        self.learning_curves_ = found.record.losses[0]
+        self.cv_results_ = cv_results(found.record, params, choice, scores)
+        if self.search == "hypergradient":
+            self.learning_rate_trajectories_ = found.trajectories
         if self.search != "halving":
             del self.cv_results_["iter"], self.cv_results_["n_resources"]
-        self.best_score_ = float(self.cv_results_["mean_test_score"][choice.index])
+        self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
 
     def _summary(self) -> str:
         low, high = self.learning_rate_interval_
@@ -529,14 +660,14 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return router
 
 
-def _check_any_finite(losses: np.ndarray, n_resources: np.ndarray, rates: np.ndarray) -> None:
-    is_trained = np.arange(losses.shape[2]) < n_resources[:, None]
-    if (~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1).all():
-        raise AllDivergedError(
-            f"Every candidate diverged, also the lowest learning rate tried ({rates.min():.3g}). "
-            f"Give lower learning_rates, such as scipy.stats.loguniform({rates.min() / 1e4:.0e}, "
-            f"{rates.min():.0e}), scale the features, or clip gradients."
-        )
+def _free_memory() -> float:
+    """Return how much memory is to be had, in bytes, where the system tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return np.inf
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024.0 * int(kilobytes[0]) if kilobytes else np.inf
 
 
 def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
@@ -551,14 +682,17 @@ def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
     )
 
 
-def _warn_at_edge(rates: np.ndarray, family: np.ndarray, index: int) -> None:
-    best, rates = rates[index], rates[family == family[index]]
+def _warn_at_edge(found: Found) -> None:
+    family, index = found.candidates.family, found.choice.best
+    best = found.candidates.learning_rates[index]
+    rates = found.candidates.learning_rates[family == family[index]]
     if len(rates) < 2 or rates[0] < best < rates[-1]:
         return
     edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
     warnings.warn(
         f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: raise n_candidates or widen learning_rates.",
+        f"{direction} ones may be better still: raise n_candidates, widen learning_rates, or leave "
+        "them to learning_rates='auto'.",
         EdgeOfSpaceWarning,
         stacklevel=5,
     )

@@ -10,6 +10,7 @@ __all__ = [
     "Rate",
     "TabulatedRate",
     "at_rate",
+    "build_as_keras_wrapper",
     "build_mlp",
     "build_with_strategy",
     "check_loss",
@@ -188,6 +189,23 @@ def _replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer
     model.optimizer = optimizer
     if hasattr(model, "_compile_config"):
         model._compile_config.config["optimizer"] = optimizer
+
+
+def build_as_keras_wrapper(
+    model: Any, model_kwargs: dict[str, Any] | None, /, meta: dict[str, Any]
+) -> keras.Model:
+    """Build the model of a ``keras.wrappers.SKLearnClassifier``.
+
+    Its function is handed X and y, of which two rows of zeros must do here: what it looks at
+    is their shape.
+    """
+    if isinstance(model, keras.Model):
+        copy = keras.models.clone_model(model)
+        copy.compile_from_config(model.get_compile_config())
+        return copy
+    X = np.zeros((2, *meta["X_shape_"][1:]), keras.config.floatx())
+    y = np.zeros((2, meta["n_classes_"]), keras.config.floatx())
+    return model(X=X, y=y, **(model_kwargs or {}))
 
 
 def build_with_strategy(

@@ -1,5 +1,6 @@
 """From rows to tasks for the population: one for each split, and one for the refit."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
 from .exceptions import AllDivergedError
 
-__all__ = ["populate", "refit", "split_tasks"]
+__all__ = ["Evaluation", "all_rows", "committee", "refit", "split_tasks"]
 
 
 def split_tasks(
@@ -60,45 +61,105 @@ def split_tasks(
     return tasks
 
 
-def populate(
-    estimator: Any,
-    plan: wrapped.TrainingPlan,
-    data: TrainingData,
-    splits: list[Split],
-    seed: int,
-    space: StrategySpace,
-    candidates: Candidates,
-    engine: str,
-) -> JoinedPopulation:
-    """Return all candidates on all splits, untrained.
+@dataclass(frozen=True)
+class Evaluation:
+    """On what candidates are trained and scored: f(s, D).
 
-    Parameters
+    Attributes
     ----------
     estimator, plan, data, splits, seed
         See :func:`split_tasks`.
-    space : StrategySpace
-        Where the candidates come from.
-    candidates : Candidates
-        In order of their optimizers.
-    engine : {"auto", "vectorized", "compiled"}
-        See :class:`._population.Population`.
+    settings : dict
+        ``engine``, ``metrics``, ``max_memory``: see :class:`._population.Population`.
     """
-    parts = []
-    for number, optimizer in enumerate(space.optimizers):
-        mine = candidates.optimizer == number
-        tasks = split_tasks(estimator, plan, data, splits, seed, optimizer)
-        parts.append(
-            Population(
-                tasks,
-                candidates.learning_rates[mine],
-                schedules=[space.schedules[i] for i in candidates.schedule[mine]],
-                n_epochs=plan.n_epochs,
-                from_logits=wrapped.has_logits(tasks[0].model),
-                shuffle=plan.shuffle,
-                engine=engine,
+
+    estimator: Any
+    plan: wrapped.TrainingPlan
+    data: TrainingData
+    splits: list[Split]
+    seed: int
+    settings: dict[str, Any]
+
+    @property
+    def n_epochs(self) -> int:
+        """The full budget, in epochs."""
+        return self.plan.n_epochs
+
+    def populate(
+        self, space: StrategySpace, candidates: Candidates, **settings: Any
+    ) -> JoinedPopulation:
+        """Return candidates on all splits, untrained.
+
+        Parameters
+        ----------
+        space : StrategySpace
+            Where the candidates come from.
+        candidates : Candidates
+            In order of their optimizers.
+        **settings : dict
+            ``keeps_states``, ``adapts_rates``: see :class:`._population.Population`.
+        """
+        parts = []
+        for number in np.unique(candidates.optimizer):
+            mine = candidates.optimizer == number
+            tasks = split_tasks(
+                self.estimator,
+                self.plan,
+                self.data,
+                self.splits,
+                self.seed,
+                space.optimizers[number],
             )
-        )
-    return JoinedPopulation(parts)
+            parts.append(
+                Population(
+                    tasks,
+                    candidates.learning_rates[mine],
+                    schedules=[space.schedules[i] for i in candidates.schedule[mine]],
+                    n_epochs=self.n_epochs,
+                    from_logits=wrapped.has_logits(tasks[0].model),
+                    shuffle=self.plan.shuffle,
+                    **({"keeps_states": False} | self.settings | settings),
+                )
+            )
+        return JoinedPopulation(parts)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one refit starts from and trains on.
+
+    Attributes
+    ----------
+    rows : slice or int ndarray of shape (n_rows,)
+        Training rows.
+    weights_seed : int or None
+        Seed of the initial weights; None keeps that of the wrapped classifier.
+    order_seed : int
+        Seed of the order of rows in the compiled program.
+    """
+
+    rows: Any
+    weights_seed: int | None
+    order_seed: int
+
+
+def all_rows(n_refits: int, seed: int) -> list[Part]:
+    """Return the parts of refits on all rows, each from initial weights of its own."""
+    first = Part(slice(None), None, seed)
+    return [first, *(Part(slice(None), seed + i, seed + i) for i in range(1, n_refits))]
+
+
+def committee(splits: list[Split], seed: int) -> list[Part]:
+    """Return the parts of refits that are the searched members over again.
+
+    Parameters
+    ----------
+    splits : list of (train, test) row indices
+        The held-out splits of the search.
+    seed : int
+        Seed of the search.
+    """
+    return [Part(train, seed + i, seed + i) for i, (train, _) in enumerate(splits)]
 
 
 def refit(
@@ -106,14 +167,13 @@ def refit(
     strategy: Strategy,
     plan: wrapped.TrainingPlan,
     data: TrainingData,
+    parts: list[Part],
     *,
     n_epochs: int,
     weights_seed: int,
-    seed: int,
-    n_refits: int = 1,
     engine: str = "auto",
 ) -> list[Any]:
-    """Fit on all rows: in the compiled program where that does all that Keras's loop does.
+    """Fit with the chosen strategy: in the compiled program where that does all of Keras's loop.
 
     Parameters
     ----------
@@ -125,16 +185,13 @@ def refit(
         The full budget, batch size and shuffling.
     data : TrainingData
         All rows.
+    parts : list of Part
+        One for each refit.
     n_epochs : int
         How many epochs of the budget to train for.
     weights_seed : int
-        Seed of the initial weights of the first refit, where `estimator` has none.
-    seed : int
-        Seed of the order of rows in the compiled program, and of the initial weights of
-        all refits but the first.
-    n_refits : int
-        How many to fit, each from initial weights of its own.
-    engine : {"auto", "vectorized", "compiled"}
+        Seed of initial weights where neither the part nor `estimator` has one.
+    engine : {"auto", "vectorized", "compiled", "keras"}
         See :class:`._population.Population`.
 
     Returns
@@ -146,27 +203,36 @@ def refit(
     AllDivergedError
         If the weights do not stay finite.
     """
-    rate = wrapped.scheduled_rate(estimator, strategy.learning_rate, strategy.schedule, len(data.y))
-    tuned = wrapped.with_strategy(estimator, rate, n_epochs, weights_seed, strategy.optimizer)
-    starts = [tuned, *(wrapped.reseeded(tuned, seed + i) for i in range(1, n_refits))]
 
     def opened() -> list[Any]:
-        return [
-            wrapped.open_estimator(start, data.X, data.y, rate=rate, optimizer=strategy.optimizer)
-            for start in starts
-        ]
+        result = []
+        for part in parts:
+            X, y = data.X[part.rows], data.y[part.rows]
+            rate = wrapped.scheduled_rate(
+                estimator, strategy.learning_rate, strategy.schedule, len(y)
+            )
+            tuned = wrapped.with_strategy(
+                estimator, rate, n_epochs, weights_seed, strategy.optimizer
+            )
+            result.append(
+                wrapped.open_estimator(
+                    tuned, X, y, seed=part.weights_seed, rate=rate, optimizer=strategy.optimizer
+                )
+            )
+        return result
 
     with preserved_random_state():
         fitted = opened()
-        with_keras = wrapped.refits_with_keras(fitted[0])
+        with_keras = engine == "keras" or wrapped.refits_with_keras(fitted[0])
         if with_keras:
-            for one in fitted:
-                wrapped.fit_with_keras(one, data.X, data.y, data.sample_weight)
+            for one, part in zip(fitted, parts, strict=True):
+                weight = None if data.sample_weight is None else data.sample_weight[part.rows]
+                wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
         else:
             # A kept program may keep the model it was made from: never the one handed out.
             twins = opened()
     if not with_keras:
-        trained = _train(twins, strategy, plan, data, seed, engine)
+        trained = _train(twins, strategy, plan, data, parts, engine)
         for one, member in zip(fitted, trained, strict=True):
             wrapped.load_trained(
                 one,
@@ -189,17 +255,18 @@ def _train(
     strategy: Strategy,
     plan: wrapped.TrainingPlan,
     data: TrainingData,
-    seed: int,
+    parts: list[Part],
     engine: str,
 ) -> list[TrainedMember]:
-    """Train on all rows as a population of one candidate, each refit in place of a split."""
-    rows = np.arange(len(data.y))
-    batch_size = plan.rows_per_batch(len(rows))
+    """Train as a population of one candidate, each refit in place of a split."""
+    every = np.arange(len(data.y))
+    rows = [every[part.rows] for part in parts]
+    batch_size = plan.rows_per_batch(max(map(len, rows)))
     n_epochs = opened[0].epochs
     population = Population(
         [
-            _make_task(one, data, rows, rows[:0], batch_size, seed + number)
-            for number, one in enumerate(opened)
+            _make_task(one, data, train, every[:0], batch_size, part.order_seed)
+            for one, part, train in zip(opened, parts, rows, strict=True)
         ],
         np.array([strategy.learning_rate]),
         schedules=[strategy.schedule],

@@ -13,7 +13,12 @@ __all__ = ["cv_results", "search_cost"]
 RATE = "learning_rate"
 
 
-def cv_results(record: Record, params: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
+def cv_results(
+    record: Record,
+    params: list[dict[str, Any]],
+    choice: Choice,
+    scores: dict[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Return ``cv_results_``: one row a candidate, scores greater-is-better.
 
     Parameters
@@ -24,6 +29,9 @@ def cv_results(record: Record, params: list[dict[str, Any]], choice: Choice) -> 
         Parameters of each candidate, the same ones for all.
     choice : Choice
         What was chosen; its ``n_epochs`` say where each candidate is scored.
+    scores : dict of str to ndarray of shape (n_candidates, n_splits, n_epochs)
+        Scores by name, greater is better; None for the negative log-loss by the name of
+        "score".
 
     Returns
     -------
@@ -31,14 +39,21 @@ def cv_results(record: Record, params: list[dict[str, Any]], choice: Choice) -> 
         Scores are NaN and ranked last where a candidate diverged.
     """
     losses = record.losses[0]
-    n_candidates, n_splits, n_epochs = losses.shape
-    is_trained = np.arange(n_epochs) < record.n_resources[:, None]
-    is_bad = ~np.isfinite(losses).all(axis=1) & is_trained
-    diverged = is_bad.any(axis=1)
-    scores = -losses[np.arange(n_candidates), :, choice.n_epochs - 1]
-    scores[diverged] = np.nan
-    mean = scores.mean(axis=1)
-    rank = rankdata(np.where(diverged, np.inf, -mean), method="min").astype(np.int32)
+    n_candidates, n_splits, _ = losses.shape
+    diverged = record.is_diverged
+    at = (np.arange(n_candidates), slice(None), choice.n_epochs - 1)
+    columns: dict[str, np.ndarray] = {}
+    for name, values in (scores or {"score": -losses}).items():
+        column = np.where(diverged[:, None], np.nan, values[at])
+        mean = column.mean(axis=1)
+        columns |= {f"split{i}_test_{name}": column[:, i] for i in range(n_splits)}
+        columns |= {
+            f"mean_test_{name}": mean,
+            f"std_test_{name}": column.std(axis=1),
+            f"rank_test_{name}": rankdata(
+                np.where(np.isnan(mean), np.inf, -mean), method="min"
+            ).astype(np.int32),
+        }
     return {
         "params": params,
         **{
@@ -48,14 +63,11 @@ def cv_results(record: Record, params: list[dict[str, Any]], choice: Choice) -> 
             )
             for name in params[0]
         },
-        **{f"split{i}_test_score": scores[:, i] for i in range(n_splits)},
-        "mean_test_score": mean,
-        "std_test_score": scores.std(axis=1),
-        "rank_test_score": rank,
+        **columns,
         "selection_score": np.where(np.isfinite(choice.losses), -choice.losses, np.nan),
         "n_epochs": choice.n_epochs,
         "diverged": diverged,
-        "diverged_epoch": np.where(diverged, is_bad.argmax(axis=1) + 1, 0),
+        "diverged_epoch": np.where(diverged, record.is_bad.argmax(axis=1) + 1, 0),
         "iter": record.iteration,
         "n_resources": record.n_resources,
     }
@@ -65,16 +77,18 @@ def search_cost(
     record: Record,
     *,
     refit_epochs: int,
-    lanes: dict[str, str],
+    lanes: list[tuple[str, str]],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
     _, n_candidates, n_splits, _ = record.losses.shape
+    names, reasons = (list(dict.fromkeys(column)) for column in zip(*lanes, strict=True))
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
         "member_epochs": int(record.n_resources.sum()) * n_splits,
         "refit_epochs": refit_epochs,
-        **lanes,
+        "lane": ", ".join(names),
+        "lane_reason": "; ".join(reasons),
         **{f"{part}_seconds": value for part, value in seconds.items()},
     }

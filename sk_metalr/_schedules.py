@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Schedule", "check_schedules"]
+__all__ = ["Schedule", "check_schedules", "learned"]
 
 
 def _constant(progress: np.ndarray) -> np.ndarray:
@@ -91,6 +91,26 @@ class Schedule:
                 f"above. Got {values.min():.3g} … {values.max():.3g} instead."
             )
         return values.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A factor for each epoch of the budget."""
+
+    values: tuple[float, ...]
+
+    def __call__(self, progress: float) -> float:
+        return self.values[min(int(progress * len(self.values) + 1e-9), len(self.values) - 1)]
+
+
+def learned(factors: np.ndarray) -> Schedule:
+    """Return a schedule with a factor for each epoch of the budget.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (n_epochs,)
+    """
+    return Schedule("learned", _Steps(tuple(factors.tolist())))
 
 
 def check_schedules(schedules: Any) -> list[Schedule]:

@@ -18,7 +18,7 @@ class Trainable(Protocol):
     """What a search needs of a population."""
 
     def train(self, n_epochs: int) -> np.ndarray:
-        """Train all members further; return losses (2, n_candidates, n_splits, n_epochs)."""
+        """Train all members further; return losses (n, n_candidates, n_splits, n_epochs)."""
 
     def keep(self, candidates: np.ndarray) -> None:
         """Leave all other candidates as they are from now on."""
@@ -30,10 +30,11 @@ class Record:
 
     Attributes
     ----------
-    losses : ndarray of shape (2, n_candidates, n_splits, n_epochs)
+    losses : ndarray of shape (2 + n_metrics, n_candidates, n_splits, n_epochs)
         Held-out log-loss after each epoch, and the same with the mean over all classes in
-        place of each row's class, in nats; NaN from where a member has diverged on, even
-        where its loss was finite again later, and where it was not trained.
+        place of each row's class, in nats, then scores, greater is better; NaN from where a
+        member has diverged on, even where its loss was finite again later, and where it was
+        not trained.
     n_resources : int ndarray of shape (n_candidates,)
         Epochs that each candidate was trained for.
     iteration : int ndarray of shape (n_candidates,)
@@ -43,6 +44,19 @@ class Record:
     losses: np.ndarray
     n_resources: np.ndarray
     iteration: np.ndarray
+
+    @property
+    def is_bad(self) -> np.ndarray:
+        """Tell which epochs a candidate had diverged in: bool (n_candidates, n_epochs)."""
+        n_epochs = self.losses.shape[-1]
+        is_trained = np.arange(n_epochs) < self.n_resources[:, None]
+        is_bad = ~np.isfinite(self.losses[0]).all(axis=1) & is_trained
+        return np.asarray(is_bad)
+
+    @property
+    def is_diverged(self) -> np.ndarray:
+        """Tell which candidates diverged: bool (n_candidates,)."""
+        return self.is_bad.any(axis=1)
 
 
 def random_search(population: Trainable, n_epochs: int) -> Record:
@@ -130,5 +144,5 @@ def rungs(n_epochs: int, factor: float, min_epochs: int | None) -> list[int]:
 
 
 def _diverged_for_good(losses: np.ndarray) -> np.ndarray:
-    diverged = np.logical_or.accumulate(~np.isfinite(losses).all(axis=0), axis=2)
+    diverged = np.logical_or.accumulate(~np.isfinite(losses[:2]).all(axis=0), axis=2)
     return np.where(diverged, np.nan, losses)

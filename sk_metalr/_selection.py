@@ -14,10 +14,12 @@ import numpy as np
 __all__ = [
     "Choice",
     "ResponseSurface",
+    "View",
     "cautious_losses",
     "choose",
     "response_surface",
     "survivors",
+    "usable_range",
 ]
 
 RATE_BANDWIDTH = 0.25
@@ -59,11 +61,52 @@ class Choice:
     interval: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class View:
+    """What of a search's losses and scores the choice looks at.
+
+    Attributes
+    ----------
+    n_held_out : int
+        How many rows were held out, on all splits together.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+    metric : int or None
+        Position of the score that chooses; None for the log-loss.
+    cautious : bool
+        Whether the log-loss is cautious, see :func:`cautious_losses`.
+    """
+
+    n_held_out: int
+    no_skill_loss: float
+    metric: int | None = None
+    cautious: bool = True
+
+    @property
+    def worst_loss(self) -> float | None:
+        """What :func:`choose` asks for as `no_skill_loss`."""
+        return self.no_skill_loss if self.metric is None else None
+
+    def losses(self, recorded: np.ndarray) -> np.ndarray:
+        """Return losses of shape (n_candidates, n_splits, n_epochs).
+
+        Parameters
+        ----------
+        recorded : ndarray of shape (2 + n_metrics, n_candidates, n_splits, n_epochs)
+            Log-loss, its mean over all classes, scores.
+        """
+        if self.metric is not None:
+            return -recorded[2 + self.metric]
+        if self.cautious:
+            return cautious_losses(recorded[0], recorded[1], self.n_held_out)
+        return recorded[0]
+
+
 def choose(
     losses: np.ndarray,
     learning_rates: np.ndarray,
     *,
-    no_skill_loss: float,
+    no_skill_loss: float | None,
     family: np.ndarray | None = None,
     n_resources: np.ndarray | None = None,
     selection: str = "smooth",
@@ -85,8 +128,9 @@ def choose(
     n_resources : int ndarray of shape (n_candidates,) or None
         Epochs that each candidate was trained for; only those that went all the way are
         chosen. None: all did.
-    no_skill_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
+    no_skill_loss : float or None
+        Log-loss of always predicting the class frequencies, in nats; None where `losses`
+        are no log-losses, but any score, negative.
     selection : {"smooth", "min", "one_se"}
         ``"smooth"``: lowest smoothed loss. ``"min"``: lowest mean loss, not
         smoothed. ``"one_se"``: the lowest learning rate whose smoothed loss is
@@ -126,7 +170,7 @@ def survivors(
     learning_rates: np.ndarray,
     n_resources: np.ndarray,
     *,
-    no_skill_loss: float,
+    no_skill_loss: float | None,
     family: np.ndarray,
     n_keep: int,
     n_epochs: int,
@@ -221,7 +265,7 @@ class ResponseSurface:
 def response_surface(
     losses: np.ndarray,
     learning_rates: np.ndarray,
-    no_skill_loss: float,
+    no_skill_loss: float | None,
     family: np.ndarray | None = None,
     n_resources: np.ndarray | None = None,
 ) -> ResponseSurface:
@@ -230,7 +274,11 @@ def response_surface(
     family = np.zeros(n_candidates, int) if family is None else family
     n_resources = np.full(n_candidates, n_epochs) if n_resources is None else n_resources
     is_trained = np.arange(n_epochs) < n_resources[:, None]
-    compressed = compress_losses(losses, no_skill_loss)
+    if no_skill_loss is None:
+        worst = losses[np.isfinite(losses)].max(initial=-np.inf)
+        compressed = np.where(np.isfinite(losses), losses, worst)
+    else:
+        compressed = compress_losses(losses, no_skill_loss)
     over_rates = weights_over_rates(learning_rates, family)
     return ResponseSurface(
         compressed=compressed,
@@ -240,6 +288,36 @@ def response_surface(
         over_rates=over_rates,
         family=family,
     )
+
+
+def usable_range(
+    learning_rates: np.ndarray, losses: np.ndarray, no_skill_loss: float
+) -> tuple[float, float]:
+    """Return the learning rates between no progress and divergence.
+
+    Parameters
+    ----------
+    learning_rates : ndarray of shape (n,)
+        Rates of a wide sweep, in increasing order; the lowest leaves a model as it was.
+    losses : ndarray of shape (n,)
+        Held-out log-loss after one epoch at each, in nats; not finite once diverged.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+
+    Returns
+    -------
+    low, high : float
+        The next rates below and above the best one that got nothing better by 1 %; two
+        decades apart at least. 1e-5 … 1 where no rate got better.
+    """
+    losses = np.nan_to_num(losses, nan=np.inf)
+    better = losses < losses[0] - 0.01 * no_skill_loss
+    if not better.any():
+        return 1e-5, 1.0
+    first, last = _run_around(better, int(losses.argmin()))
+    low = learning_rates[max(0, first - 1)]
+    high = learning_rates[min(len(better) - 1, last + 1)]
+    return float(min(low, high / 100)), float(high)
 
 
 def cautious_losses(log_losses: np.ndarray, mean_losses: np.ndarray, n_rows: int) -> np.ndarray:

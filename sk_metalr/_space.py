@@ -1,5 +1,6 @@
 """The strategy space: which learning rates, optimizers and schedules are tried."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +63,11 @@ class StrategySpace:
 
     Parameters
     ----------
-    learning_rates : array-like of float, object with a method ``rvs``, dict of such, or None
+    learning_rates : array-like of float, object with a method ``rvs``, dict of such, "auto" \
+            or None
         A finite list of learning rates, a distribution, or None for the log-uniform
-        distribution on 1e-5 … 1. A dict holds them by the name of the optimizer.
+        distribution on 1e-5 … 1. A dict holds them by the name of the optimizer. ``"auto"``
+        leaves them open.
     optimizers : sequence of str or keras.optimizers.Optimizer, or None
         Optimizers; None stands for the one that the wrapped model is compiled with.
     schedules : sequence of str, keras LearningRateSchedule or callable
@@ -77,6 +80,8 @@ class StrategySpace:
     optimizer_names : list of str
         Their names; empty for None.
     schedules : list of Schedule
+    is_open : bool
+        Whether learning rates are still to be found.
     """
 
     def __init__(
@@ -85,6 +90,9 @@ class StrategySpace:
         self.schedules: list[Schedule] = check_schedules(schedules)
         self.optimizers = [None] if optimizers is None else list(optimizers)
         self.optimizer_names = [] if optimizers is None else _check_names(self.optimizers)
+        self.is_open = isinstance(learning_rates, str) and learning_rates == "auto"
+        if self.is_open:
+            learning_rates = None
         if isinstance(learning_rates, dict):
             _check_keys(learning_rates, self.optimizer_names)
             given = [learning_rates.get(name) for name in self.optimizer_names]
@@ -116,6 +124,13 @@ class StrategySpace:
             for schedule in range(len(self.schedules)):
                 parts.append((rates, np.full(len(rates), number), np.full(len(rates), schedule)))
         return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def over(self, learning_rates: list[Any]) -> "StrategySpace":
+        """Return the same space over these learning rates, one entry for each optimizer."""
+        space = copy(self)
+        space.learning_rates = [_LearningRates(rates) for rates in learning_rates]
+        space.is_open = False
+        return space
 
     def strategy(self, candidates: Candidates, index: int) -> Strategy:
         """Return the strategy of one candidate."""

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from scikeras.wrappers import KerasClassifier
 from scipy.special import expit, softmax
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -25,6 +25,7 @@ from ._keras_model import (
     Rate,
     TabulatedRate,
     at_rate,
+    build_as_keras_wrapper,
     build_mlp,
     build_with_strategy,
     check_loss,
@@ -37,12 +38,12 @@ from ._schedules import Schedule
 
 __all__ = [
     "TrainingPlan",
+    "as_keras_classifier",
+    "asks_for_keras_loop",
     "check_fresh",
     "check_model",
     "check_optimizers",
-    "check_wrapped",
     "class_probabilities",
-    "default_estimator",
     "encode",
     "fit_with_keras",
     "has_logits",
@@ -51,7 +52,6 @@ __all__ = [
     "load_trained",
     "open_estimator",
     "refits_with_keras",
-    "reseeded",
     "scheduled_rate",
     "training_plan",
     "training_weights",
@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 KERAS_DEFAULT_BATCH_SIZE = 32
+DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 PREDICT_ROWS = 4096
 
 
@@ -88,12 +89,7 @@ class TrainingPlan:
 def default_estimator() -> KerasClassifier:
     """Return the classifier that stands in for ``estimator=None``."""
     return KerasClassifier(
-        build_mlp,
-        loss="sparse_categorical_crossentropy",
-        optimizer="adam",
-        batch_size=32,
-        epochs=40,
-        verbose=0,
+        build_mlp, loss="sparse_categorical_crossentropy", optimizer="adam", **DEFAULT_TRAINING
     )
 
 
@@ -102,15 +98,79 @@ def input_dtype() -> np.dtype:
     return np.dtype(keras.config.floatx())
 
 
-def check_wrapped(estimator: Any) -> None:
-    """Raise a clear error where `estimator` is not a KerasClassifier."""
-    if not isinstance(estimator, KerasClassifier):
-        raise TypeError(
-            "The 'estimator' parameter of MetaLRClassifier must be a "
-            "scikeras.wrappers.KerasClassifier or None. Got an object of type "
-            f"{type(estimator).__name__!r} instead; wrap a Keras model, or the function that "
-            "builds it: MetaLRClassifier(KerasClassifier(model, ...))."
-        )
+def as_keras_classifier(estimator: Any) -> KerasClassifier:
+    """Return what a user gave as a KerasClassifier.
+
+    Parameters
+    ----------
+    estimator : KerasClassifier, keras.wrappers.SKLearnClassifier, keras.Model, callable or None
+        None stands for the ready-made network.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if estimator is None:
+        return default_estimator()
+    if isinstance(estimator, KerasClassifier):
+        return estimator
+    if isinstance(estimator, keras.wrappers.SKLearnClassifier):
+        return _from_keras_wrapper(estimator)
+    is_function = callable(estimator) and not isinstance(estimator, type)
+    if isinstance(estimator, keras.Model) or (is_function and not hasattr(estimator, "fit")):
+        return KerasClassifier(estimator, **DEFAULT_TRAINING)
+    raise TypeError(
+        "The 'estimator' parameter of MetaLRClassifier must be a scikeras.wrappers."
+        "KerasClassifier, a keras.wrappers.SKLearnClassifier, a compiled Keras model, a function "
+        f"that returns one, or None. Got an object of type {type(estimator).__name__!r} instead; "
+        "wrap what builds your model: MetaLRClassifier(KerasClassifier(build_model, ...))."
+    )
+
+
+class OneHotTargets(TransformerMixin, BaseEstimator):
+    """Encodes targets as keras.wrappers.SKLearnClassifier does: one column a class."""
+
+    def fit(self, y: Any) -> "OneHotTargets":
+        """Learn the classes."""
+        self.classes_ = np.unique(y)
+        return self
+
+    def transform(self, y: Any) -> np.ndarray:
+        """Return an array of shape (n_samples, n_classes)."""
+        return (np.reshape(y, (-1, 1)) == self.classes_).astype(input_dtype())
+
+    def inverse_transform(self, y: np.ndarray, return_proba: bool = False) -> np.ndarray:
+        """Return classes, or the probabilities that were given."""
+        return y if return_proba else self.classes_[y.argmax(axis=1)]
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what SciKeras asks for."""
+        return {
+            "classes_": self.classes_,
+            "n_classes_": len(self.classes_),
+            "n_outputs_": 1,
+            "n_outputs_expected_": 1,
+        }
+
+
+class OneHotKerasClassifier(KerasClassifier):
+    """A KerasClassifier in place of a keras.wrappers.SKLearnClassifier."""
+
+    @property
+    def target_encoder(self) -> OneHotTargets:
+        """Encoder of the targets."""
+        return OneHotTargets()
+
+
+def _from_keras_wrapper(estimator: Any) -> KerasClassifier:
+    own = {"epochs", "batch_size", "shuffle", "verbose", "callbacks", "validation_split"}
+    params = {
+        name if name in own else f"fit__{name}": value
+        for name, value in (estimator.fit_kwargs or {}).items()
+    }
+    build = functools.partial(build_as_keras_wrapper, estimator.model, estimator.model_kwargs)
+    return OneHotKerasClassifier(build, **params)
 
 
 def check_fresh(estimator: KerasClassifier) -> None:
@@ -381,20 +441,19 @@ def with_strategy(
     return tuned
 
 
-def reseeded(estimator: KerasClassifier, seed: int) -> KerasClassifier:
-    """Return an unfitted clone with another seed of its initial weights."""
-    return _clone(estimator).set_params(random_state=seed)
+def asks_for_keras_loop(estimator: KerasClassifier) -> bool:
+    """Tell whether callbacks, metrics or arguments of ``fit`` want Keras's own loop."""
+    plain = {"fit__epochs", "fit__batch_size", "fit__shuffle", "fit__verbose"}
+    params = estimator.get_params(deep=False)
+    has_fit_arguments = any(name.startswith("fit__") and name not in plain for name in params)
+    wanted = estimator.callbacks, estimator.metrics, estimator.validation_split
+    return bool(any(wanted) or has_fit_arguments)
 
 
 def refits_with_keras(opened: KerasClassifier) -> bool:
-    """Tell whether the refit needs Keras's own loop: callbacks, metrics, arguments of ``fit``."""
-    plain = {"fit__epochs", "fit__batch_size", "fit__shuffle", "fit__verbose"}
-    params = opened.get_params(deep=False)
-    has_fit_arguments = any(name.startswith("fit__") and name not in plain for name in params)
+    """Tell whether the refit needs Keras's own loop, for the sake of the model's metrics too."""
     metrics = getattr(opened.model_, "_compile_metrics", None)
-    return bool(
-        opened._fit_callbacks or metrics is not None or opened.validation_split or has_fit_arguments
-    )
+    return bool(asks_for_keras_loop(opened) or opened._fit_callbacks or metrics is not None)
 
 
 def fit_with_keras(

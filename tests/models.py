@@ -24,6 +24,18 @@ def compiled_mlp(meta):
     return model
 
 
+def compiled_mlp_for_iris():
+    """Build a network without asking for anything."""
+    return compiled_mlp({"n_features_in_": 4, "n_classes_": 3})
+
+
+def mlp_for_keras_wrapper(X, y):
+    """Build a network as keras.wrappers.SKLearnClassifier asks for it."""
+    model = small_mlp({"n_features_in_": X.shape[1], "n_classes_": y.shape[1]})
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
 def small_classifier(model=small_mlp, **params):
     """Return a KerasClassifier that trains for a moment."""
     defaults = {

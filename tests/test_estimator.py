@@ -11,18 +11,24 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from models import compiled_mlp, small_classifier, small_mlp
+from models import (
+    compiled_mlp,
+    compiled_mlp_for_iris,
+    mlp_for_keras_wrapper,
+    small_classifier,
+    small_mlp,
+)
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupKFold
+from sklearn.metrics import get_scorer, log_loss
+from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import MetaLRClassifier, exceptions
+from sk_metalr import MetaLRClassifier, _explore, exceptions
 from sk_metalr import _estimator as estimator_module
 from sk_metalr._population import Population, _training
 from sk_metalr._selection import choose
@@ -144,6 +150,221 @@ def test_a_candidate_trains_as_it_would_alone(iris, fitted_in_a_wide_space, opti
     )
 
 
+@pytest.mark.parametrize("n_refits", [1, 2])
+def test_no_keras_classifier_is_turned_away(iris, n_refits):
+    X, y = iris
+    classifier = small_classifier(optimizer="ScheduleFreeAdamW", run_eagerly=True, epochs=8)
+    space = {"learning_rates": [1e-3, 1e-1], "schedules": ["constant", "cosine"]}
+    fitted = make(classifier, n_splits=1, n_refits=n_refits, **space).fit(X, y)
+    assert fitted.search_cost_["lane"] == "keras"
+    assert "run_eagerly" in fitted.search_cost_["lane_reason"]
+    assert fitted.best_learning_rate_ == 1e-1
+    assert fitted.score(X, y) > 0.8
+
+
+def test_the_same_strategy_is_chosen_in_every_lane(iris):
+    rates = list(np.geomspace(1e-4, 1e-1, 4))
+    choices = [
+        make(learning_rates=rates, engine=engine).fit(*iris)
+        for engine in ("vectorized", "compiled", "keras")
+    ]
+    assert len({(fit.best_learning_rate_, fit.best_n_epochs_) for fit in choices}) == 1
+    for fit in choices[1:]:
+        np.testing.assert_allclose(fit.learning_curves_, choices[0].learning_curves_, atol=1e-4)
+
+
+def test_a_function_is_enough(iris):
+    X, y = iris
+    fitted = make(compiled_mlp_for_iris).fit(X, y)
+    assert fitted.learning_curves_.shape == (4, 2, 40)
+    assert fitted.score(X, y) > 0.9
+    loaded = pickle.loads(pickle.dumps(clone(fitted).fit(X, y)))
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+def test_keras_own_wrapper_is_searched_too(cancer):
+    X, y = cancer
+    given = keras.wrappers.SKLearnClassifier(
+        mlp_for_keras_wrapper, fit_kwargs={"epochs": 5, "verbose": 0}
+    )
+    fitted = make(given, n_splits=1).fit(X, np.array(["benign", "malign"])[y])
+    assert fitted.score(X, np.array(["benign", "malign"])[y]) > 0.9
+    assert fitted.predict_proba(X).shape == (len(y), 2)
+
+
+def test_the_users_own_validation_rows_are_held_out(iris):
+    X, y = iris
+    order = np.random.default_rng(0).permutation(150)
+    train, val = order[:100], order[100:]
+    given = make().fit(X[train], y[train], X_val=X[val], y_val=y[val])
+    assert given.learning_curves_.shape == (4, 1, 3)
+    alone = make(cv=[(np.arange(100), np.arange(100, 150))], refit=False).fit(X[order], y[order])
+    np.testing.assert_allclose(given.learning_curves_, alone.learning_curves_, atol=1e-6)
+    # The refit has the training rows, and no more.
+    strategy = {"learning_rates": [given.best_learning_rate_], "tune_epochs": False}
+    refitted = make(**strategy).fit(X[train], y[train], X_val=X[val], y_val=y[val])
+    without = make(cv=2, **strategy).fit(X[train], y[train])
+    np.testing.assert_allclose(refitted.predict_proba(X), without.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("X_val", "y_val", "params", "said"),
+    [
+        (np.ones((3, 4)), None, {}, "together"),
+        (None, [0, 1, 2], {}, "together"),
+        (np.ones((3, 4)), [0, 1, 2], {"cv": 3}, "cv"),
+        (np.ones((3, 5)), [0, 1, 2], {}, "5 features"),
+        (np.ones((3, 4)), [0, 1], {}, "inconsistent"),
+        (np.ones((3, 4)), [0, 1, 7], {}, "class 7"),
+    ],
+)
+def test_unusable_validation_rows_are_refused(iris, monkeypatch, X_val, y_val, params, said):
+    monkeypatch.setattr(Population, "train", no_training)
+    with pytest.raises(ValueError, match=said):
+        make(**params).fit(*iris, X_val=X_val, y_val=y_val)
+
+
+def test_validation_rows_go_through_a_pipeline(iris):
+    X, y = iris
+    with config_context(enable_metadata_routing=True):
+        classifier = make().set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), classifier, transform_input=["X_val"])
+        pipeline.fit(X * 100, y, X_val=X * 100, y_val=y)
+        alone = make().fit(X, y, X_val=X, y_val=y)
+    np.testing.assert_allclose(
+        pipeline[-1].learning_curves_, alone.learning_curves_, rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_a_committee_is_the_searched_models(iris, engine):
+    X, y = iris
+    fitted = make(n_splits=3, refit="committee", engine=engine).fit(X, y)
+    assert len(fitted.estimators_) == 3
+    assert fitted.search_cost_["refit_epochs"] == 3 * fitted.best_n_epochs_
+    each = [np.asarray(one.predict_proba(X)) for one in fitted.estimators_]
+    np.testing.assert_allclose(fitted.predict_proba(X), np.mean(each, axis=0), atol=1e-6)
+    if engine == "auto":
+        # Each is as good on its own held-out rows as its member was in the search.
+        cv = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
+        again = make(cv=cv, refit="committee").fit(X, y)
+        for number, (_, test) in enumerate(cv):
+            loss = log_loss(y[test], again.estimators_[number].predict_proba(X[test]))
+            seen = again.learning_curves_[again.best_index_, number, again.best_n_epochs_ - 1]
+            np.testing.assert_allclose(loss, seen, rtol=1e-4)
+
+
+def n_classes_predicted(classifier, X, y):
+    return -float(len(set(classifier.predict(X))))
+
+
+def test_several_scores_are_reported_and_one_chooses(iris):
+    scoring = {"loss": "neg_log_loss", "balanced": "balanced_accuracy", "few": n_classes_predicted}
+    rates = [1e-4, 1e-2, 1e-1]
+    fits = {
+        name: make(learning_rates=rates, scoring=scoring, refit=name, selection="min").fit(*iris)
+        for name in scoring
+    }
+    table = pd.DataFrame(fits["balanced"].cv_results_)
+    for name in scoring:
+        columns = [f"mean_test_{name}", f"std_test_{name}", f"rank_test_{name}"]
+        assert {*columns, f"split1_test_{name}"} <= set(table)
+        fit = fits[name]
+        assert fit.best_score_ == fit.cv_results_[f"mean_test_{name}"][fit.best_index_]
+        assert fit.cv_results_[f"rank_test_{name}"][fit.best_index_] == 1
+    assert table.mean_test_balanced.between(0, 1).all()
+    np.testing.assert_allclose(fits["loss"].learning_curves_, fits["few"].learning_curves_)
+    with_loss = make(learning_rates=rates, selection="min").fit(*iris)
+    assert with_loss.best_params_ == fits["loss"].best_params_
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "compiled"])
+@pytest.mark.parametrize("scoring", ["accuracy", "roc_auc", "average_precision"])
+def test_scores_are_scikit_learns(cancer, engine, scoring):
+    X, y = cancer
+    labels = np.array(["benign", "malign"])[y]
+    if scoring == "average_precision":
+        labels = y
+    cv = [(np.arange(300), np.arange(300, 569))]
+    fitted = make(
+        learning_rates=[1e-3], cv=cv, scoring=scoring, engine=engine, refit="committee"
+    ).fit(X, labels)
+    (member,) = fitted.estimators_
+    held_out = make(estimator=member)
+    held_out.classes_, held_out.estimators_ = np.unique(labels), [member]
+    held_out.best_estimator_, held_out.best_learning_rate_ = member, 1e-3
+    held_out.n_features_in_ = X.shape[1]
+    expected = get_scorer(scoring)(held_out, X[300:], labels[300:])
+    np.testing.assert_allclose(fitted.best_score_, expected, atol=1e-5)
+
+
+def test_scores_are_weighted(iris):
+    X, y = iris
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    fits = [
+        make(learning_rates=[1e-2], scoring="accuracy", n_splits=1).fit(X, y, sample_weight=w)
+        for w in (np.ones(len(y)), weight)
+    ]
+    assert fits[0].best_score_ != fits[1].best_score_
+
+
+def test_a_score_that_is_never_a_number_is_an_error(iris):
+    with pytest.raises(ValueError, match="gave no number"):
+        make(scoring=lambda classifier, X, y: np.nan).fit(*iris)
+
+
+def test_a_learned_trajectory_is_replayed_in_the_refit(iris, monkeypatch):
+    X, y = iris
+    space = {"search": "hypergradient", "learning_rates": [1e-3], "tune_epochs": False}
+    classifier = small_classifier(shuffle=False, epochs=5)
+    fitted = make(classifier, **space).fit(X, y)
+    trajectory = fitted.learning_rate_trajectories_
+    assert trajectory.shape == (1, 2, 5)
+    assert trajectory[0, 0, -1] > trajectory[0, 0, 0]
+    assert fitted.best_params_ == {"learning_rate": pytest.approx(1e-3)}
+    last = float(fitted.best_estimator_.model_.optimizer.learning_rate)
+    np.testing.assert_allclose(last, np.sqrt(trajectory[0, :, -1].prod()), rtol=1e-3)
+    monkeypatch.setattr(estimator_module.wrapped, "refits_with_keras", lambda _: True)
+    through_keras = make(classifier, **space).fit(X, y)
+    np.testing.assert_allclose(fitted.predict_proba(X), through_keras.predict_proba(X), atol=1e-5)
+    without = make(classifier, learning_rates=[1e-3]).fit(X, y)
+    assert not hasattr(without, "learning_rate_trajectories_")
+
+
+@pytest.mark.parametrize("optimizers", [None, ["sgd", "adam"]])
+def test_a_space_left_open_is_found(cancer, optimizers):
+    X, y = cancer
+    space = {"learning_rates": "auto", "optimizers": optimizers}
+    fitted = make(n_candidates=6, n_splits=1, **space).fit(X, y)
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert fitted.score(X, y) > 0.9
+    assert rates.max() / rates.min() > 10
+    assert 1e-8 < rates.min() < fitted.best_learning_rate_ < rates.max() < 1e3
+    if optimizers:
+        of_sgd = fitted.cv_results_["param_optimizer"].data == "sgd"
+        assert of_sgd.sum() >= 6 <= (~of_sgd).sum()
+        assert not np.intersect1d(rates[of_sgd], rates[~of_sgd]).size  # each has its own
+
+
+def test_a_space_left_open_grows_while_the_best_is_at_its_edge(cancer, monkeypatch):
+    monkeypatch.setattr(_explore, "usable_range", lambda *_: (1e-6, 1e-4))
+    X, y = cancer
+    fitted = make(learning_rates="auto", n_candidates=4, n_splits=1).fit(X, y)
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert (np.diff(rates) > 0).all()
+    assert rates.max() > 1e-3
+    assert len(rates) > 6
+    assert fitted.learning_curves_.shape[0] == len(rates)
+    assert fitted.best_learning_rate_ < rates.max()
+
+
+def test_a_search_can_be_verified(iris):
+    fitted = make(verify=2, n_candidates=3, learning_rates=[1e-3, 1e-2, 1e-1]).fit(*iris)
+    assert fitted.verification_["candidates"] == [0, 2]
+    assert 0 < fitted.verification_["max_weight_difference"] < 1e-4
+    assert fitted.verification_["max_loss_difference"] < 1e-4
+
+
 def test_halving_trains_the_better_ones_for_longer(iris):
     classifier = small_classifier(epochs=9)
     rates = list(np.geomspace(1e-4, 1e-1, 9))
@@ -262,7 +483,7 @@ def test_fits_in_threads_are_the_fits_one_by_one(iris):
 
 @pytest.mark.parametrize("params", [{}, {"metrics": ["accuracy"]}])
 def test_a_refit_that_diverges_is_said_so(iris, monkeypatch, params):
-    monkeypatch.setattr(estimator_module, "choose", choose_badly)
+    monkeypatch.setattr(_explore, "choose", choose_badly)
     with pytest.raises(exceptions.AllDivergedError, match="refit on all rows diverged"):
         make(small_classifier(optimizer="sgd", **params)).fit(iris[0] * 100, iris[1])
 
@@ -601,13 +822,23 @@ BAD_PARAMETERS = [
     ({"learning_rates": [0.1, -1]}, "learning_rates"),
     ({"optimizers": "sgd"}, "optimizers"),
     ({"optimizers": ["fast"]}, "'fast'"),
-    ({"optimizers": ["sgd", "ScheduleFreeAdamW"]}, "ScheduleFreeAdamW"),
+    (
+        {"optimizers": ["sgd", "ScheduleFreeAdamW"], "engine": "vectorized"},
+        "ScheduleFreeAdamW",
+    ),
     ({"schedules": "cosine"}, "schedules"),
     ({"schedules": ["up"]}, "'up'"),
     ({"factor": 1}, "factor"),
+    ({"search": "hypergradient", "schedules": ["cosine"]}, "schedules"),
+    ({"learning_rates": "wide"}, "learning_rates"),
+    ({"verify": -1}, "verify"),
+    ({"max_memory": 0}, "max_memory"),
     ({"min_epochs": 0}, "min_epochs"),
     ({"search": "grid"}, "search"),
-    ({"scoring": "accuracy"}, "scoring"),
+    ({"scoring": "fast"}, "scoring"),
+    ({"scoring": []}, "at least one scorer"),
+    ({"scoring": ["accuracy", "fast"]}, "fast"),
+    ({"scoring": ["accuracy"], "refit": "recall"}, "refit"),
     ({"selection": "best"}, "selection"),
     ({"tune_epochs": 1.0}, "tune_epochs"),
     ({"refit": "yes"}, "refit"),

@@ -1,13 +1,17 @@
 """The population against Keras's own training, member by member."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import log_loss
 
 from sk_metalr._population import JoinedPopulation, Population, SplitTask
 from sk_metalr._population import _program as program
 from sk_metalr._population._batches import shuffled
+from sk_metalr._population._member import cosine
 from sk_metalr._schedules import check_schedules
 from sk_metalr.exceptions import NotVectorizableError
 
@@ -253,6 +257,56 @@ def test_a_lane_that_is_asked_for_is_taken():
         train_population([convolution], RATES, engine="vectorized")
 
 
+class OwnTrainStep(keras.Sequential):
+    """Trains as any other model, but says so itself."""
+
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def noisy():
+    return [layers.Dense(8, "relu"), layers.BatchNormalization(), layers.Dropout(0.5, seed=1)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_keras_loop_trains_as_the_compiled_programs_do(weighted):
+    rng = np.random.default_rng(0)
+    task = make_task(make_model(noisy, "sgd"), rng, weighted=weighted)
+    compiled, in_program = train_population([task], RATES, engine="compiled")
+    looped, in_loop = train_population([task], RATES, engine="keras")
+    assert looped.lane == "keras"
+    np.testing.assert_allclose(in_loop, in_program, atol=1e-5)
+    mine, theirs = looped.trained_member(1, 0), compiled.trained_member(1, 0)
+    for a, b in zip(mine.weights + mine.buffers, theirs.weights + theirs.buffers, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    np.testing.assert_allclose(mine.epoch_losses, theirs.epoch_losses, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["run_eagerly", "train_step"])
+def test_what_runs_as_python_goes_through_keras_loop(how):
+    model = make_model(plain)
+    expected = train_population([make_task(model, np.random.default_rng(0))], RATES)[1]
+    if how == "train_step":
+        model = OwnTrainStep(model.layers)
+        model.build((None, N_FEATURES))
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=how == "run_eagerly")
+    population, losses = train_population([make_task(model, np.random.default_rng(0))], RATES)
+    assert population.lane == "keras"
+    assert how in population.lane_reason
+    np.testing.assert_allclose(losses, expected, atol=1e-5)
+
+
+def test_in_keras_loop_a_diverged_member_leaves_the_others_alone():
+    def task():
+        return make_task(make_model(plain, keras.optimizers.SGD()), np.random.default_rng(0))
+
+    _, calm = train_population([task()], [1e-3, 1e-2], engine="keras")
+    wild, losses = train_population([task()], [1e30, 1e-3, 1e-2], engine="keras")
+    assert np.isnan(losses[0, 0, -1])
+    assert not wild.trained_member(0, 0).is_finite
+    np.testing.assert_allclose(losses[1:], calm, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["lstm", "embedding"])
 def test_one_candidate_trains_as_among_others(name):
     task = make_task(make_model(LAYERS[name]), np.random.default_rng(0))
@@ -343,6 +397,103 @@ def test_a_schedule_is_keras_own(jit):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["vectorized", "keras"])
+def test_memory_is_free_once_a_group_is_trained(engine):
+    rng = np.random.default_rng(0)
+    tasks = [make_task(make_model(plain), rng) for _ in range(2)]
+    _, expected = train_population(tasks, RATES, n_epochs=2, engine="vectorized")
+    population = Population(
+        tasks,
+        RATES,
+        n_epochs=2,
+        from_logits=False,
+        shuffle=True,
+        keeps_states=False,
+        engine=engine,
+    )
+    np.testing.assert_allclose(population.train(2)[0], expected, atol=1e-5)
+    with pytest.raises(RuntimeError, match="does not keep"):
+        population.trained_member(0, 0)
+
+
+def test_fewer_train_at_a_time_where_memory_is_short():
+    task = make_task(make_model(plain), np.random.default_rng(0))
+    whole, expected = train_population([task], RATES, n_epochs=2)
+    member_bytes = whole.program.member_bytes(task.model)
+    for n_members, n_groups in ((3, 3), (0.1, 8)):
+        population = Population(
+            [task],
+            RATES,
+            n_epochs=2,
+            from_logits=False,
+            shuffle=True,
+            max_memory=4 * member_bytes * n_members,
+        )
+        assert len(population._groups) == n_groups
+        np.testing.assert_allclose(population.train(2)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
+def test_members_move_their_rates_towards_less_held_out_loss(engine):
+    task = make_task(make_model(plain, "sgd"), np.random.default_rng(0))
+    # Held out are rows that are trained on, so that more training is better.
+    task = dataclasses.replace(task, test=task.train, test_weight=task.train_weight)
+    rates = np.array([1e-4, 1e-2, 30.0])
+    population = Population(
+        [task],
+        rates,
+        n_epochs=6,
+        from_logits=False,
+        shuffle=True,
+        adapts_rates=True,
+        engine=engine,
+    )
+    population.train(6)
+    trajectories = population.trajectories
+    assert trajectories.shape == (3, 1, 6)
+    np.testing.assert_allclose(trajectories[:, 0, 0], rates, rtol=1e-6)
+    steps = np.diff(np.log(trajectories), axis=2)
+    assert (np.abs(steps) <= 0.2 + 1e-6).all()
+    assert (steps[0] > 0.1).all()  # far too low: it rises about as fast as it may
+    assert trajectories[2, 0, -1] < 30 or not population.trained_member(2, 0).is_finite
+
+
+def test_the_cosine_is_that_of_numpy():
+    rng = np.random.default_rng(0)
+    gradient, after, before = ([rng.normal(size=s) for s in ((3, 2), (4,))] for _ in range(3))
+    flat = [np.concatenate([part.ravel() for part in parts]) for parts in (gradient, after, before)]
+    move = flat[1] - flat[2]
+    expected = flat[0] @ move / np.linalg.norm(flat[0]) / np.linalg.norm(move)
+    found = cosine([tf.constant(g) for g in gradient], after, before)
+    np.testing.assert_allclose(found, expected)
+    assert cosine([tf.constant(g) for g in gradient], after, after) == 0
+
+
+def test_the_refit_is_compiled_beside_the_search(monkeypatch):
+    from sk_metalr._population import _training
+
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0)
+    unusual = lambda: [layers.Dense(11, "relu")]  # noqa: E731, that no other test has compiled
+    task = make_task(make_model(unusual), np.random.default_rng(0))
+    search = {"n_epochs": 2, "from_logits": False, "shuffle": True}
+    population = Population([task], RATES, n_rows_later=70, **search)
+    population.train(2)
+    compiled = set(population.program._functions)
+    assert population.program.jit
+    every = np.arange(70)
+    later = dataclasses.replace(
+        task,
+        train=every,
+        train_weight=np.ones(70, np.float32),
+        test=every[:0],
+        test_weight=np.ones(0, np.float32),
+    )
+    refit = Population([later], RATES[:1], **search)
+    refit.train(2)
+    assert refit.program is population.program
+    assert set(refit.program._functions) == compiled
+
+
 def test_populations_are_joined_in_order():
     task = make_task(make_model(plain), np.random.default_rng(0))
     parts = [
@@ -352,11 +503,8 @@ def test_populations_are_joined_in_order():
     joined = JoinedPopulation(parts)
     _, whole = train_population([task], [1e-3, 1e-2, 1e-1], n_epochs=2)
     np.testing.assert_allclose(joined.train(2)[0], whole, atol=1e-6)
-    assert [joined.part_of(i) for i in range(3)] == [parts[0], parts[0], parts[1]]
-    assert joined.lanes == {"lane": "vectorized", "lane_reason": "every layer vectorises"}
+    assert joined.lanes == [("vectorized", "every layer vectorises")] * 2
     assert joined.seconds["training"] > 0
-    with pytest.raises(IndexError):
-        joined.part_of(3)
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -367,10 +515,6 @@ def test_those_who_stay_go_on_as_if_all_had(monkeypatch, jit):
     monkeypatch.setattr(_training, "_group_size", lambda *_: 3)
     rates = np.geomspace(1e-4, 1e-1, 8)
     rng = np.random.default_rng(0)
-
-    def noisy():
-        return [layers.Dense(8, "relu"), layers.Dropout(0.5, seed=1)]
-
     tasks = [make_task(make_model(noisy), rng) for _ in range(2)]
     whole, losses = train_population(tasks, rates, n_epochs=4, jit=jit)
     population, first = train_population(tasks, rates, n_epochs=2, jit=jit)
@@ -575,10 +719,18 @@ def test_functions_of_the_users_are_told_apart_by_their_code():
         (plain, lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "LossScale"),
     ],
 )
-def test_what_cannot_be_trained_is_named(hidden, optimizer, named):
-    model = make_model(hidden, optimizer() if callable(optimizer) else optimizer)
-    with pytest.raises(NotVectorizableError, match=named):
-        train_population([make_task(model, np.random.default_rng(0))], [1e-3])
+def test_what_cannot_be_compiled_trains_through_keras(hidden, optimizer, named):
+    task = make_task(make_model(hidden, optimizer()), np.random.default_rng(0))
+    for engine in ("vectorized", "compiled"):
+        with pytest.raises(NotVectorizableError, match=f"{named}.*engine at 'auto'"):
+            train_population([task], [1e-3], engine=engine)
+    rates = [1e-3, 1e-2]
+    in_turn = trained_by_keras(task, rates, make_model(hidden, optimizer()))
+    expected = [losses for _, losses, _ in in_turn]
+    population, losses = train_population([task], rates)
+    assert population.lane == "keras"
+    assert named in population.lane_reason
+    np.testing.assert_allclose(losses[:, 0], expected, atol=1e-5)
 
 
 def test_a_custom_layer_that_cannot_be_vectorised_is_named():
@@ -592,7 +744,7 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
 
     model = make_model(lambda: [Stubborn()])
     with pytest.raises(NotVectorizableError, match="Stubborn"):
-        train_population([make_task(model, np.random.default_rng(0))], [1e-3])
+        train_population([make_task(model, np.random.default_rng(0))], [1e-3], engine="compiled")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sk_metalr._selection import (
     compress_losses,
     smooth_losses,
     survivors,
+    usable_range,
     weights_over_rates,
 )
 
@@ -222,3 +223,21 @@ def test_who_left_is_not_chosen_though_it_looked_best():
     # What was not trained has no part in the means of its neighbours.
     without = pick(np.delete(losses, 9, axis=0), np.delete(RATES, 9))
     np.testing.assert_allclose(choice.losses[:5], without.losses[:5], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("better", "expected"),
+    [
+        ([4, 5, 6], (1e-5, 1e-1)),
+        ([4], (1e-5, 1e-3)),
+        ([], (1e-5, 1.0)),
+        ([1, 2, 3], (1e-8, 1e-4)),
+        ([7, 8], (1e-2, 10.0)),
+    ],
+)
+def test_a_usable_range_lies_between_no_progress_and_divergence(better, expected):
+    rates = np.logspace(-8, 1, 10)
+    losses = np.full(10, NO_SKILL)
+    losses[better] = 0.5
+    losses[9] = np.nan
+    np.testing.assert_allclose(usable_range(rates, losses, NO_SKILL), expected, rtol=1e-9)

@@ -147,7 +147,57 @@ def test_unusable_plans_are_refused(params, said):
 @pytest.mark.parametrize("estimator", [LogisticRegression(), KerasRegressor(small_mlp), "mlp"])
 def test_other_estimators_are_refused(estimator):
     with pytest.raises(TypeError, match="must be a"):
-        wrapped.check_wrapped(estimator)
+        wrapped.as_keras_classifier(estimator)
+
+
+def test_a_function_or_a_model_trains_for_the_ready_made_budget():
+    for given in (build_compiled, compiled()):
+        estimator = wrapped.as_keras_classifier(given)
+        assert estimator.model is given
+        assert wrapped.training_plan(estimator) == wrapped.TrainingPlan(40, 32, True)
+    classifier = small_classifier()
+    assert wrapped.as_keras_classifier(classifier) is classifier
+
+
+def for_keras_wrapper(X, y, hidden=5):
+    model = keras.Sequential(
+        [
+            keras.Input(X.shape[1:]),
+            layers.Dense(hidden),
+            layers.Dense(y.shape[1], activation="softmax"),
+        ]
+    )
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[Y], Y % 2])
+def test_keras_own_wrapper_is_accepted(labels):
+    given = keras.wrappers.SKLearnClassifier(
+        for_keras_wrapper,
+        model_kwargs={"hidden": 7},
+        fit_kwargs={"epochs": 3, "batch_size": 8, "initial_epoch": 0},
+    )
+    estimator = wrapped.as_keras_classifier(given)
+    assert wrapped.training_plan(estimator) == wrapped.TrainingPlan(3, 8, True)
+    assert estimator.fit__initial_epoch == 0
+    opened = wrapped.open_estimator(estimator, X, labels, seed=0)
+    wrapped.check_model(opened, X, labels)
+    assert opened.model_.layers[0].units == 7
+    classes = np.unique(labels)
+    _, targets = wrapped.encode(opened, X, labels)
+    np.testing.assert_array_equal(classes[targets.argmax(axis=1)], labels)
+    assert targets.shape == (len(labels), len(classes))
+    opened.fit(X, labels)
+    assert set(opened.predict(X)) <= set(classes)
+
+
+def test_keras_own_wrapper_of_a_model_starts_from_fresh_weights():
+    model = for_keras_wrapper(X, np.eye(3)[Y])
+    estimator = wrapped.as_keras_classifier(keras.wrappers.SKLearnClassifier(model))
+    one, other = (wrapped.open_estimator(estimator, X, Y, seed=seed) for seed in (0, 1))
+    assert not np.allclose(one.model_.get_weights()[0], other.model_.get_weights()[0])
+    assert not np.allclose(one.model_.get_weights()[0], model.get_weights()[0])
 
 
 def uncompiled(meta):

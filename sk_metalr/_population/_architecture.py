@@ -8,14 +8,13 @@ from typing import Any
 import keras
 
 from .._keras_model import is_builtin, loss_of
-from ..exceptions import NotVectorizableError
 
 __all__ = [
     "architecture_key",
-    "check_trainable",
     "has_loops",
     "may_pad",
     "unknown_layers",
+    "why_not_compilable",
     "why_not_vectorizable",
 ]
 
@@ -50,17 +49,13 @@ def _layers(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def check_trainable(model: keras.Model) -> None:
-    """Raise NotVectorizableError where a compiled program cannot train `model`."""
+def why_not_compilable(model: keras.Model) -> str | None:
+    """Say why a compiled program cannot train `model`, where it is known that it cannot."""
     if model.run_eagerly:
-        raise NotVectorizableError(
-            "A model with run_eagerly=True cannot be trained as a population; compile it without."
-        )
+        return "The model was compiled with run_eagerly=True."
     if type(model).train_step is not keras.Model.train_step:
-        raise NotVectorizableError(
-            f"{type(model).__name__} has a train_step of its own, which cannot be trained as a "
-            "population; use the one of keras.Model."
-        )
+        return f"{type(model).__name__} has a train_step of its own."
+    return None
 
 
 def why_not_vectorizable(model: keras.Model) -> str | None:

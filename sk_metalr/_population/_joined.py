@@ -1,7 +1,5 @@
 """Populations of several optimizers, as one."""
 
-from typing import Any
-
 import numpy as np
 
 from ._training import Population
@@ -35,13 +33,10 @@ class JoinedPopulation:
             part.keep(candidates[(candidates >= start) & (candidates < end)] - start)
             start = end
 
-    def part_of(self, candidate: int) -> Population:
-        """Return the population that holds a candidate."""
-        for part in self.parts:
-            if candidate < len(part.learning_rates):
-                return part
-            candidate -= len(part.learning_rates)
-        raise IndexError("There is no such candidate.")
+    @property
+    def trajectories(self) -> np.ndarray:
+        """Learning rates of each epoch; see :attr:`Population.trajectories`."""
+        return np.concatenate([part.trajectories for part in self.parts])
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -50,11 +45,6 @@ class JoinedPopulation:
         return {name: sum(one[name] for one in seconds) for name in seconds[0]}
 
     @property
-    def lanes(self) -> dict[str, Any]:
-        """The lane of every part and its reason: one text each where they are all the same."""
-        lanes = [part.lane for part in self.parts]
-        reasons = [part.lane_reason for part in self.parts]
-        return {
-            "lane": lanes[0] if len(set(lanes)) == 1 else ", ".join(lanes),
-            "lane_reason": reasons[0] if len(set(reasons)) == 1 else "; ".join(reasons),
-        }
+    def lanes(self) -> list[tuple[str, str]]:
+        """The lane of every part, and its reason."""
+        return [(part.lane, part.lane_reason) for part in self.parts]

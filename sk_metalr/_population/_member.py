@@ -12,7 +12,15 @@ import tensorflow as tf
 
 from ._optimizer import stateless_optimizer
 
-__all__ = ["Member", "MemberState", "SharedState"]
+__all__ = [
+    "Member",
+    "MemberState",
+    "SharedState",
+    "cosine",
+    "held_out_losses",
+    "probabilities_of",
+    "split_buffers",
+]
 
 
 class MemberState(NamedTuple):
@@ -152,25 +160,47 @@ class Member:
             class, and of its mean over all classes.
         """
         with self._scope(state, shared):
-            outputs = tf.cast(self.model(x, training=False), tf.float32)
-        surprise = -self._log_probabilities(outputs)
-        one_hot = tf.one_hot(code, surprise.shape[-1])
-        rows = tf.stack([tf.reduce_sum(one_hot * surprise, -1), tf.reduce_mean(surprise, -1)])
-        return tf.linalg.matvec(rows, tf.cast(weight, tf.float32))
+            outputs = self.model(x, training=False)
+        return held_out_losses(outputs, code, weight, self.from_logits)
 
-    def _log_probabilities(self, outputs: Any) -> Any:
-        """Return log-probabilities of shape (batch, n_classes), clipped as float32 bounds them."""
-        if outputs.shape[-1] == 1:
-            if self.from_logits:
-                outputs = tf.concat([tf.zeros_like(outputs), outputs], -1)
-            else:
-                outputs = tf.concat([1.0 - outputs, outputs], -1)
-        if self.from_logits:
-            probabilities = tf.nn.softmax(outputs)
-        else:
-            probabilities = outputs / tf.reduce_sum(outputs, -1, keepdims=True)
-        tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
-        return tf.math.log(tf.clip_by_value(probabilities, tiny, 1.0 - tiny))
+    def alignment(
+        self,
+        state: MemberState,
+        shared: SharedState,
+        before: list[Any],
+        x: Any,
+        code: Any,
+        weight: Any,
+    ) -> Any:
+        """Return the cosine between the held-out gradient and what training has moved.
+
+        All that training moves is about proportional to the learning rate, so that this is
+        the derivative of the held-out loss with respect to the logarithm of the rate, in units
+        of both lengths: below 0, a higher rate would have been better.
+
+        Parameters
+        ----------
+        state, shared : MemberState, SharedState
+            The member after an epoch.
+        before : list of tensors
+            Its weights before the epoch.
+        x, code, weight
+            Held-out rows, see :meth:`held_out_losses`.
+
+        Returns
+        -------
+        cosine : tensor of shape ()
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(state.weights)
+            loss = self.held_out_losses(state, shared, x, code, weight)[0]
+        return cosine(tape.gradient(loss, state.weights), state.weights, before)
+
+    def probabilities(self, state: MemberState, shared: SharedState, x: Any) -> Any:
+        """Return probabilities of shape (batch, n_classes)."""
+        with self._scope(state, shared):
+            outputs = self.model(x, training=False)
+        return probabilities_of(outputs, self.from_logits)
 
     def _scope(self, state: MemberState, shared: SharedState) -> keras.StatelessScope:
         """Return a scope in which the model's variables have a member's values."""
@@ -181,6 +211,50 @@ class Member:
             *zip(seeds, shared.seeds, strict=True),
         ]
         return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+
+def held_out_losses(outputs: Any, code: Any, weight: Any, from_logits: bool) -> Any:
+    """Return the two losses of :meth:`Member.held_out_losses` from a model's outputs.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (batch, n_classes) or (batch, 1)
+        Logits or probabilities.
+    code, weight
+        See there.
+    from_logits : bool
+        Whether the outputs are logits.
+    """
+    tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
+    probabilities = tf.clip_by_value(probabilities_of(outputs, from_logits), tiny, 1.0 - tiny)
+    surprise = -tf.math.log(probabilities)
+    one_hot = tf.one_hot(code, surprise.shape[-1])
+    rows = tf.stack([tf.reduce_sum(one_hot * surprise, -1), tf.reduce_mean(surprise, -1)])
+    return tf.linalg.matvec(rows, tf.cast(weight, tf.float32))
+
+
+def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
+    """Return the cosine between a gradient and a movement of all weights; 0 if either is 0."""
+    dot = gradient_square = move_square = 0.0
+    for gradient, end, start in zip(gradients, after, before, strict=True):
+        if gradient is None:
+            continue
+        gradient, move = tf.convert_to_tensor(gradient), end - start
+        dot += tf.reduce_sum(gradient * move)
+        gradient_square += tf.reduce_sum(gradient**2)
+        move_square += tf.reduce_sum(move**2)
+    return tf.math.divide_no_nan(dot, tf.sqrt(gradient_square) * tf.sqrt(move_square))
+
+
+def probabilities_of(outputs: Any, from_logits: bool) -> Any:
+    """Return probabilities of shape (batch, n_classes) from a model's outputs."""
+    outputs = tf.cast(outputs, tf.float32)
+    if outputs.shape[-1] == 1:
+        no = tf.zeros_like(outputs) if from_logits else 1.0 - outputs
+        outputs = tf.concat([no, outputs], -1)
+    if from_logits:
+        return tf.nn.softmax(outputs)
+    return outputs / tf.reduce_sum(outputs, -1, keepdims=True)
 
 
 def split_buffers(model: keras.Model) -> tuple[list[Any], list[Any]]:

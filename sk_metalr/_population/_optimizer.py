@@ -67,14 +67,13 @@ def stateless_optimizer(model: keras.Model) -> Any:
     name = type(own).__name__
     if name in _NOT_YET_CLASSES:
         raise NotVectorizableError(
-            f"The optimizer {name} cannot be trained as a population yet; use another one, such "
-            "as keras.optimizers.Adam."
+            f"The optimizer {name} keeps state that is no pure function of each step."
         )
     for setting, what in _NOT_YET.items():
         if getattr(own, setting, None):
             raise NotVectorizableError(
-                f"The optimizer {name} with {what} cannot be trained as a population yet; "
-                f"leave {setting} out."
+                f"The optimizer {name} with {what} keeps state that is no pure function of each "
+                "step."
             )
     # A schedule has no variable of its own; the rate of each member is data here.
     config = own.get_config() | {"learning_rate": 1.0}

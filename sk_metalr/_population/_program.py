@@ -47,6 +47,28 @@ class GroupState(NamedTuple):
     is_finite: Any
 
 
+class _Stopwatch:
+    """Measures the time in which at least one thread is inside its context."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._inside = 0
+        self._start = 0.0
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._start = perf_counter()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self.seconds += perf_counter() - self._start
+
+
 class Program:
     """Training and scoring of groups of members of one architecture.
 
@@ -69,10 +91,22 @@ class Program:
         self.member = Member(model, from_logits)
         self.jit = jit
         self.vectorized = vectorized
-        self.seconds_compiling = 0.0
         self._uses_xla = jit
         self._functions: dict[Any, Any] = {}
-        self._lock = Lock()
+        self._ready: set[Any] = set()
+        self._first_runs: dict[Any, Lock] = {}
+        self._tracing = Lock()
+        self._stopwatch = _Stopwatch()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether nothing was compiled yet."""
+        return not self._ready
+
+    @property
+    def seconds_compiling(self) -> float:
+        """Seconds in which something was compiled, tracing included."""
+        return self._stopwatch.seconds
 
     def initial_state(self, model: keras.Model, n_members: int) -> GroupState:
         """Return the state of `n_members` equal members that start from `model`."""
@@ -147,28 +181,68 @@ class Program:
         arguments = (state.members, state.shared, x, code, weight, np.int32(n_steps))
         return self._run(self._score, arguments).numpy()
 
+    def align(
+        self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
+    ) -> np.ndarray:
+        """Return cosines (n_members,), see :meth:`._member.Member.alignment`.
+
+        Parameters
+        ----------
+        state : GroupState
+            After an epoch.
+        before : list of tensors
+            Weights before it.
+        x, code, weight : ndarray of shape (n_rows, ...)
+            Held-out rows.
+        """
+        return self._run(
+            self._align, (state.members, state.shared, before, x, code, weight)
+        ).numpy()
+
+    def predict(self, state: GroupState, x: Any) -> np.ndarray:
+        """Return probabilities of each member.
+
+        Parameters
+        ----------
+        state : GroupState
+            The members.
+        x : ndarray of shape (n_rows, ...)
+            Features (or a list or dict of such).
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_members, n_rows, n_classes)
+        """
+        return self._run(self._predict, (state.members, state.shared, x)).numpy()
+
     def _run(self, body: Any, arguments: tuple[Any, ...]) -> Any:
         """Run the function compiled for arguments of these shapes, compiling it at first."""
         arguments = tf.nest.map_structure(tf.convert_to_tensor, arguments)
         flat = tf.nest.flatten(arguments)
         key = (body.__name__, *((tuple(value.shape), value.dtype) for value in flat))
-        function = self._functions.get(key)
-        if function is not None:
-            return function(*arguments)
-        with self._lock:
-            start = perf_counter()
-            if key not in self._functions:
-                self._functions[key] = self._compile(body, arguments)
-            try:
-                result = self._functions[key](*arguments)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                if not self._uses_xla:
-                    raise
-                self._uses_xla = False  # XLA does not know one of the operations
-                self._functions[key] = self._compile(body, arguments)
-                result = self._functions[key](*arguments)
-            self.seconds_compiling += perf_counter() - start
+        if key in self._ready:
+            return self._functions[key](*arguments)
+        with self._stopwatch:
+            with self._tracing:  # one at a time; XLA compiles several side by side
+                if key not in self._functions:
+                    self._functions[key] = self._compile(body, arguments)
+                first_run = self._first_runs.setdefault(key, Lock())
+            with first_run:
+                result = self._run_first(key, body, arguments)
+                self._ready.add(key)
         return result
+
+    def _run_first(self, key: Any, body: Any, arguments: tuple[Any, ...]) -> Any:
+        """Run a function for the first time, which is when XLA compiles it."""
+        try:
+            return self._functions[key](*arguments)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            if not self._uses_xla:
+                raise
+        with self._tracing:
+            self._uses_xla = False  # XLA does not know one of the operations
+            self._functions[key] = self._compile(body, arguments)
+        return self._functions[key](*arguments)
 
     def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
         function = tf.function(body, jit_compile=self._uses_xla, autograph=False)
@@ -229,6 +303,23 @@ class Program:
 
         zero = tf.zeros((members.weights[0].shape[0], 2))
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
+
+    def _align(
+        self,
+        members: MemberState,
+        shared: SharedState,
+        before: list[Any],
+        x: Any,
+        code: Any,
+        weight: Any,
+    ) -> Any:
+        return self._map(
+            lambda pair: self.member.alignment(pair[0], shared, pair[1], x, code, weight),
+            (members, before),
+        )
+
+    def _predict(self, members: MemberState, shared: SharedState, x: Any) -> Any:
+        return self._map(lambda member: self.member.probabilities(member, shared, x), members)
 
     def _map(self, function: Any, members: Any) -> Any:
         """Apply a function written for one member to all members of a group at once."""

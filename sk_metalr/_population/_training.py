@@ -1,7 +1,7 @@
 """The population: members trained in groups, epoch by epoch."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
-from ._architecture import check_trainable, has_loops, may_pad, why_not_vectorizable
-from ._batches import score_blocks, shuffled, steps_per_block, take, training_blocks
+from ._architecture import has_loops, may_pad, why_not_compilable, why_not_vectorizable
+from ._batches import Block, score_blocks, shuffled, steps_per_block, take, training_blocks
+from ._keras_loop import KerasLoop
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
 
@@ -31,11 +32,19 @@ weights and Adam's two moments fill it.
 MIN_GROUP_SIZE = 4
 """Members that are trained at once however large: fewer did not train faster."""
 
+ADAPTATION = 0.2
+"""By how much of its logarithm a learning rate moves in an epoch, at most."""
+
+TRAINING_BYTES_PER_STATE = 4
+"""Memory of a training step over that of a member's state: the new one, gradients, the rest."""
+
 MIN_STEPS_TO_COMPILE = 500
 """From about this many steps on, XLA saves more time than it takes to compile."""
 
 
 CONSTANT = Schedule("constant", "constant")
+LANES = ("vectorized", "compiled", "keras")
+"""From the quickest to the one that takes everything."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +118,9 @@ class _Group:
     candidates: np.ndarray
     rates: np.ndarray
     schedules: list[Schedule]
-    state: GroupState
+    state: GroupState | None = None
     train_losses: list[np.ndarray] = field(default_factory=list)
+    trajectory: list[np.ndarray] = field(default_factory=list)
     seconds_training: float = 0.0
     seconds_scoring: float = 0.0
 
@@ -134,21 +144,36 @@ class Population:
         Whether the models' outputs are logits.
     shuffle : bool
         Whether rows are shuffled before every epoch.
-    engine : {"auto", "vectorized", "compiled"}
-        How members are trained: many at once, one after another in a compiled program,
-        or the first where TensorFlow is able to.
+    metrics : callable or None
+        Takes the number of a split and probabilities (n_test, n_classes) of its held-out
+        rows, and returns scores (n_metrics,); its ``names`` are as many.
+    keeps_states : bool
+        Whether members can be trained further, or handed out, after the first call of
+        :meth:`train`; otherwise each group's memory is free once it is trained.
+    adapts_rates : bool
+        Whether every member moves its own learning rate after each epoch, see
+        :meth:`._member.Member.alignment`.
+    max_memory : float
+        How much memory the members that train at a time may take, in bytes.
+    n_rows_later : int
+        How many rows a single member of the same architecture will be trained on later, in
+        batches of the same size; its program is compiled beside the first training then. 0
+        for none.
+    engine : {"auto", "vectorized", "compiled", "keras"}
+        How members are trained: many at once, one after another in a compiled program, one
+        after another by Keras's own loop; or the first of these that is able to.
 
     Attributes
     ----------
-    lane : {"vectorized", "compiled"}
+    lane : {"vectorized", "compiled", "keras"}
         How members are trained.
     lane_reason : str
-        Why not the other way.
+        Why not in a quicker way.
 
     Raises
     ------
     NotVectorizableError
-        If a layer, the optimizer or a setting cannot be trained as a population.
+        If a layer, the optimizer or a setting cannot be trained as `engine` asks.
     """
 
     def __init__(
@@ -161,10 +186,13 @@ class Population:
         budget: int | None = None,
         from_logits: bool,
         shuffle: bool,
+        metrics: Any = None,
+        keeps_states: bool = True,
+        adapts_rates: bool = False,
+        max_memory: float = np.inf,
+        n_rows_later: int = 0,
         engine: str = "auto",
     ) -> None:
-        model = tasks[0].model
-        check_trainable(model)
         self.tasks = tasks
         self.learning_rates = learning_rates
         self.schedules = schedules or [CONSTANT] * len(learning_rates)
@@ -172,43 +200,70 @@ class Population:
         self._factors: dict[tuple[str, int], np.ndarray] = {}
         self.from_logits = from_logits
         self.shuffle = shuffle
-        self.engine = engine
-        self.may_pad = may_pad(model)
+        self.metrics = metrics
+        self.keeps_states = keeps_states
+        self.adapts_rates = adapts_rates
+        self.max_memory = max_memory
         self.n_epochs = 0
-        self._n_steps = n_epochs * sum(task.steps_per_epoch for task in tasks)
+        self._steps_later = self.budget * ceil(n_rows_later / tasks[0].batch_size)
+        self._n_steps = self.budget * sum(task.steps_per_epoch for task in tasks)
         self._seconds = self._seconds_compiling = 0.0
         self._closed_training = self._closed_scoring = 0.0
-        reason = why_not_vectorizable(model)
-        if engine == "vectorized" and reason:
-            raise NotVectorizableError(reason)
-        if engine == "compiled":
-            self._open_lane("compiled", "asked for by engine")
-        elif reason:
-            self._open_lane("compiled", reason)
-        else:
-            self._open_lane("vectorized", "every layer vectorises")
+        self._lanes = list(LANES) if engine == "auto" else [engine]
+        self._open_next_lane(
+            "every layer vectorises" if engine == "auto" else "asked for by engine"
+        )
 
-    def _open_lane(self, lane: str, reason: str) -> None:
-        """Make all groups anew, untrained."""
-        self.lane, self.lane_reason = lane, reason
-        model, learning_rates = self.tasks[0].model, self.learning_rates
-        calls = 1 if lane == "vectorized" else len(learning_rates)
-        jit = calls * self._n_steps >= MIN_STEPS_TO_COMPILE
-        self.program = program_for(model, self.from_logits, jit, lane == "vectorized")
-        size = self._group_size(model)
+    def _open_next_lane(self, reason: str) -> None:
+        """Make all groups anew, untrained, in the next lane that takes the model."""
+        while True:
+            lane = self._lanes.pop(0)
+            why_not = self._why_not(lane)
+            if why_not is None:
+                try:
+                    self._make_groups(lane)
+                except NotVectorizableError as error:
+                    why_not = str(error)
+                else:
+                    self.lane, self.lane_reason = lane, reason
+                    return
+            if not self._lanes:
+                raise NotVectorizableError(f"{why_not} Leave engine at 'auto'.")
+            reason = why_not
+
+    def _why_not(self, lane: str) -> str | None:
+        """Say why the model cannot be trained in a lane, where it is known that it cannot."""
+        model = self.tasks[0].model
+        if lane == "keras":
+            return None
+        reason = why_not_compilable(model)
+        return why_not_vectorizable(model) if reason is None and lane == "vectorized" else reason
+
+    def _make_groups(self, lane: str) -> None:
+        model, n_candidates = self.tasks[0].model, len(self.learning_rates)
+        self.may_pad = lane != "keras" and may_pad(model)
+        if lane == "keras":
+            self.program: Program | KerasLoop = KerasLoop(model, self.from_logits)
+        else:
+            calls = 1 if lane == "vectorized" else n_candidates
+            jit = calls * self._n_steps >= MIN_STEPS_TO_COMPILE
+            self.program = program_for(model, self.from_logits, jit, lane == "vectorized")
+        size = self._group_size(model) if lane == "vectorized" else 1
         self._groups = [
             self._make_group(split, start, size)
             for split in range(len(self.tasks))
-            for start in range(0, len(learning_rates), size)
+            for start in range(0, n_candidates, size)
         ]
 
     def _group_size(self, model: keras.Model) -> int:
-        if self.lane == "compiled":
-            return 1
         size = len(self.learning_rates)
+        assert isinstance(self.program, Program)
+        member_bytes = self.program.member_bytes(model)
+        n_threads = 1
         if self.program.jit:
-            size = _group_size(size, self.program.member_bytes(model))
-        return max(size, 2 if has_loops(model) else 1)
+            size, n_threads = _group_size(size, member_bytes), os.cpu_count() or 1
+        within = self.max_memory / (n_threads * TRAINING_BYTES_PER_STATE * member_bytes)
+        return int(max(min(size, within), 2 if has_loops(model) else 1))
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -231,7 +286,6 @@ class Population:
             candidates=candidates[: n_candidates - start],
             rates=self.learning_rates[candidates].astype(np.float32),
             schedules=[self.schedules[candidate] for candidate in candidates],
-            state=self.program.initial_state(self.tasks[split].model, size),
         )
 
     def train(self, n_epochs: int) -> np.ndarray:
@@ -239,29 +293,32 @@ class Population:
 
         Returns
         -------
-        losses : ndarray of shape (2, n_candidates, n_splits, n_epochs)
+        losses : ndarray of shape (2 + n_metrics, n_candidates, n_splits, n_epochs)
             Held-out log-loss, and the same with the mean over all classes in place of each
-            row's class, in nats; NaN from where a member diverged, and where a split holds
-            out no rows.
+            row's class, in nats, then scores; NaN from where a member diverged, and where a
+            split holds out no rows.
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
         try:
             losses = self._train_groups(epochs)
         except NotVectorizableError as error:
-            if self.engine == "vectorized" or self.lane == "compiled" or self.n_epochs:
+            if not self._lanes or self.n_epochs:
                 raise
-            self._open_lane("compiled", str(error))
+            self._open_next_lane(str(error))
             losses = self._train_groups(epochs)
         self.n_epochs += n_epochs
         return losses
 
     def _train_groups(self, epochs: range) -> np.ndarray:
         start, compiled = perf_counter(), self.program.seconds_compiling
-        losses = np.full((2, len(self.learning_rates), len(self.tasks), len(epochs)), np.nan)
+        shape = (self._n_scores, len(self.learning_rates), len(self.tasks), len(epochs))
+        losses = np.full(shape, np.nan)
         at_a_time = self.program.jit or self.lane == "compiled"
         n_threads = min(os.cpu_count() or 1, max(1, len(self._groups))) if at_a_time else 1
         try:
-            with ThreadPoolExecutor(n_threads) as threads:
+            with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
+                if isinstance(self.program, Program) and self.program.jit and not self.n_epochs:
+                    beside.submit(self._compile_beside, self.program)
                 trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
                 for group, group_losses in zip(self._groups, trained, strict=True):
                     losses[:, group.candidates, group.split] = group_losses
@@ -270,20 +327,68 @@ class Population:
             self._seconds_compiling += self.program.seconds_compiling - compiled
         return losses
 
+    def _compile_beside(self, program: Program) -> None:
+        """Compile scoring, and training of a single member, while the first groups compile.
+
+        A program is compiled when it is first run, be it for no step at all.
+        """
+        if not program.is_fresh:
+            return
+        task, size = self.tasks[0], len(self._groups[0].rates)
+        if len(task.test):
+            x, code, weight, _ = _Scorer(program, task, 0, None).blocks[0]
+            program.score(program.initial_state(task.model, size), x, code, weight, 0)
+        if self._steps_later >= MIN_STEPS_TO_COMPILE and size > 1:
+            block = next(self._blocks(task, np.arange(len(task.train))))
+            program.train(
+                program.initial_state(task.model, 1),
+                np.ones((len(block.rows), 1), np.float32),
+                take(task.x, block.rows),
+                np.take(task.y, block.rows, axis=0),
+                block.weight,
+                block.n_rows,
+                0,
+            )
+
+    @property
+    def _n_scores(self) -> int:
+        return 2 + (len(self.metrics.names) if self.metrics else 0)
+
+    @property
+    def trajectories(self) -> np.ndarray:
+        """Learning rates of each epoch, without schedule: (n_candidates, n_splits, n_epochs)."""
+        shape = (len(self.learning_rates), len(self.tasks), self.n_epochs)
+        rates = np.full(shape, np.nan)
+        for group in self._groups:
+            n_members = len(group.candidates)
+            mine = np.stack(group.trajectory, axis=1)[:n_members]
+            rates[group.candidates, group.split, : mine.shape[1]] = mine
+        return rates
+
     def _train_group(self, group: _Group, epochs: range) -> np.ndarray:
         task = self.tasks[group.split]
         n_members = len(group.candidates)
-        scorer = _Scorer(self.program, task)
-        losses = np.full((2, n_members, len(epochs)), np.nan)
+        if group.state is None:
+            group.state = self.program.initial_state(task.model, len(group.rates))
+        scorer = _Scorer(self.program, task, group.split, self.metrics)
+        losses = np.full((self._n_scores, n_members, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
+            before = group.state.members.weights
+            group.trajectory.append(group.rates)
             group.state, seconds = self._timed(self._train_epoch, group, task, epoch)
+            if self.adapts_rates:
+                towards = -ADAPTATION * scorer.alignment(group.state, before)
+                group.rates = (group.rates * np.exp(towards)).astype(np.float32)
             group.seconds_training += seconds
-            is_finite = group.state.is_finite.numpy()
-            train_loss = np.where(is_finite, group.state.loss_sum.numpy() / len(task.train), np.nan)
+            is_finite = np.asarray(group.state.is_finite)
+            loss_sum = np.asarray(group.state.loss_sum)
+            train_loss = np.where(is_finite, loss_sum / len(task.train), np.nan)
             group.train_losses.append(train_loss)
             held_out, seconds = self._timed(scorer, group.state)
             group.seconds_scoring += seconds
             losses[:, :, column] = np.where(is_finite, held_out, np.nan)[:, :n_members]
+        if not self.keeps_states:
+            group.state = None
         return losses
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
@@ -294,16 +399,11 @@ class Population:
         return result, max(0.0, seconds)
 
     def _train_epoch(self, group: _Group, task: SplitTask, epoch: int) -> GroupState:
+        assert group.state is not None
         order = shuffled(len(task.train), (task.seed, epoch), self.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
         step = epoch * task.steps_per_epoch
-        for block in training_blocks(
-            task.train[order],
-            task.train_weight[order],
-            task.batch_size,
-            steps_per_block(task.x, task.batch_size),
-            may_pad=self.may_pad,
-        ):
+        for block in self._blocks(task, order):
             state = self.program.train(
                 state,
                 self._rates(group, task, step, len(block.rows)),
@@ -315,6 +415,16 @@ class Population:
             )
             step += block.n_steps
         return state
+
+    def _blocks(self, task: SplitTask, order: np.ndarray) -> Iterator[Block]:
+        """Cut the training rows of a split, in this order, into blocks of batches."""
+        return training_blocks(
+            task.train[order],
+            task.train_weight[order],
+            task.batch_size,
+            steps_per_block(task.x, task.batch_size),
+            may_pad=self.may_pad,
+        )
 
     def _rates(self, group: _Group, task: SplitTask, first: int, n_steps: int) -> np.ndarray:
         """Return learning rates of shape (n_steps, n_members) from step `first` on."""
@@ -340,7 +450,7 @@ class Population:
         candidates : int ndarray of shape (n_kept,)
             In increasing order.
         """
-        for groups in self._by_split():
+        for groups in filter(None, self._by_split()):
             self._close(groups)
             size = len(groups[0].rates)
             kept = [
@@ -375,6 +485,8 @@ class Population:
         raise IndexError(f"There is no member ({candidate}, {split}).")
 
     def _extract(self, group: _Group, position: int) -> TrainedMember:
+        if group.state is None:
+            raise RuntimeError("The population was not trained, or does not keep its states.")
         members, shared = group.state.members, group.state.shared
         model = self.tasks[group.split].model
         floats, seeds = split_buffers(model)
@@ -396,11 +508,12 @@ def _regrouped(kept: list[tuple[_Group, int]], size: int) -> _Group:
     """Put members of several groups of one split into a group, the last one repeated."""
     padded = kept + kept[-1:] * (size - len(kept))
     first = kept[0][0]
+    assert first.state is not None
 
-    def gathered(of_group: Callable[[_Group], Any]) -> Any:
+    def gathered(of_state: Callable[[Any], Any]) -> Any:
         """Take each member's row from what belongs to its group."""
         rows = [
-            tf.nest.map_structure(lambda values, at=at: values[at], of_group(group))
+            tf.nest.map_structure(lambda values, at=at: values[at], of_state(group.state))
             for group, at in padded
         ]
         return tf.nest.map_structure(lambda *values: tf.stack(values), *rows)
@@ -411,11 +524,15 @@ def _regrouped(kept: list[tuple[_Group, int]], size: int) -> _Group:
         rates=np.array([group.rates[at] for group, at in padded]),
         schedules=[group.schedules[at] for group, at in padded],
         state=GroupState(
-            members=gathered(lambda group: group.state.members),
+            members=gathered(lambda state: state.members),
             shared=first.state.shared,  # all groups of a split took the same steps
-            loss_sum=gathered(lambda group: group.state.loss_sum),
-            is_finite=gathered(lambda group: group.state.is_finite),
+            loss_sum=gathered(lambda state: state.loss_sum),
+            is_finite=gathered(lambda state: state.is_finite),
         ),
+        trajectory=[
+            np.array([group.trajectory[epoch][at] for group, at in padded])
+            for epoch in range(len(first.trajectory))
+        ],
         train_losses=[
             np.array([group.train_losses[epoch][at] for group, at in padded])
             for epoch in range(len(first.train_losses))
@@ -424,10 +541,15 @@ def _regrouped(kept: list[tuple[_Group, int]], size: int) -> _Group:
 
 
 class _Scorer:
-    """Held-out losses of the members of one split; its rows are cut only once."""
+    """Held-out losses and scores of the members of one split; its rows are cut only once."""
 
-    def __init__(self, program: Program, task: SplitTask) -> None:
+    def __init__(
+        self, program: Program | KerasLoop, task: SplitTask, split: int, metrics: Any
+    ) -> None:
         self.program = program
+        self.split = split
+        self.metrics = metrics
+        self.n_rows = len(task.test)
         self.total_weight = task.test_weight.sum() if len(task.test) else np.nan
         self.blocks = [
             (take(task.x, block.rows), task.code[block.rows], block.weight, block.n_steps)
@@ -438,7 +560,35 @@ class _Scorer:
         total = np.zeros((len(state.is_finite), 2))
         for block in self.blocks:
             total += self.program.score(state, *block)
-        return total.T / self.total_weight
+        losses = total.T / self.total_weight
+        return np.vstack([losses, self._scores(state)]) if self.metrics else losses
+
+    def alignment(self, state: GroupState, before: list[Any]) -> np.ndarray:
+        """Return cosines (n_members,) on the first block of held-out rows, 0 where not finite."""
+        x, code, weight, _ = self.blocks[0]
+        x = tf.nest.map_structure(_rows_in_a_row, x)
+        cosines = self.program.align(state, before, x, code.reshape(-1), weight.reshape(-1))
+        return np.nan_to_num(cosines, posinf=0.0, neginf=0.0)
+
+    def _scores(self, state: GroupState) -> np.ndarray:
+        """Return scores of shape (n_metrics, n_members)."""
+        parts = [
+            self.program.predict(state, tf.nest.map_structure(_rows_in_a_row, x))
+            for x, *_ in self.blocks
+        ]
+        probabilities = np.concatenate(parts, axis=1)[:, : self.n_rows]
+        finite = np.isfinite(probabilities).all(axis=(1, 2))
+        nothing = np.full(len(self.metrics.names), np.nan)
+        scores = [
+            self.metrics(self.split, member) if is_finite else nothing
+            for member, is_finite in zip(probabilities, finite, strict=True)
+        ]
+        return np.array(scores).T
+
+
+def _rows_in_a_row(batches: np.ndarray) -> np.ndarray:
+    """Put batches of shape (n_steps, batch_size, ...) together."""
+    return batches.reshape(-1, *batches.shape[2:])
 
 
 def _group_size(n_candidates: int, member_bytes: int) -> int:

@@ -1,0 +1,296 @@
+"""The search over a strategy space: candidates are trained and scored, and one is chosen.
+
+The space may be left open (``learning_rates="auto"``): then a short sweep finds where it lies,
+and it grows while the best learning rate is at its edge.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import loguniform
+
+from ._refit import Evaluation
+from ._search import Record, Trainable, halving_search, random_search
+from ._selection import Choice, View, choose, survivors, usable_range
+from ._space import Candidates, StrategySpace
+from .exceptions import AllDivergedError
+
+__all__ = ["Found", "Search", "explore", "verify"]
+
+SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
+"""What a sweep tries: two rates a decade."""
+
+MAX_GROWTH = 4
+"""How many decades a space that is left open grows by, at most."""
+
+MIN_NEW_CANDIDATES = 3
+
+
+@dataclass(frozen=True)
+class Search:
+    """How candidates are trained and compared; see ``MetaLRClassifier``."""
+
+    kind: str
+    factor: float
+    min_epochs: int | None
+    selection: str
+    tune_epochs: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    candidates : Candidates
+        All that were tried.
+    record : Record
+        What was seen of them.
+    choice : Choice
+        Which is the best.
+    trajectories : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Learning rate of each epoch, schedules left out.
+    lanes : list of (str, str)
+        For each optimizer of the space, how it was trained and why.
+    seconds : dict of str to float
+        Seconds spent compiling, training and scoring.
+    """
+
+    candidates: Candidates
+    record: Record
+    choice: Choice
+    trajectories: np.ndarray
+    lanes: list[tuple[str, str]]
+    seconds: dict[str, float]
+
+
+def explore(
+    space: StrategySpace,
+    candidates: Candidates | None,
+    evaluation: Evaluation,
+    view: View,
+    search: Search,
+    *,
+    n_candidates: int,
+    random_state: np.random.RandomState,
+) -> Found:
+    """Search a strategy space.
+
+    Parameters
+    ----------
+    space : StrategySpace
+        Where candidates come from.
+    candidates : Candidates or None
+        Drawn from it; None where it is left open, and candidates are drawn here.
+    evaluation : Evaluation
+        On what they are trained and scored.
+    view : View
+        What the choice looks at.
+    search : Search
+        How.
+    n_candidates : int
+        Learning rates to draw for each optimizer and schedule.
+    random_state : numpy.random.RandomState
+        Where the draw comes from.
+
+    Raises
+    ------
+    AllDivergedError
+        If no candidate kept a finite loss.
+    ValueError
+        If no candidate has a score.
+    """
+    is_open = candidates is None
+    seconds: Counter[str] = Counter()
+    if candidates is None:
+        space = space.over(_swept_ranges(space, evaluation, view, seconds))
+        candidates = space.sample(n_candidates, random_state)
+    population = evaluation.populate(
+        space,
+        candidates,
+        keeps_states=search.kind == "halving",
+        adapts_rates=search.kind == "hypergradient",
+    )
+    record = _searched(population, evaluation.n_epochs, candidates, view, search)
+    lanes, trajectories = population.lanes, population.trajectories
+    seconds.update(population.seconds)
+    choice = _choice(candidates, record, view, search)
+    grown = 0
+    while is_open and grown < MAX_GROWTH:
+        more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
+        if more is None:
+            break
+        population = evaluation.populate(space, more, adapts_rates=search.kind == "hypergradient")
+        more_record = random_search(population, evaluation.n_epochs)
+        order = _order(candidates, more)
+        trajectories = np.concatenate([trajectories, population.trajectories])[order]
+        record = _joined_records(record, more_record, order)
+        candidates = _joined_candidates(candidates, more, order)
+        seconds.update(population.seconds)
+        choice = _choice(candidates, record, view, search)
+        grown += 1
+    return Found(candidates, record, choice, trajectories, lanes, dict(seconds))
+
+
+def _searched(
+    population: Trainable, n_epochs: int, candidates: Candidates, view: View, search: Search
+) -> Record:
+    """Train and score all candidates."""
+    if search.kind != "halving":
+        return random_search(population, n_epochs)
+
+    def who_stays(losses: np.ndarray, n_resources: np.ndarray, n_keep: int) -> np.ndarray:
+        return survivors(
+            view.losses(losses),
+            candidates.learning_rates,
+            n_resources,
+            no_skill_loss=view.worst_loss,
+            family=candidates.family,
+            n_keep=n_keep,
+            n_epochs=n_epochs,
+        )
+
+    return halving_search(
+        population, n_epochs, who_stays, factor=search.factor, min_epochs=search.min_epochs
+    )
+
+
+def _choice(candidates: Candidates, record: Record, view: View, search: Search) -> Choice:
+    rates, losses = candidates.learning_rates, view.losses(record.losses)
+    if record.is_diverged.all():
+        raise AllDivergedError(
+            f"Every candidate diverged, also the lowest learning rate tried ({rates.min():.3g}). "
+            f"Give lower learning_rates, such as scipy.stats.loguniform({rates.min() / 1e4:.0e}, "
+            f"{rates.min():.0e}), scale the features, or clip gradients."
+        )
+    if not np.isfinite(losses).all(axis=1).any():
+        raise ValueError(
+            "The scorer that chooses gave no number on some split, for no candidate; does it ask "
+            "for every class in each split's held-out rows?"
+        )
+    return choose(
+        losses,
+        rates,
+        no_skill_loss=view.worst_loss,
+        family=candidates.family,
+        n_resources=record.n_resources,
+        selection=search.selection,
+        tune_epochs=search.tune_epochs,
+    )
+
+
+def _swept_ranges(
+    space: StrategySpace, evaluation: Evaluation, view: View, seconds: Counter[str]
+) -> list[Any]:
+    """Return a distribution of learning rates for each optimizer, from one epoch on one split."""
+    n = len(SWEPT_RATES)
+    ranges = []
+    for optimizer in range(len(space.optimizers)):
+        swept = Candidates(SWEPT_RATES, np.full(n, optimizer), np.zeros(n, int))
+        population = replace(evaluation, splits=evaluation.splits[:1]).populate(space, swept)
+        losses = population.train(1)[0, :, 0, 0]
+        seconds.update(population.seconds)
+        ranges.append(loguniform(*usable_range(SWEPT_RATES, losses, view.no_skill_loss)))
+    return ranges
+
+
+def _beyond_the_edge(
+    candidates: Candidates, best: int, n_candidates: int, random_state: np.random.RandomState
+) -> Candidates | None:
+    """Draw candidates from the decade beyond the best one, if that is the outermost."""
+    family = candidates.family == candidates.family[best]
+    rates, edge = candidates.learning_rates[family], candidates.learning_rates[best]
+    if len(rates) < 2 or rates.min() < edge < rates.max():
+        return None
+    low, high = (edge / 10, edge) if edge == rates.min() else (edge, edge * 10)
+    decades = np.log10(rates.max() / rates.min())
+    n = max(MIN_NEW_CANDIDATES, round(n_candidates / decades))
+    # Away from the edge itself, where a candidate is already.
+    parts = (np.arange(n) + random_state.uniform(0.25, 0.75, size=n)) / n
+    drawn = np.sort(loguniform(low, high).ppf(parts))
+    return Candidates(
+        drawn,
+        np.full(n, candidates.optimizer[best]),
+        np.full(n, candidates.schedule[best]),
+    )
+
+
+def _order(candidates: Candidates, more: Candidates) -> np.ndarray:
+    """Return the order of both, one after the other, that candidates are kept in."""
+    return np.lexsort(
+        (
+            np.append(candidates.learning_rates, more.learning_rates),
+            np.append(candidates.schedule, more.schedule),
+            np.append(candidates.optimizer, more.optimizer),
+        )
+    )
+
+
+def _joined_candidates(candidates: Candidates, more: Candidates, order: np.ndarray) -> Candidates:
+    return Candidates(
+        np.append(candidates.learning_rates, more.learning_rates)[order],
+        np.append(candidates.optimizer, more.optimizer)[order],
+        np.append(candidates.schedule, more.schedule)[order],
+    )
+
+
+def _joined_records(record: Record, more: Record, order: np.ndarray) -> Record:
+    last = np.full(len(more.iteration), record.iteration.max())
+    return Record(
+        np.concatenate([record.losses, more.losses], axis=1)[:, order],
+        np.append(record.n_resources, more.n_resources)[order],
+        np.append(record.iteration, last)[order],
+    )
+
+
+def verify(
+    space: StrategySpace, found: Found, evaluation: Evaluation, n_candidates: int
+) -> dict[str, Any]:
+    """Train a few candidates again by Keras's own loop, and say how far the results are apart.
+
+    Parameters
+    ----------
+    space, found, evaluation
+        A search and what it found.
+    n_candidates : int
+        How many candidates to train, spread over those that did not diverge.
+
+    Returns
+    -------
+    verification : dict
+        ``candidates``, their rows in the record; ``max_weight_difference`` and
+        ``max_loss_difference`` (nats) on the first split, over all of them.
+    """
+    (sound,) = np.nonzero(~found.record.is_diverged)
+    at = np.linspace(0, len(sound) - 1, min(n_candidates, len(sound)))
+    rows = sound[np.unique(at.round().astype(int))]
+    few = Candidates(
+        found.candidates.learning_rates[rows],
+        found.candidates.optimizer[rows],
+        found.candidates.schedule[rows],
+    )
+    first = replace(evaluation, splits=evaluation.splits[:1])
+    losses, weights = [], []
+    for engine in (evaluation.settings["engine"], "keras"):
+        population = first.populate(space, few, engine=engine, metrics=None, keeps_states=True)
+        losses.append(population.train(evaluation.n_epochs)[0, :, 0])
+        weights.append(
+            [
+                part.trained_member(candidate, 0).weights
+                for part in population.parts
+                for candidate in range(len(part.learning_rates))
+            ]
+        )
+    differences = [
+        np.abs(a - b).max()
+        for ours, keras_own in zip(*weights, strict=True)
+        for a, b in zip(ours, keras_own, strict=True)
+    ]
+    return {
+        "candidates": rows.tolist(),
+        "max_weight_difference": float(max(differences)),
+        "max_loss_difference": float(np.abs(losses[0] - losses[1]).max()),
+    }

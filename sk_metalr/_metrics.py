@@ -1,0 +1,142 @@
+"""Metrics: what held-out probabilities are worth to scikit-learn's scorers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer
+
+from ._data import TrainingData
+from ._splits import Split
+
+__all__ = ["LOG_LOSS", "HeldOutMetrics", "check_scoring"]
+
+LOG_LOSS = "neg_log_loss"
+
+
+def check_scoring(scoring: Any) -> dict[str, Any]:
+    """Return scorers by name.
+
+    Parameters
+    ----------
+    scoring : str, callable, list of str, or dict of str to str or callable
+        As scikit-learn's searches take it; a single one goes by the name ``"score"``, but for
+        ``"neg_log_loss"``.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or a name is unknown.
+    """
+    if isinstance(scoring, str):
+        given: dict[str, Any] = {LOG_LOSS if scoring == LOG_LOSS else "score": scoring}
+    elif callable(scoring):
+        given = {"score": scoring}
+    else:
+        given = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
+    if not given:
+        raise ValueError(
+            "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
+            "empty list instead; leave it out for the log-loss."
+        )
+    return {
+        str(name): LOG_LOSS if scorer == LOG_LOSS else get_scorer(scorer)
+        for name, scorer in given.items()
+    }
+
+
+class HeldOutMetrics:
+    """Scores of probabilities that a population predicts for held-out rows.
+
+    Parameters
+    ----------
+    scorers : dict of str to scorer
+        What :func:`check_scoring` returned.
+    rows : TrainingData
+        All rows.
+    splits : list of (train, test) row indices
+        Which of them are held out in each split.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the metrics that are computed here; the log-loss is not.
+    """
+
+    def __init__(
+        self,
+        scorers: dict[str, Any],
+        rows: TrainingData,
+        splits: list[Split],
+    ) -> None:
+        self._all = scorers
+        self._scorers = {name: s for name, s in scorers.items() if s is not LOG_LOSS}
+        self._classes = rows.classes
+        weight = rows.sample_weight
+        self._held_out = [
+            (rows.y[test], None if weight is None else weight[test]) for _, test in splits
+        ]
+        self.names = list(self._scorers)
+
+    def position(self, name: str) -> int | None:
+        """Return the position of a metric among those computed here; None for the log-loss."""
+        return self.names.index(name) if name in self.names else None
+
+    def scores(self, recorded: np.ndarray) -> dict[str, np.ndarray]:
+        """Return scores by name, each of shape (n_candidates, n_splits, n_epochs).
+
+        Parameters
+        ----------
+        recorded : ndarray of shape (2 + n_metrics, n_candidates, n_splits, n_epochs)
+            What a population recorded: log-loss, its mean over all classes, scores.
+        """
+        positions = {name: self.position(name) for name in self._all}
+        return {
+            name: -recorded[0] if position is None else recorded[2 + position]
+            for name, position in positions.items()
+        }
+
+    def __call__(self, split: int, probabilities: np.ndarray) -> np.ndarray:
+        """Return scores of shape (n_metrics,), greater is better.
+
+        Parameters
+        ----------
+        split : int
+            Number of the split.
+        probabilities : ndarray of shape (n_test, n_classes)
+            Of its held-out rows.
+        """
+        y, weight = self._held_out[split]
+        probabilities = probabilities.astype(np.float64)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        predicted = _Predicted(self._classes, probabilities)
+        rows = np.arange(len(y))[:, None]
+        return np.array([_score(s, predicted, rows, y, weight) for s in self._scorers.values()])
+
+
+def _score(
+    scorer: Callable[..., float], predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any
+) -> float:
+    # A function of the user's need not know weights; scikit-learn's scorers do.
+    takes_weight = weight is not None and hasattr(scorer, "_score_func")
+    return float(scorer(predicted, rows, y, **({"sample_weight": weight} if takes_weight else {})))
+
+
+class _Predicted(ClassifierMixin, BaseEstimator):
+    """A classifier that has predicted already."""
+
+    def __init__(self, classes: np.ndarray, probabilities: np.ndarray) -> None:
+        self.classes_ = classes
+        self.probabilities = probabilities
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        """Return probabilities of the rows with these numbers."""
+        return self.probabilities[rows[:, 0]]
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return labels of the rows with these numbers."""
+        return self.classes_[self.predict_proba(rows).argmax(axis=1)]

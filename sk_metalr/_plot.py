@@ -1,0 +1,363 @@
+"""Displays of a search: the response curve, and the learning curves of all candidates.
+
+What is drawn is computed first, without matplotlib, which is imported only to draw.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._selection import response_surface
+
+__all__ = ["LearningCurvesDisplay", "LearningRateDisplay"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Told apart by colour-blind eyes (Okabe & Ito, 2008)."""
+
+LINES = ("-", "--", "-.", ":")
+MARKERS = "os^Dvp"
+WORST_SHOWN = 1.5
+"""Highest loss on the axis, in multiples of the no-skill loss; what is above is marked there."""
+
+
+@dataclass(frozen=True)
+class ResponseCurve:
+    """Held-out loss against learning rate, for one optimizer with one schedule.
+
+    Attributes
+    ----------
+    label : str
+        Optimizer and schedule, where several were searched; else empty.
+    learning_rates : ndarray of shape (n,)
+        In increasing order.
+    losses : ndarray of shape (n, n_splits)
+        Of every member at its candidate's number of epochs, in nats; NaN once diverged.
+    smoothed, error : ndarray of shape (n,)
+        What the choice was made on, and its standard error over splits, in nats.
+    diverged : bool ndarray of shape (n,)
+        Which candidates diverged.
+    """
+
+    label: str
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    error: np.ndarray
+    diverged: np.ndarray
+
+
+def response_curves(estimator: Any) -> list[ResponseCurve]:
+    """Return the response curves of a fitted MetaLRClassifier, one a family."""
+    table = estimator.cv_results_
+    labels = _labels(table["params"])
+    names, family = np.unique(labels, return_inverse=True)
+    rates = table["param_learning_rate"].data
+    cautious = estimator.cautious_learning_curves_
+    n_epochs = np.full(len(rates), cautious.shape[2])
+    surface = response_surface(
+        cautious, rates, estimator.no_skill_loss_, family, table.get("n_resources", n_epochs)
+    )
+    at = (np.arange(len(rates)), slice(None), table["n_epochs"] - 1)
+    smoothed, n_splits = surface.smoothed[at], cautious.shape[1]
+    error = smoothed.std(axis=1, ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0 * rates
+    curves = []
+    for number in dict.fromkeys(family):  # in the order of the candidates
+        mine = family == number
+        curves.append(
+            ResponseCurve(
+                str(names[number]),
+                rates[mine],
+                cautious[at][mine],
+                smoothed[mine].mean(axis=1),
+                error[mine],
+                table["diverged"][mine],
+            )
+        )
+    return curves
+
+
+def _labels(params: list[dict[str, Any]]) -> list[str]:
+    """Return what tells each candidate's family apart from others."""
+    return [", ".join(str(v) for k, v in one.items() if k != "learning_rate") for one in params]
+
+
+class LearningRateDisplay:
+    """Response curve of a search: held-out log-loss against learning rate.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    curves : list of ResponseCurve
+        One for each optimizer with each schedule.
+    best_learning_rate : float
+        The chosen learning rate.
+    interval : tuple of (float, float)
+        Learning rates as good within one standard error.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        Where it was drawn.
+    figure_ : matplotlib.figure.Figure
+        The figure that holds it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_metalr import LearningRateDisplay, MetaLRClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fitted = MetaLRClassifier(n_candidates=4, n_splits=1, random_state=0).fit(X, y)
+    >>> display = LearningRateDisplay.from_estimator(fitted)
+    >>> display.ax_.get_xlabel()
+    'learning rate'
+    """
+
+    def __init__(
+        self,
+        *,
+        curves: list[ResponseCurve],
+        best_learning_rate: float,
+        interval: tuple[float, float],
+        no_skill_loss: float,
+    ) -> None:
+        self.curves = curves
+        self.best_learning_rate = best_learning_rate
+        self.interval = interval
+        self.no_skill_loss = no_skill_loss
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, default_rate: float | None = None
+    ) -> "LearningRateDisplay":
+        """Draw the response curve of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : MetaLRClassifier
+            Fitted, on the log-loss.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None for a new figure.
+        default_rate : float or None, default=None
+            A learning rate to compare with, such as the optimizer's default.
+
+        Returns
+        -------
+        display : LearningRateDisplay
+        """
+        check_is_fitted(estimator, "cautious_learning_curves_")
+        display = cls(
+            curves=response_curves(estimator),
+            best_learning_rate=estimator.best_learning_rate_,
+            interval=estimator.learning_rate_interval_,
+            no_skill_loss=estimator.no_skill_loss_,
+        )
+        return display.plot(ax, default_rate=default_rate)
+
+    def plot(self, ax: Any = None, *, default_rate: float | None = None) -> "LearningRateDisplay":
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None for a new figure.
+        default_rate : float or None, default=None
+            A learning rate to compare with.
+
+        Returns
+        -------
+        self : LearningRateDisplay
+        """
+        self.ax_ = _axes(ax)
+        self.figure_ = self.ax_.figure
+        top = WORST_SHOWN * self.no_skill_loss
+        for number, curve in enumerate(self.curves):
+            self._draw_curve(curve, number, top)
+        low, high = self.interval
+        self.ax_.axvspan(low, high, color="0.85", zorder=0, label="within one standard error")
+        self.ax_.axvline(
+            self.best_learning_rate,
+            color="black",
+            linewidth=1.2,
+            label=f"chosen: {self.best_learning_rate:.2g}",
+        )
+        if default_rate is not None:
+            self.ax_.axvline(
+                default_rate, color="0.4", linestyle=":", label=f"default: {default_rate:.2g}"
+            )
+        self.ax_.axhline(self.no_skill_loss, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
+        self.ax_.annotate(
+            "class frequencies alone",
+            (0.01, self.no_skill_loss),
+            xycoords=("axes fraction", "data"),
+            va="bottom",
+            fontsize="small",
+            color="0.4",
+        )
+        lowest = min(float(curve.smoothed.min()) for curve in self.curves)
+        self.ax_.set(
+            xscale="log",
+            ylim=(min(0.0, lowest) if lowest < 0.3 * top else 0.9 * lowest, top),
+            xlabel="learning rate",
+            ylabel="held-out log-loss (nats)",
+        )
+        self.ax_.legend(fontsize="small", loc="best")
+        return self
+
+    def _draw_curve(self, curve: ResponseCurve, number: int, top: float) -> None:
+        colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+        marker = MARKERS[number % len(MARKERS)]
+        rates = np.repeat(curve.learning_rates[:, None], curve.losses.shape[1], axis=1)
+        above = ~(curve.losses < top)  # also what is not a number
+        dots = {"color": colour, "alpha": 0.45, "linewidths": 0}
+        self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
+        edge = np.full(above.sum(), 0.985 * top)
+        self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
+        sound = ~curve.diverged
+        label = f"smoothed mean{f': {curve.label}' if curve.label else ''}"
+        x, y, error = (
+            values[sound] for values in (curve.learning_rates, curve.smoothed, curve.error)
+        )
+        self.ax_.plot(x, y, color=colour, linestyle=line, linewidth=2, label=label)
+        self.ax_.fill_between(x, y - error, y + error, color=colour, alpha=0.2, linewidth=0)
+        if curve.diverged.any():
+            frontier = curve.learning_rates[curve.diverged].min()
+            self.ax_.axvline(frontier, color=colour, linestyle=":", linewidth=1)
+            self.ax_.annotate(
+                "diverges",
+                (frontier, 0.55),
+                xycoords=("data", "axes fraction"),
+                rotation=90,
+                ha="right",
+                fontsize="small",
+                color=colour,
+            )
+
+
+class LearningCurvesDisplay:
+    """Learning curves of all candidates: held-out log-loss against epochs.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_epochs)
+        Held-out log-loss, mean over splits, in nats; NaN once diverged or left.
+    learning_rates : ndarray of shape (n_candidates,)
+        Of the candidates.
+    best_index : int
+        The chosen candidate.
+    best_n_epochs : int
+        Its number of epochs.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        Where it was drawn.
+    figure_ : matplotlib.figure.Figure
+        The figure that holds it.
+    """
+
+    def __init__(
+        self,
+        *,
+        losses: np.ndarray,
+        learning_rates: np.ndarray,
+        best_index: int,
+        best_n_epochs: int,
+        no_skill_loss: float,
+    ) -> None:
+        self.losses = losses
+        self.learning_rates = learning_rates
+        self.best_index = best_index
+        self.best_n_epochs = best_n_epochs
+        self.no_skill_loss = no_skill_loss
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningCurvesDisplay":
+        """Draw the learning curves of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : MetaLRClassifier
+            Fitted.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        Returns
+        -------
+        display : LearningCurvesDisplay
+        """
+        check_is_fitted(estimator, "learning_curves_")
+        display = cls(
+            losses=estimator.learning_curves_.mean(axis=1),
+            learning_rates=estimator.cv_results_["param_learning_rate"].data,
+            best_index=estimator.best_index_,
+            best_n_epochs=estimator.best_n_epochs_,
+            no_skill_loss=estimator.no_skill_loss_,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> "LearningCurvesDisplay":
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        Returns
+        -------
+        self : LearningCurvesDisplay
+        """
+        from matplotlib import colormaps
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LogNorm
+
+        self.ax_ = _axes(ax)
+        self.figure_ = self.ax_.figure
+        n_epochs = self.losses.shape[1]
+        epochs = np.arange(1, n_epochs + 1)
+        low, high = self.learning_rates.min(), self.learning_rates.max()
+        scale = ScalarMappable(LogNorm(low, max(high, low * 1.001)), colormaps["viridis"])
+        for rate, curve in zip(self.learning_rates, self.losses, strict=True):
+            (trained,) = np.nonzero(np.isfinite(curve))
+            colour = scale.to_rgba(rate)
+            self.ax_.plot(epochs, curve, color=colour, linewidth=1)
+            if len(trained) and trained[-1] + 1 < n_epochs:  # it left, or diverged
+                self.ax_.plot(epochs[trained[-1]], curve[trained[-1]], "x", color=colour)
+        best = self.losses[self.best_index]
+        self.ax_.plot(
+            epochs,
+            best,
+            color="black",
+            linewidth=2.2,
+            label=f"chosen: {self.learning_rates[self.best_index]:.2g}",
+        )
+        at = self.best_n_epochs - 1
+        self.ax_.plot(epochs[at], best[at], "o", color="black", label=f"{at + 1} epochs")
+        self.ax_.set(
+            ylim=(0, WORST_SHOWN * self.no_skill_loss),
+            xlabel="epochs",
+            ylabel="held-out log-loss (nats)",
+        )
+        self.ax_.legend(fontsize="small")
+        self.figure_.colorbar(scale, ax=self.ax_, label="learning rate")
+        return self
+
+
+def _axes(ax: Any) -> Any:
+    """Return where to draw."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("Drawing needs matplotlib: pip install 'sk_metalr[plot]'.") from error
+    return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
