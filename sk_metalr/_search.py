@@ -50,13 +50,12 @@ class Record:
         """Tell which epochs a candidate had diverged in: bool (n_candidates, n_epochs)."""
         n_epochs = self.losses.shape[-1]
         is_trained = np.arange(n_epochs) < self.n_resources[:, None]
-        is_bad = ~np.isfinite(self.losses[0]).all(axis=1) & is_trained
-        return np.asarray(is_bad)
+        return ~np.isfinite(self.losses[0]).all(axis=1) & is_trained
 
     @property
     def is_diverged(self) -> np.ndarray:
         """Tell which candidates diverged: bool (n_candidates,)."""
-        return self.is_bad.any(axis=1)
+        return np.asarray(self.is_bad.any(axis=1))
 
 
 def random_search(population: Trainable, n_epochs: int) -> Record:
