@@ -18,6 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 LINES = ("-", "--", "-.", ":")
 MARKERS = "os^Dvp"
+MANY_CURVES = 2
 WORST_SHOWN = 1.5
 """Highest loss on the axis, in multiples of the no-skill loss; what is above is marked there."""
 
@@ -86,7 +87,9 @@ def _labels(params: list[dict[str, Any]]) -> list[str]:
 class LearningRateDisplay:
     """Response curve of a search: held-out log-loss against learning rate.
 
-    Make one with :meth:`from_estimator`.
+    Dots are members (those beyond the axis are triangles at its top; left out where there
+    are more than two curves), the line is what the choice was made on, with its standard
+    error. Make one with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -205,7 +208,10 @@ class LearningRateDisplay:
             xlabel="learning rate",
             ylabel="held-out log-loss (nats)",
         )
-        self.ax_.legend(fontsize="small", loc="best")
+        if len(self.curves) > MANY_CURVES:
+            self.ax_.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1))
+        else:
+            self.ax_.legend(fontsize="small", loc="best")
         return self
 
     def _draw_curve(self, curve: ResponseCurve, number: int, top: float) -> None:
@@ -214,9 +220,10 @@ class LearningRateDisplay:
         rates = np.repeat(curve.learning_rates[:, None], curve.losses.shape[1], axis=1)
         above = ~(curve.losses < top)  # also what is not a number
         dots = {"color": colour, "alpha": 0.45, "linewidths": 0}
-        self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
-        edge = np.full(above.sum(), 0.985 * top)
-        self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
+        if len(self.curves) <= MANY_CURVES:
+            self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
+            edge = np.full(above.sum(), 0.985 * top)
+            self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
         sound = ~curve.diverged
         label = f"smoothed mean{f': {curve.label}' if curve.label else ''}"
         x, y, error = (

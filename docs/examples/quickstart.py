@@ -1,9 +1,10 @@
 """Two tables, from raw columns to a tuned network: what was chosen, and was it worth it?
 
-python docs/examples/quickstart.py
+python docs/examples/quickstart.py [picture.png]
 """
 
 import os
+import sys
 import warnings
 from pathlib import Path
 from time import perf_counter
@@ -105,6 +106,7 @@ def compare(name, prepare, X, y):
     )
     scores = cross_val_score(tuned, X_train, y_train, cv=3, scoring="neg_log_loss")
     print(f"  cross-validated log-loss: {-scores.mean():.3f} +/- {scores.std():.3f}")
+    return chosen
 
 
 def main():
@@ -112,7 +114,15 @@ def main():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     compare("Breast cancer", StandardScaler, X, y)
     frame = pd.read_csv(CHURN)
-    compare("Customers who leave", mixed_columns, frame.drop(columns="churn"), frame["churn"])
+    chosen = compare(
+        "Customers who leave", mixed_columns, frame.drop(columns="churn"), frame["churn"]
+    )
+    if len(sys.argv) > 1:
+        from sk_metalr import LearningRateDisplay
+
+        display = LearningRateDisplay.from_estimator(chosen, default_rate=1e-3)
+        display.figure_.savefig(sys.argv[1], dpi=120)
+        print(f"\nIts response curve: {sys.argv[1]}")
 
 
 if __name__ == "__main__":
