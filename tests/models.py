@@ -36,6 +36,16 @@ def mlp_for_keras_wrapper(X, y):
     return model
 
 
+def logistic_regression(meta):
+    """Build a single sigmoid unit that starts from zeros."""
+    return keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Dense(1, activation="sigmoid", kernel_initializer="zeros"),
+        ]
+    )
+
+
 def small_classifier(model=small_mlp, **params):
     """Return a KerasClassifier that trains for a moment."""
     defaults = {

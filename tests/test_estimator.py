@@ -14,6 +14,7 @@ import pytest
 from models import (
     compiled_mlp,
     compiled_mlp_for_iris,
+    logistic_regression,
     mlp_for_keras_wrapper,
     small_classifier,
     small_mlp,
@@ -382,6 +383,26 @@ def test_halving_trains_the_better_ones_for_longer(iris):
     )
     assert not table["diverged"].any()
     assert "iter" not in every.cv_results_
+
+
+def test_halving_is_not_fooled_by_a_short_horizon():
+    rng = np.random.default_rng(0)
+    scale = np.geomspace(1, 0.1, 20)  # directions that low rates are slow to learn
+    X = rng.normal(size=(400, 20)) * scale
+    probability = 1 / (1 + np.exp(-X @ (rng.normal(size=20) / scale)))
+    y = (rng.uniform(size=400) < probability).astype(int)
+    classifier = small_classifier(
+        logistic_regression, loss="binary_crossentropy", optimizer="sgd", epochs=40, batch_size=8
+    )
+    space = {"learning_rates": list(np.geomspace(1e-3, 10, 12)), "n_candidates": 12}
+    every = make(classifier, refit=False, **space).fit(X, y)
+    some = make(classifier, refit=False, search="halving", **space).fit(X, y)
+    losses = every.learning_curves_.mean(axis=1)
+    early, late = losses[:, 1].argmin(), losses[:, -1].argmin()
+    assert space["learning_rates"][early] > 2 * space["learning_rates"][late]
+    chosen = losses[some.best_index_, some.best_n_epochs_ - 1]
+    assert chosen < losses.min() + 0.02
+    assert some.search_cost_["member_epochs"] < every.search_cost_["member_epochs"] / 2
 
 
 def test_halving_goes_across_optimizers(iris):
