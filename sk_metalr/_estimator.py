@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
-from ._metrics import HeldOutMetrics, check_scoring
+from ._metrics import LOG_LOSS, HeldOutMetrics, check_scoring
 from ._refit import Evaluation, all_rows, committee, refit
 from ._results import cv_results, search_cost
 from ._schedules import learned
@@ -83,7 +83,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``"hypergradient"``: every candidate moves its own rate after each epoch along the
         gradient of its held-out loss (after Baydin et al., "Online learning rate adaptation
         with hypergradient descent", 2018, arXiv:1703.04782, and the forward view of
-        Franceschi et al., 2017, arXiv:1703.01785); the refit follows the chosen trajectory.
+        Franceschi et al., 2017, arXiv:1703.01785); every refit follows the chosen
+        candidate's trajectory, the mean over splits.
     factor : float, default=3
         For halving: at each rung, about one candidate in `factor` stays, and one slow starter
         beside them, for `factor` times as many epochs.
@@ -477,7 +478,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _strategy(self, space: StrategySpace, found: Found) -> Strategy:
         """Return the chosen strategy, with the rates that it has learned where it has."""
         strategy = space.strategy(found.candidates, self.best_index_)
-        if self.search != "hypergradient":
+        if found.trajectories is None:
             return strategy
         # Over splits, the mean of logarithms.
         trajectory = np.exp(np.log(found.trajectories[self.best_index_]).mean(axis=0))
@@ -576,6 +577,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _summary(self) -> str:
         low, high = self.learning_rate_interval_
         cost = self.search_cost_
+        score = f"score {self.best_score_:.4f}"
+        if self.scoring == LOG_LOSS:
+            score = f"log-loss {-self.best_score_:.4f} nats"
         named = "".join(
             f"{name} {value}, "
             for name, value in self.best_params_.items()
@@ -585,7 +589,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             f"[MetaLRClassifier] learning rate {self.best_learning_rate_:.3g} "
             f"(within one standard error: {low:.3g} … {high:.3g}), {named}"
             f"{self.best_n_epochs_} epochs, "
-            f"held-out log-loss {-self.best_score_:.4f} nats; {cost['n_candidates']} candidates × "
+            f"held-out {score}; {cost['n_candidates']} candidates × "
             f"{cost['n_splits']} splits in {cost['search_seconds']:.1f} s, refit "
             f"{cost['refit_seconds']:.1f} s"
         )

@@ -51,8 +51,8 @@ class Found:
         What was seen of them.
     choice : Choice
         Which is the best.
-    trajectories : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Learning rate of each epoch, schedules left out.
+    trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
+        Learning rate of each epoch; None where candidates do not move theirs.
     lanes : list of (str, str)
         For each optimizer of the space, how it was trained and why.
     seconds : dict of str to float
@@ -62,7 +62,7 @@ class Found:
     candidates: Candidates
     record: Record
     choice: Choice
-    trajectories: np.ndarray
+    trajectories: np.ndarray | None
     lanes: list[tuple[str, str]]
     seconds: dict[str, float]
 
@@ -115,7 +115,8 @@ def explore(
         adapts_rates=search.kind == "hypergradient",
     )
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
-    lanes, trajectories = population.lanes, population.trajectories
+    adapts = search.kind == "hypergradient"
+    lanes, trajectories = population.lanes, population.trajectories if adapts else None
     seconds.update(population.seconds)
     choice = _choice(candidates, record, view, search)
     grown = 0
@@ -126,7 +127,8 @@ def explore(
         population = evaluation.populate(space, more, adapts_rates=search.kind == "hypergradient")
         more_record = random_search(population, evaluation.n_epochs)
         order = _order(candidates, more)
-        trajectories = np.concatenate([trajectories, population.trajectories])[order]
+        if trajectories is not None:
+            trajectories = np.concatenate([trajectories, population.trajectories])[order]
         record = _joined_records(record, more_record, order)
         candidates = _joined_candidates(candidates, more, order)
         seconds.update(population.seconds)

@@ -168,7 +168,16 @@ def check_optimizers(optimizers: list[Any]) -> None:
 def at_rate(optimizer: Any, rate: Rate) -> keras.optimizers.Optimizer:
     """Return a new optimizer, like this one or of this name, at a learning rate."""
     optimizer = keras.optimizers.get(optimizer)
-    return type(optimizer).from_config(optimizer.get_config() | {"learning_rate": rate})
+    config = optimizer.get_config()
+    if hasattr(optimizer, "inner_optimizer"):  # a LossScaleOptimizer
+        inner = at_rate(optimizer.inner_optimizer, rate)
+        config["inner_optimizer"] = keras.saving.serialize_keras_object(inner)
+        return type(optimizer).from_config(config)
+    copy = type(optimizer).from_config(config | {"learning_rate": rate})
+    for excluded in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+        if hasattr(optimizer, excluded):  # no part of the config
+            setattr(copy, excluded, getattr(optimizer, excluded))
+    return copy
 
 
 def set_strategy(model: keras.Model, rate: Rate | None, optimizer: Any = None) -> None:

@@ -1,5 +1,7 @@
 """Metrics: what held-out probabilities are worth to scikit-learn's scorers."""
 
+import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +80,21 @@ class HeldOutMetrics:
             (rows.y[test], None if weight is None else weight[test]) for _, test in splits
         ]
         self.names = list(self._scorers)
+        for split in range(len(splits)):
+            self._check(split)
+
+    def _check(self, split: int) -> None:
+        """Raise ValueError where a scorer cannot score the rows of a split at all."""
+        n_test, n_classes = len(self._held_out[split][0]), len(self._classes)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of equal probabilities much is undefined
+                self(split, np.full((n_test, n_classes), 1 / n_classes))
+        except ValueError as error:
+            raise ValueError(
+                f"One of the scorers {self.names} cannot score the held-out rows of split {split}: "
+                f"{error}"
+            ) from error
 
     def position(self, name: str) -> int | None:
         """Return the position of a metric among those computed here; None for the log-loss."""
@@ -118,9 +135,16 @@ class HeldOutMetrics:
 def _score(
     scorer: Callable[..., float], predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any
 ) -> float:
-    # A function of the user's need not know weights; scikit-learn's scorers do.
-    takes_weight = weight is not None and hasattr(scorer, "_score_func")
+    # A function of the user's need not know weights; scikit-learn's own do.
+    takes_weight = weight is not None and _takes_weight(getattr(scorer, "_score_func", None))
     return float(scorer(predicted, rows, y, **({"sample_weight": weight} if takes_weight else {})))
+
+
+def _takes_weight(function: Callable[..., float] | None) -> bool:
+    if function is None:
+        return False
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 class _Predicted(ClassifierMixin, BaseEstimator):

@@ -81,7 +81,7 @@ class Schedule:
         if isinstance(self.rule, str):
             values = NAMED[self.rule](progress)
         elif hasattr(self.rule, "get_config"):  # Keras's count steps and give rates
-            values = np.array([float(self.rule(step)) for step in range(n_steps)])
+            values = _keras_rates(self.rule, n_steps)
             values = values / values.max() if values.max() > 0 else values
         else:
             values = np.array([float(self.rule(p)) for p in progress])
@@ -111,6 +111,20 @@ def learned(factors: np.ndarray) -> Schedule:
     factors : ndarray of shape (n_epochs,)
     """
     return Schedule("learned", _Steps(tuple(factors.tolist())))
+
+
+def _keras_rates(rule: Any, n_steps: int) -> np.ndarray:
+    """Return the rates of a Keras schedule: at all steps at once, where it can do that."""
+    steps = np.arange(n_steps)
+    few = steps[:: max(1, n_steps // 8)]
+    one_by_one = np.array([float(rule(step)) for step in few])
+    try:
+        values = np.asarray(rule(steps), dtype=np.float64)
+    except Exception:  # whatever a schedule of the user's may not like about arrays
+        values = np.empty(0)
+    if values.shape == steps.shape and np.allclose(values[few], one_by_one, rtol=1e-5):
+        return values
+    return np.array([float(rule(step)) for step in steps])
 
 
 def check_schedules(schedules: Any) -> list[Schedule]:
@@ -148,5 +162,6 @@ def _check_schedule(rule: Any) -> Schedule:
         )
     name = getattr(rule, "__name__", None) or getattr(rule, "name", None) or type(rule).__name__
     schedule = Schedule(str(name), rule)
-    schedule.factors(8)
+    if not hasattr(rule, "get_config"):  # those of Keras's may begin with rates of 0
+        schedule.factors(8)
     return schedule

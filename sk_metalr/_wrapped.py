@@ -9,7 +9,7 @@ import functools
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from numbers import Integral
 from typing import Any
 
@@ -404,7 +404,8 @@ def scheduled_rate(
     if schedule.is_constant:
         return learning_rate
     plan = training_plan(estimator)
-    n_trained = n_rows - int(n_rows * (estimator.validation_split or 0))
+    fraction = getattr(estimator, "fit__validation_split", estimator.validation_split) or 0.0
+    n_trained = floor(n_rows * (1.0 - fraction))  # as Keras counts
     n_steps = plan.n_epochs * ceil(n_trained / plan.rows_per_batch(n_trained))
     return TabulatedRate(learning_rate, schedule.factors(n_steps), schedule.name)
 

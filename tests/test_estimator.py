@@ -24,7 +24,7 @@ from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import get_scorer, log_loss
+from sklearn.metrics import get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -307,6 +307,24 @@ def test_scores_are_weighted(iris):
         for w in (np.ones(len(y)), weight)
     ]
     assert fits[0].best_score_ != fits[1].best_score_
+
+
+def weighted_or_not(y_true, y_pred):
+    return float((y_true == y_pred).mean())
+
+
+def test_a_score_need_not_know_weights(iris):
+    X, y = iris
+    weight = np.linspace(1, 2, len(y))
+    make(scoring=make_scorer(weighted_or_not), n_splits=1).fit(X, y, sample_weight=weight)
+
+
+def test_a_score_that_cannot_be_is_refused_before_training(iris, monkeypatch):
+    monkeypatch.setattr(Population, "train", no_training)
+    X, y = iris
+    two = y < 2
+    with pytest.raises(ValueError, match="cannot score the held-out rows of split 0"):
+        make(scoring="roc_auc_ovr").fit(X, y, X_val=X[two], y_val=y[two])
 
 
 def test_a_score_that_is_never_a_number_is_an_error(iris):

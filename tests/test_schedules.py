@@ -52,3 +52,19 @@ def test_names():
 
     rules = ["cosine", half, keras.optimizers.schedules.ExponentialDecay(0.4, 10, 0.5, name="x")]
     assert [schedule.name for schedule in check_schedules(rules)] == ["cosine", "half", "x"]
+
+
+def test_a_keras_schedule_may_begin_with_nothing():
+    frozen = keras.optimizers.schedules.PiecewiseConstantDecay([9], [0.0, 0.1])
+    np.testing.assert_array_equal(factors(frozen, 20), np.r_[np.zeros(10), np.ones(10)])
+
+
+def test_a_schedule_that_takes_one_step_at_a_time_is_asked_step_by_step():
+    class Alternating(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 if int(step) % 2 else 0.2
+
+        def get_config(self):
+            return {}
+
+    np.testing.assert_allclose(factors(Alternating(), 5), [1, 0.5, 1, 0.5, 1])

@@ -10,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_metalr import _wrapped as wrapped
+from sk_metalr._keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
+from sk_metalr._schedules import check_schedules
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -309,3 +311,33 @@ def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
 def test_what_only_keras_can_do_is_left_to_keras(params, expected):
     opened = wrapped.open_estimator(small_classifier(**params), X, Y)
     assert wrapped.refits_with_keras(opened) is expected
+
+
+def test_a_replaced_optimizer_excludes_the_same_weights_from_decay():
+    model = compiled()
+    model.optimizer = keras.optimizers.AdamW(weight_decay=0.1)
+    model.optimizer.exclude_from_weight_decay(var_names=["bias"])
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    set_strategy(model, schedule)
+    kernel, bias = model.trainable_variables
+    assert model.optimizer.learning_rate is not None
+    assert not model.optimizer._use_weight_decay(bias)
+    assert model.optimizer._use_weight_decay(kernel)
+
+
+def test_a_loss_scale_keeps_its_optimizer_at_the_rate():
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.5, momentum=0.9))
+    copy = at_rate(scaled, 0.125)
+    assert float(copy.inner_optimizer.learning_rate) == 0.125
+    assert copy.inner_optimizer.momentum == 0.9
+    assert float(scaled.inner_optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize("name", ["validation_split", "fit__validation_split"])
+def test_a_scheduled_refit_lasts_as_long_as_keras_trains(name):
+    estimator = small_classifier(epochs=3, batch_size=32, **{name: 0.2})
+    (linear,) = check_schedules(["linear"])
+    rate = wrapped.scheduled_rate(estimator, 0.5, linear, 161)
+    assert len(rate.factors) == 3 * 4  # 128 rows
+    assert float(rate(0)) == 0.5
+    assert float(rate(99)) == pytest.approx(0.5 / 12)
