@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
-from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -190,10 +189,11 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Rows of the ``candidates`` that were trained again, ``max_weight_difference`` and
         ``max_loss_difference`` (nats) on the first split. Only if `verify` is above 0.
     search_cost_ : dict of str to number or str
-        Members and epochs trained, the lane and its reason, and seconds:
+        Members and epochs trained (a sweep's for ``"auto"`` included), the lane and its
+        reason, and seconds:
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
-        ``search_seconds`` (all of it), ``refit_seconds`` (compiling its own program
-        included) and ``total_seconds``.
+        ``search_seconds`` (all of it), ``refit_seconds`` (compiling its program included,
+        where that was not done beside the search) and ``total_seconds``.
     no_skill_loss_ : float
         Log-loss of always predicting the class frequencies, in nats.
     classes_ : ndarray of shape (n_classes,)
@@ -240,7 +240,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "cv": ["cv_object"],
-        "scoring": [StrOptions(set(get_scorer_names())), callable, list, tuple, dict],
+        "scoring": [str, callable, list, tuple, dict],
         "selection": [StrOptions({"smooth", "min", "one_se"})],
         "tune_epochs": ["boolean"],
         "refit": ["boolean", str],
@@ -409,6 +409,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             found.record,
+            swept=found.swept,
             refit_epochs=len(self.estimators_) * self.best_n_epochs_ if self.refit else 0,
             lanes=found.lanes,
             seconds=found.seconds

@@ -53,6 +53,8 @@ class Found:
         Which is the best.
     trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
         Learning rate of each epoch; None where candidates do not move theirs.
+    swept : int
+        Member-epochs that finding the space took.
     lanes : list of (str, str)
         For each optimizer of the space, how it was trained and why.
     seconds : dict of str to float
@@ -63,6 +65,7 @@ class Found:
     record: Record
     choice: Choice
     trajectories: np.ndarray | None
+    swept: int
     lanes: list[tuple[str, str]]
     seconds: dict[str, float]
 
@@ -105,6 +108,7 @@ def explore(
     """
     is_open = candidates is None
     seconds: Counter[str] = Counter()
+    swept = len(SWEPT_RATES) * len(space.optimizers) if is_open else 0
     if candidates is None:
         space = space.over(_swept_ranges(space, evaluation, view, seconds))
         candidates = space.sample(n_candidates, random_state)
@@ -134,7 +138,7 @@ def explore(
         seconds.update(population.seconds)
         choice = _choice(candidates, record, view, search)
         grown += 1
-    return Found(candidates, record, choice, trajectories, lanes, dict(seconds))
+    return Found(candidates, record, choice, trajectories, swept, lanes, dict(seconds))
 
 
 def _searched(

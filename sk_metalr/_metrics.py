@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, get_scorer_names
 
 from ._data import TrainingData
 from ._splits import Split
@@ -23,8 +23,7 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
     Parameters
     ----------
     scoring : str, callable, list of str, or dict of str to str or callable
-        As scikit-learn's searches take it; a single one goes by the name ``"score"``, but for
-        ``"neg_log_loss"``.
+        As scikit-learn's searches take it.
 
     Raises
     ------
@@ -32,7 +31,7 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
         If there is none, or a name is unknown.
     """
     if isinstance(scoring, str):
-        given: dict[str, Any] = {LOG_LOSS if scoring == LOG_LOSS else "score": scoring}
+        given: dict[str, Any] = {scoring: scoring}
     elif callable(scoring):
         given = {"score": scoring}
     else:
@@ -42,10 +41,16 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
             "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
             "empty list instead; leave it out for the log-loss."
         )
-    return {
-        str(name): LOG_LOSS if scorer == LOG_LOSS else get_scorer(scorer)
-        for name, scorer in given.items()
-    }
+    return {str(name): _check_scorer(scorer) for name, scorer in given.items()}
+
+
+def _check_scorer(scorer: Any) -> Any:
+    if callable(scorer) or (isinstance(scorer, str) and scorer in get_scorer_names()):
+        return LOG_LOSS if scorer == LOG_LOSS else get_scorer(scorer)
+    raise ValueError(
+        "The 'scoring' parameter of MetaLRClassifier must hold names of scorers "
+        f"(sklearn.metrics.get_scorer_names() lists them) or functions. Got {scorer!r} instead."
+    )
 
 
 class HeldOutMetrics:
@@ -92,8 +97,8 @@ class HeldOutMetrics:
                 self(split, np.full((n_test, n_classes), 1 / n_classes))
         except ValueError as error:
             raise ValueError(
-                f"One of the scorers {self.names} cannot score the held-out rows of split {split}: "
-                f"{error}"
+                "The 'scoring' parameter of MetaLRClassifier must suit what is held out. One of "
+                f"{self.names} cannot score the rows of split {split}: {error}"
             ) from error
 
     def position(self, name: str) -> int | None:

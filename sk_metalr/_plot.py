@@ -36,7 +36,8 @@ class ResponseCurve:
     losses : ndarray of shape (n, n_splits)
         Of every member at its candidate's number of epochs, in nats; NaN once diverged.
     smoothed, error : ndarray of shape (n,)
-        What the choice was made on, and its standard error over splits, in nats.
+        The smoothed cautious loss, which the choice is made on unless another scorer or
+        ``selection="min"`` made it, and its standard error over splits, in nats.
     diverged : bool ndarray of shape (n,)
         Which candidates diverged.
     """
@@ -142,7 +143,7 @@ class LearningRateDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier
-            Fitted, on the log-loss.
+            Fitted. The log-loss is drawn also where another scorer chose.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None for a new figure.
         default_rate : float or None, default=None

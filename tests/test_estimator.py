@@ -323,7 +323,8 @@ def test_a_score_that_cannot_be_is_refused_before_training(iris, monkeypatch):
     monkeypatch.setattr(Population, "train", no_training)
     X, y = iris
     two = y < 2
-    with pytest.raises(ValueError, match="cannot score the held-out rows of split 0"):
+    said = r"'scoring'.*'roc_auc_ovr'.*cannot score the rows of split 0"
+    with pytest.raises(ValueError, match=said):
         make(scoring="roc_auc_ovr").fit(X, y, X_val=X[two], y_val=y[two])
 
 
@@ -356,6 +357,9 @@ def test_a_space_left_open_is_found(cancer, optimizers):
     space = {"learning_rates": "auto", "optimizers": optimizers}
     fitted = make(n_candidates=6, n_splits=1, **space).fit(X, y)
     rates = fitted.cv_results_["param_learning_rate"].data
+    # A sweep of 23 rates for each optimizer, then all for three epochs.
+    swept = 23 * len(optimizers or [None])
+    assert fitted.search_cost_["member_epochs"] == swept + 3 * len(rates)
     assert fitted.score(X, y) > 0.9
     assert rates.max() / rates.min() > 10
     assert 1e-8 < rates.min() < fitted.best_learning_rate_ < rates.max() < 1e3
@@ -876,7 +880,8 @@ BAD_PARAMETERS = [
     ({"search": "grid"}, "search"),
     ({"scoring": "fast"}, "scoring"),
     ({"scoring": []}, "at least one scorer"),
-    ({"scoring": ["accuracy", "fast"]}, "fast"),
+    ({"scoring": ["accuracy", "fast"]}, "'scoring'.*Got 'fast'"),
+    ({"scoring": [3]}, "'scoring'.*Got 3"),
     ({"scoring": ["accuracy"], "refit": "recall"}, "refit"),
     ({"selection": "best"}, "selection"),
     ({"tune_epochs": 1.0}, "tune_epochs"),
