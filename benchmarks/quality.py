@@ -37,7 +37,7 @@ from sk_metalr import MetaLRClassifier
 from sk_metalr import _wrapped as wrapped
 from sk_metalr._data import check_training_data
 from sk_metalr._population import Population, preserved_random_state
-from sk_metalr._refit import split_tasks
+from sk_metalr._refit import predicted, split_tasks
 from sk_metalr._selection import cautious_losses, choose
 from sk_metalr._splits import n_auto_splits
 
@@ -90,7 +90,7 @@ def measure_once(table: Table, seed: int) -> list[dict]:
     outcomes, hindsight = refit_all(table, seed, choices)
     outcomes[FIVE_REFITS] = searches.fitted.predict_proba(table.X_test)
     first, *_ = searches.fitted.estimators_
-    outcomes[WHOLE_FIT] = wrapped.class_probabilities(first, table.X_test)
+    outcomes[WHOLE_FIT] = predicted([first], table.X_test)
     for name, estimator in trained_by_keras(seed).items():
         with preserved_random_state():
             estimator.fit(table.X_train, table.y_train)
@@ -309,5 +309,5 @@ def refit_all(
                     trained.optimizer_variables,
                     trained.epoch_losses,
                 )
-                probabilities[name] = wrapped.class_probabilities(opened, table.X_test)
+                probabilities[name] = predicted([opened], table.X_test)
     return probabilities, float(hindsight)

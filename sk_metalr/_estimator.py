@@ -23,7 +23,7 @@ from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
 from ._metrics import LOG_LOSS, HeldOutMetrics, check_scoring
-from ._refit import Evaluation, all_rows, committee, refit
+from ._refit import Evaluation, all_rows, committee, predicted, refit
 from ._results import cv_results, search_cost
 from ._schedules import learned
 from ._selection import Choice, View, cautious_losses
@@ -615,8 +615,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
                 "with refit=True."
             )
-        probabilities = [wrapped.class_probabilities(one, X) for one in self.estimators_]
-        return np.mean(probabilities, axis=0)
+        return predicted(self.estimators_, X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities.

@@ -1,4 +1,4 @@
-"""From rows to tasks for the population: one for each split, and one for the refit."""
+"""From rows to tasks for the population, one for each split and refit; and to predictions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,14 @@ from ._population import (
     Population,
     SplitTask,
     TrainedMember,
+    outputs_of,
     preserved_random_state,
 )
 from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
 from .exceptions import AllDivergedError
 
-__all__ = ["Evaluation", "all_rows", "committee", "refit", "split_tasks"]
+__all__ = ["Evaluation", "all_rows", "committee", "predicted", "refit", "split_tasks"]
 
 
 def split_tasks(
@@ -302,3 +303,18 @@ def _make_task(
         batch_size=batch_size,
         seed=seed,
     )
+
+
+def predicted(fitted: list[Any], X: np.ndarray) -> np.ndarray:
+    """Return class probabilities (n_samples, n_classes): the mean over fitted classifiers.
+
+    Parameters
+    ----------
+    fitted : list of scikeras.wrappers.KerasClassifier
+        With models of one architecture.
+    X : ndarray of shape (n_samples, ...)
+        Features.
+    """
+    encoded = [wrapped.encode_features(one, X) for one in fitted]
+    outputs = outputs_of([one.model_ for one in fitted], encoded)
+    return np.asarray(wrapped.to_probabilities(fitted[0], outputs).mean(axis=0))

@@ -43,8 +43,8 @@ __all__ = [
     "check_fresh",
     "check_model",
     "check_optimizers",
-    "class_probabilities",
     "encode",
+    "encode_features",
     "fit_with_keras",
     "has_logits",
     "input_dtype",
@@ -53,6 +53,7 @@ __all__ = [
     "open_estimator",
     "refits_with_keras",
     "scheduled_rate",
+    "to_probabilities",
     "training_plan",
     "training_weights",
     "with_strategy",
@@ -60,7 +61,6 @@ __all__ = [
 
 KERAS_DEFAULT_BATCH_SIZE = 32
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
-PREDICT_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -375,26 +375,21 @@ def training_weights(
     return weights.astype(input_dtype())
 
 
-def class_probabilities(fitted: KerasClassifier, X: np.ndarray) -> np.ndarray:
-    """Return probabilities of shape (n_samples, n_classes), also from logits or one sigmoid.
+def to_probabilities(fitted: KerasClassifier, outputs: np.ndarray) -> np.ndarray:
+    """Return probabilities of shape (..., n_classes), also from logits or one sigmoid.
 
-    The model is called directly: ``Model.predict`` traces a program for every new model,
-    which takes longer than most predictions, and warns about it.
+    Parameters
+    ----------
+    fitted : KerasClassifier
+        Whose model gave the outputs.
+    outputs : float64 ndarray of shape (..., n_classes) or (..., 1)
     """
-    x = encode_features(fitted, X)
-
-    def outputs_of(rows: slice) -> np.ndarray:
-        part = keras.tree.map_structure(lambda array: array[rows], x)
-        return np.asarray(fitted.model_(part, training=False), dtype=np.float64)
-
-    starts = range(0, len(X), PREDICT_ROWS)
-    outputs = np.concatenate([outputs_of(slice(start, start + PREDICT_ROWS)) for start in starts])
-    if outputs.shape[1] == 1:
+    if outputs.shape[-1] == 1:
         positive = expit(outputs) if has_logits(fitted.model_) else outputs
-        return np.hstack([1 - positive, positive])
+        return np.concatenate([1 - positive, positive], axis=-1)
     if has_logits(fitted.model_):
-        return softmax(outputs, axis=1)
-    return outputs / outputs.sum(axis=1, keepdims=True)
+        return softmax(outputs, axis=-1)
+    return outputs / outputs.sum(axis=-1, keepdims=True)
 
 
 def scheduled_rate(

@@ -288,7 +288,8 @@ def test_training_weights_are_sample_weight_times_class_weight(class_weight):
 def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     estimator = KerasClassifier(compiled(units, activation, loss), verbose=0)
     fitted = wrapped.open_estimator(estimator, X, Y % 2)
-    probabilities = wrapped.class_probabilities(fitted, X[:n_rows])
+    outputs = np.asarray(fitted.model_(X[:n_rows]), np.float64)
+    probabilities = wrapped.to_probabilities(fitted, outputs)
     assert probabilities.shape == (n_rows, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     kernel, bias = fitted.model_.get_weights()

@@ -4,11 +4,20 @@ The only folder that imports TensorFlow. A *member* is one candidate on one spli
 :mod:`._member` writes training and scoring for one member, as pure functions of its
 state; :mod:`._program` maps them over a group of members and compiles the result;
 :mod:`._batches` cuts rows into batches; :mod:`._training` runs the groups and keeps
-the losses; :mod:`._joined` puts populations of several optimizers together.
+the losses; :mod:`._joined` puts populations of several optimizers together;
+:mod:`._prediction` has several trained models predict at once.
 """
 
 from ._joined import JoinedPopulation
+from ._prediction import outputs_of
 from ._random import preserved_random_state
 from ._training import Population, SplitTask, TrainedMember
 
-__all__ = ["JoinedPopulation", "Population", "SplitTask", "TrainedMember", "preserved_random_state"]
+__all__ = [
+    "JoinedPopulation",
+    "Population",
+    "SplitTask",
+    "TrainedMember",
+    "outputs_of",
+    "preserved_random_state",
+]
