@@ -51,9 +51,11 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``epochs`` are the full budget. A schedule of its optimizer is replaced by the
         strategy that is chosen. Its callbacks, metrics and arguments of Keras's
         ``fit`` act in the refit only; a ``validation_split`` among them keeps rows from
-        it. None: a multi-layer perceptron of 2 × 128
-        rectified units, trained with Adam on batches of 32 for up to 40 epochs.
-        Features should be scaled by a Pipeline.
+        it. A ``keras.callbacks.EarlyStopping`` on ``loss`` or ``val_loss`` ends the training of
+        each candidate on each split, too; on ``val_loss`` it acts in the refit only where that
+        has held-out rows of its own. None: a multi-layer perceptron of 2 × 128 rectified
+        units, trained with Adam on batches of 32 for up to 40 epochs. Features should be
+        scaled by a Pipeline.
     learning_rates : array-like of float, object with a method ``rvs``, dict, "auto" or None, \
             default=None
         Learning rates to choose from: a list of each of them, or a distribution such as
@@ -409,7 +411,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         refitted = perf_counter()
         self.search_cost_ = search_cost(
             found.record,
-            swept=found.swept,
+            member_epochs=found.member_epochs,
             refit_epochs=len(self.estimators_) * self.best_n_epochs_ if self.refit else 0,
             lanes=found.lanes,
             seconds=found.seconds
@@ -442,7 +444,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             and self.refit != "committee"
             and self.optimizers is None
             and plan.batch_size is not None
-            and not wrapped.asks_for_keras_loop(estimator)
+            and not (estimator.callbacks or wrapped.asks_for_keras_loop(estimator))
         )
         return {
             "engine": self.engine,

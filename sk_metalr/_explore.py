@@ -53,8 +53,8 @@ class Found:
         Which is the best.
     trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
         Learning rate of each epoch; None where candidates do not move theirs.
-    swept : int
-        Member-epochs that finding the space took.
+    member_epochs : int
+        Epochs trained, of all members, finding the space included.
     lanes : list of (str, str)
         For each optimizer of the space, how it was trained and why.
     seconds : dict of str to float
@@ -65,7 +65,7 @@ class Found:
     record: Record
     choice: Choice
     trajectories: np.ndarray | None
-    swept: int
+    member_epochs: int
     lanes: list[tuple[str, str]]
     seconds: dict[str, float]
 
@@ -108,9 +108,10 @@ def explore(
     """
     is_open = candidates is None
     seconds: Counter[str] = Counter()
-    swept = len(SWEPT_RATES) * len(space.optimizers) if is_open else 0
+    member_epochs = 0
     if candidates is None:
-        space = space.over(_swept_ranges(space, evaluation, view, seconds))
+        ranges, member_epochs = _swept_ranges(space, evaluation, view, seconds)
+        space = space.over(ranges)
         candidates = space.sample(n_candidates, random_state)
     population = evaluation.populate(
         space,
@@ -122,6 +123,7 @@ def explore(
     adapts = search.kind == "hypergradient"
     lanes, trajectories = population.lanes, population.trajectories if adapts else None
     seconds.update(population.seconds)
+    member_epochs += population.member_epochs
     choice = _choice(candidates, record, view, search)
     grown = 0
     while is_open and grown < MAX_GROWTH:
@@ -136,9 +138,10 @@ def explore(
         record = _joined_records(record, more_record, order)
         candidates = _joined_candidates(candidates, more, order)
         seconds.update(population.seconds)
+        member_epochs += population.member_epochs
         choice = _choice(candidates, record, view, search)
         grown += 1
-    return Found(candidates, record, choice, trajectories, swept, lanes, dict(seconds))
+    return Found(candidates, record, choice, trajectories, member_epochs, lanes, dict(seconds))
 
 
 def _searched(
@@ -190,17 +193,21 @@ def _choice(candidates: Candidates, record: Record, view: View, search: Search) 
 
 def _swept_ranges(
     space: StrategySpace, evaluation: Evaluation, view: View, seconds: Counter[str]
-) -> list[Any]:
-    """Return a distribution of learning rates for each optimizer, from one epoch on one split."""
+) -> tuple[list[Any], int]:
+    """Return a distribution of learning rates for each optimizer, and member-epochs it took.
+
+    One epoch on one split.
+    """
     n = len(SWEPT_RATES)
-    ranges = []
+    ranges, member_epochs = [], 0
     for optimizer in range(len(space.optimizers)):
         swept = Candidates(SWEPT_RATES, np.full(n, optimizer), np.zeros(n, int))
         population = replace(evaluation, splits=evaluation.splits[:1]).populate(space, swept)
         losses = population.train(1)[0, :, 0, 0]
         seconds.update(population.seconds)
+        member_epochs += population.member_epochs
         ranges.append(loguniform(*usable_range(SWEPT_RATES, losses, view.no_skill_loss)))
-    return ranges
+    return ranges, member_epochs
 
 
 def _beyond_the_edge(

@@ -302,6 +302,7 @@ def _make_task(
         test_weight=weight[test].astype(np.float32),
         batch_size=batch_size,
         seed=seed,
+        stops=wrapped.early_stops(opened) if len(test) else (),
     )
 
 

@@ -76,7 +76,7 @@ def cv_results(
 def search_cost(
     record: Record,
     *,
-    swept: int,
+    member_epochs: int,
     refit_epochs: int,
     lanes: list[tuple[str, str]],
     seconds: dict[str, float],
@@ -87,7 +87,7 @@ def search_cost(
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
-        "member_epochs": int(record.n_resources.sum()) * n_splits + swept,
+        "member_epochs": member_epochs,
         "refit_epochs": refit_epochs,
         "lane": ", ".join(names),
         "lane_reason": "; ".join(reasons),

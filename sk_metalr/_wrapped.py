@@ -43,6 +43,7 @@ __all__ = [
     "check_fresh",
     "check_model",
     "check_optimizers",
+    "early_stops",
     "encode",
     "encode_features",
     "fit_with_keras",
@@ -437,19 +438,45 @@ def with_strategy(
     return tuned
 
 
+def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
+    """Return those callbacks of an opened estimator that are able to stop members of a search."""
+    return [
+        callback
+        for callback in keras.tree.flatten(opened._fit_callbacks)
+        if isinstance(callback, keras.callbacks.EarlyStopping)
+        and callback.monitor in ("loss", "val_loss")
+    ]
+
+
+def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of a refit: those that stop on held-out rows only where it has some."""
+    callbacks = keras.tree.flatten(opened._fit_callbacks)
+    params = opened.get_params(deep=False)
+    names = "validation_split", "fit__validation_split", "fit__validation_data"
+    if any(params.get(name) for name in names):
+        return callbacks
+    return [
+        callback
+        for callback in callbacks
+        if not isinstance(callback, keras.callbacks.EarlyStopping)
+        or not callback.monitor.startswith("val_")
+    ]
+
+
 def asks_for_keras_loop(estimator: KerasClassifier) -> bool:
-    """Tell whether callbacks, metrics or arguments of ``fit`` want Keras's own loop."""
-    plain = {"fit__epochs", "fit__batch_size", "fit__shuffle", "fit__verbose"}
+    """Tell whether metrics or arguments of ``fit`` want Keras's own loop."""
+    plain = {"fit__epochs", "fit__batch_size", "fit__shuffle", "fit__verbose", "fit__callbacks"}
     params = estimator.get_params(deep=False)
-    has_fit_arguments = any(name.startswith("fit__") and name not in plain for name in params)
-    wanted = estimator.callbacks, estimator.metrics, estimator.validation_split
-    return bool(any(wanted) or has_fit_arguments)
+    has_fit_arguments = any(
+        name.startswith("fit__") and name.count("__") == 1 and name not in plain for name in params
+    )
+    return bool(estimator.metrics or estimator.validation_split or has_fit_arguments)
 
 
 def refits_with_keras(opened: KerasClassifier) -> bool:
-    """Tell whether the refit needs Keras's own loop, for the sake of the model's metrics too."""
+    """Tell whether the refit needs Keras's own loop, for callbacks and the model's metrics too."""
     metrics = getattr(opened.model_, "_compile_metrics", None)
-    return bool(asks_for_keras_loop(opened) or opened._fit_callbacks or metrics is not None)
+    return bool(asks_for_keras_loop(opened) or _acting_callbacks(opened) or metrics is not None)
 
 
 def fit_with_keras(
@@ -460,6 +487,7 @@ def fit_with_keras(
     if sample_weight is not None or opened.class_weight is not None:
         weights = training_weights(opened, y, sample_weight)
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
+    opened._fit_callbacks = _acting_callbacks(opened)
     opened._fit(X, y, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0)
     return opened
 

@@ -3,15 +3,18 @@
 The only folder that imports TensorFlow. A *member* is one candidate on one split.
 :mod:`._member` writes training and scoring for one member, as pure functions of its
 state; :mod:`._program` maps them over a group of members and compiles the result;
-:mod:`._batches` cuts rows into batches; :mod:`._training` runs the groups and keeps
-the losses; :mod:`._joined` puts populations of several optimizers together;
-:mod:`._prediction` has several trained models predict at once.
+:mod:`._batches` cuts rows into batches; :mod:`._group` holds the state of a group,
+:mod:`._scorer` scores it, :mod:`._stopping` stops its members early; :mod:`._training`
+runs all groups and keeps their losses; :mod:`._joined` puts populations
+of several optimizers together; :mod:`._prediction` has several trained models
+predict at once.
 """
 
 from ._joined import JoinedPopulation
 from ._prediction import outputs_of
 from ._random import preserved_random_state
-from ._training import Population, SplitTask, TrainedMember
+from ._task import SplitTask, TrainedMember
+from ._training import Population
 
 __all__ = [
     "JoinedPopulation",

@@ -45,6 +45,11 @@ class JoinedPopulation:
         return {name: sum(one[name] for one in seconds) for name in seconds[0]}
 
     @property
+    def member_epochs(self) -> int:
+        """Epochs trained so far, of all members."""
+        return sum(part.member_epochs for part in self.parts)
+
+    @property
     def lanes(self) -> list[tuple[str, str]]:
         """The lane of every part, and its reason."""
         return [(part.lane, part.lane_reason) for part in self.parts]

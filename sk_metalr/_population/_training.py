@@ -3,24 +3,26 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
 from ._architecture import has_loops, may_pad, why_not_compilable, why_not_vectorizable
-from ._batches import Block, score_blocks, shuffled, steps_per_block, take, training_blocks
+from ._batches import Block, shuffled, steps_per_block, take, training_blocks
+from ._group import Group, regrouped
 from ._keras_loop import KerasLoop
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
+from ._scorer import Scorer
+from ._stopping import Watch
+from ._task import SplitTask, TrainedMember
 
-__all__ = ["Population", "SplitTask", "TrainedMember"]
+__all__ = ["Population"]
 
 GROUP_BYTES = 5 * 2**19
 """State of the members that a compiled program trains at once: what a core's cache holds.
@@ -45,84 +47,6 @@ MIN_STEPS_TO_COMPILE = 500
 CONSTANT = Schedule("constant", "constant")
 LANES = ("vectorized", "compiled", "keras")
 """From the quickest to the one that takes everything."""
-
-
-@dataclass(frozen=True)
-class SplitTask:
-    """One split: the model that its members start from, and the rows they are given.
-
-    Attributes
-    ----------
-    model : keras.Model
-        Built and compiled. Its variables are the initial state of every member.
-    x : ndarray of shape (n_rows, ...), or a list or dict of such
-        Features, encoded for the model.
-    y : ndarray of shape (n_rows, ...)
-        Targets, encoded for the loss.
-    code : int ndarray of shape (n_rows,)
-        Position of each row's class among the classes.
-    train, test : int ndarray of shape (n_train,), (n_test,)
-        Rows to train on and rows held out (none in a refit).
-    train_weight, test_weight : ndarray of shape (n_train,), (n_test,)
-        Their weights.
-    batch_size : int
-        Rows per step; if there are fewer rows, all of them.
-    seed : int
-        Seed of the order of rows.
-    """
-
-    model: keras.Model
-    x: Any
-    y: np.ndarray
-    code: np.ndarray
-    train: np.ndarray
-    test: np.ndarray
-    train_weight: np.ndarray
-    test_weight: np.ndarray
-    batch_size: int
-    seed: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps that an epoch takes."""
-        return ceil(len(self.train) / self.batch_size)
-
-
-@dataclass(frozen=True)
-class TrainedMember:
-    """What training left of one member.
-
-    Attributes
-    ----------
-    weights, buffers, optimizer_variables : list of ndarray
-        Values of the model's trainable and non-trainable variables and of its
-        optimizer's variables, in their order.
-    epoch_losses : ndarray of shape (n_epochs,)
-        Mean training loss of each epoch, in nats.
-    is_finite : bool
-        Whether every loss was finite.
-    """
-
-    weights: list[np.ndarray]
-    buffers: list[np.ndarray]
-    optimizer_variables: list[np.ndarray]
-    epoch_losses: np.ndarray
-    is_finite: bool
-
-
-@dataclass(eq=False)
-class _Group:
-    """Candidates of one split that train together, and their state so far."""
-
-    split: int
-    candidates: np.ndarray
-    rates: np.ndarray
-    schedules: list[Schedule]
-    state: GroupState | None = None
-    train_losses: list[np.ndarray] = field(default_factory=list)
-    trajectory: list[np.ndarray] = field(default_factory=list)
-    seconds_training: float = 0.0
-    seconds_scoring: float = 0.0
 
 
 class Population:
@@ -209,6 +133,7 @@ class Population:
         self._n_steps = self.budget * sum(task.steps_per_epoch for task in tasks)
         self._seconds = self._seconds_compiling = 0.0
         self._closed_training = self._closed_scoring = 0.0
+        self._closed_member_epochs = 0
         self._lanes = list(LANES) if engine == "auto" else [engine]
         self._open_next_lane(
             "every layer vectorises" if engine == "auto" else "asked for by engine"
@@ -278,14 +203,20 @@ class Population:
         rest = max(0.0, self._seconds - compiling)
         return {"compiling": compiling, "training": rest * share, "scoring": rest * (1 - share)}
 
-    def _make_group(self, split: int, start: int, size: int) -> _Group:
+    @property
+    def member_epochs(self) -> int:
+        """Epochs trained so far, of all members."""
+        return sum((group.member_epochs for group in self._groups), self._closed_member_epochs)
+
+    def _make_group(self, split: int, start: int, size: int) -> Group:
         n_candidates = len(self.learning_rates)
         candidates = np.minimum(np.arange(start, start + size), n_candidates - 1)
-        return _Group(
+        return Group(
             split=split,
             candidates=candidates[: n_candidates - start],
             rates=self.learning_rates[candidates].astype(np.float32),
             schedules=[self.schedules[candidate] for candidate in candidates],
+            watches=[Watch(stops) for _ in candidates if (stops := self.tasks[split].stops)],
         )
 
     def train(self, n_epochs: int) -> np.ndarray:
@@ -336,7 +267,7 @@ class Population:
             return
         task, size = self.tasks[0], len(self._groups[0].rates)
         if len(task.test):
-            x, code, weight, _ = _Scorer(program, task, 0, None).blocks[0]
+            x, code, weight, _ = Scorer(program, task, 0, None).blocks[0]
             program.score(program.initial_state(task.model, size), x, code, weight, 0)
         if self._steps_later >= MIN_STEPS_TO_COMPILE and size > 1:
             block = next(self._blocks(task, np.arange(len(task.train))))
@@ -365,31 +296,46 @@ class Population:
             rates[group.candidates, group.split, : mine.shape[1]] = mine
         return rates
 
-    def _train_group(self, group: _Group, epochs: range) -> np.ndarray:
+    def _train_group(self, group: Group, epochs: range) -> np.ndarray:
         task = self.tasks[group.split]
         n_members = len(group.candidates)
         if group.state is None:
             group.state = self.program.initial_state(task.model, len(group.rates))
-        scorer = _Scorer(self.program, task, group.split, self.metrics)
+        scorer = Scorer(self.program, task, group.split, self.metrics)
         losses = np.full((self._n_scores, n_members, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
-            before = group.state.members.weights
-            group.trajectory.append(group.rates)
-            group.state, seconds = self._timed(self._train_epoch, group, task, epoch)
-            if self.adapts_rates:
-                towards = -ADAPTATION * scorer.alignment(group.state, before)
-                group.rates = (group.rates * np.exp(towards)).astype(np.float32)
-            group.seconds_training += seconds
-            is_finite = np.asarray(group.state.is_finite)
-            loss_sum = np.asarray(group.state.loss_sum)
-            train_loss = np.where(is_finite, loss_sum / len(task.train), np.nan)
-            group.train_losses.append(train_loss)
-            held_out, seconds = self._timed(scorer, group.state)
-            group.seconds_scoring += seconds
-            losses[:, :, column] = np.where(is_finite, held_out, np.nan)[:, :n_members]
+            if group.is_over:
+                group.trajectory.append(group.rates)
+                group.train_losses.append(group.train_losses[-1])
+            else:
+                scores = self._train_and_score(group, task, scorer, epoch)
+                losses[:, :, column] = scores[:, :n_members]
+            for member, watch in enumerate(group.watches[:n_members]):
+                train_loss = group.train_losses[-1][member]
+                losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
         if not self.keeps_states:
             group.state = None
         return losses
+
+    def _train_and_score(
+        self, group: Group, task: SplitTask, scorer: Scorer, epoch: int
+    ) -> np.ndarray:
+        """Train a group for an epoch; return scores (n_scores, n_members)."""
+        assert group.state is not None
+        before = group.state.members.weights
+        group.trajectory.append(group.rates)
+        group.state, seconds = self._timed(self._train_epoch, group, task, epoch)
+        group.epochs_trained += 1
+        if self.adapts_rates:
+            towards = -ADAPTATION * scorer.alignment(group.state, before)
+            group.rates = (group.rates * np.exp(towards)).astype(np.float32)
+        group.seconds_training += seconds
+        is_finite = np.asarray(group.state.is_finite)
+        loss_sum = np.asarray(group.state.loss_sum)
+        group.train_losses.append(np.where(is_finite, loss_sum / len(task.train), np.nan))
+        held_out, seconds = self._timed(scorer, group.state)
+        group.seconds_scoring += seconds
+        return np.where(is_finite, held_out, np.nan)
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
         """Call a function; return its result and its seconds, compiling left out."""
@@ -398,7 +344,7 @@ class Population:
         seconds = perf_counter() - start - (self.program.seconds_compiling - compiled)
         return result, max(0.0, seconds)
 
-    def _train_epoch(self, group: _Group, task: SplitTask, epoch: int) -> GroupState:
+    def _train_epoch(self, group: Group, task: SplitTask, epoch: int) -> GroupState:
         assert group.state is not None
         order = shuffled(len(task.train), (task.seed, epoch), self.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
@@ -426,7 +372,7 @@ class Population:
             may_pad=self.may_pad,
         )
 
-    def _rates(self, group: _Group, task: SplitTask, first: int, n_steps: int) -> np.ndarray:
+    def _rates(self, group: Group, task: SplitTask, first: int, n_steps: int) -> np.ndarray:
         """Return learning rates of shape (n_steps, n_members) from step `first` on."""
         total = self.budget * task.steps_per_epoch
         steps = np.minimum(np.arange(first, first + n_steps), total - 1)
@@ -460,21 +406,22 @@ class Population:
                 if candidate in candidates
             ]
             self._groups += [
-                _regrouped(kept[start : start + size], size) for start in range(0, len(kept), size)
+                regrouped(kept[start : start + size], size) for start in range(0, len(kept), size)
             ]
 
-    def _by_split(self) -> list[list[_Group]]:
+    def _by_split(self) -> list[list[Group]]:
         return [
             [group for group in self._groups if group.split == split]
             for split in range(len(self.tasks))
         ]
 
-    def _close(self, groups: list[_Group]) -> None:
+    def _close(self, groups: list[Group]) -> None:
         """Take groups out, but for the seconds they took."""
         self._groups = [group for group in self._groups if group not in groups]
         for group in groups:
             self._closed_training += group.seconds_training
             self._closed_scoring += group.seconds_scoring
+            self._closed_member_epochs += group.member_epochs
 
     def trained_member(self, candidate: int, split: int) -> TrainedMember:
         """Return what training left of one member."""
@@ -484,7 +431,7 @@ class Population:
                 return self._extract(group, int(position[0]))
         raise IndexError(f"There is no member ({candidate}, {split}).")
 
-    def _extract(self, group: _Group, position: int) -> TrainedMember:
+    def _extract(self, group: Group, position: int) -> TrainedMember:
         if group.state is None:
             raise RuntimeError("The population was not trained, or does not keep its states.")
         members, shared = group.state.members, group.state.shared
@@ -502,93 +449,6 @@ class Population:
             epoch_losses=np.array([losses[position] for losses in group.train_losses]),
             is_finite=bool(group.state.is_finite[position].numpy()),
         )
-
-
-def _regrouped(kept: list[tuple[_Group, int]], size: int) -> _Group:
-    """Put members of several groups of one split into a group, the last one repeated."""
-    padded = kept + kept[-1:] * (size - len(kept))
-    first = kept[0][0]
-    assert first.state is not None
-
-    def gathered(of_state: Callable[[Any], Any]) -> Any:
-        """Take each member's row from what belongs to its group."""
-        rows = [
-            tf.nest.map_structure(lambda values, at=at: values[at], of_state(group.state))
-            for group, at in padded
-        ]
-        return tf.nest.map_structure(lambda *values: tf.stack(values), *rows)
-
-    return _Group(
-        split=first.split,
-        candidates=np.array([group.candidates[at] for group, at in kept]),
-        rates=np.array([group.rates[at] for group, at in padded]),
-        schedules=[group.schedules[at] for group, at in padded],
-        state=GroupState(
-            members=gathered(lambda state: state.members),
-            shared=first.state.shared,  # all groups of a split took the same steps
-            loss_sum=gathered(lambda state: state.loss_sum),
-            is_finite=gathered(lambda state: state.is_finite),
-        ),
-        trajectory=[
-            np.array([group.trajectory[epoch][at] for group, at in padded])
-            for epoch in range(len(first.trajectory))
-        ],
-        train_losses=[
-            np.array([group.train_losses[epoch][at] for group, at in padded])
-            for epoch in range(len(first.train_losses))
-        ],
-    )
-
-
-class _Scorer:
-    """Held-out losses and scores of the members of one split; its rows are cut only once."""
-
-    def __init__(
-        self, program: Program | KerasLoop, task: SplitTask, split: int, metrics: Any
-    ) -> None:
-        self.program = program
-        self.split = split
-        self.metrics = metrics
-        self.n_rows = len(task.test)
-        self.total_weight = task.test_weight.sum() if len(task.test) else np.nan
-        self.blocks = [
-            (take(task.x, block.rows), task.code[block.rows], block.weight, block.n_steps)
-            for block in score_blocks(task.test, task.test_weight)
-        ]
-
-    def __call__(self, state: GroupState) -> np.ndarray:
-        total = np.zeros((len(state.is_finite), 2))
-        for block in self.blocks:
-            total += self.program.score(state, *block)
-        losses = total.T / self.total_weight
-        return np.vstack([losses, self._scores(state)]) if self.metrics else losses
-
-    def alignment(self, state: GroupState, before: list[Any]) -> np.ndarray:
-        """Return cosines (n_members,) on the first block of held-out rows, 0 where not finite."""
-        x, code, weight, _ = self.blocks[0]
-        x = tf.nest.map_structure(_rows_in_a_row, x)
-        cosines = self.program.align(state, before, x, code.reshape(-1), weight.reshape(-1))
-        return np.nan_to_num(cosines, posinf=0.0, neginf=0.0)
-
-    def _scores(self, state: GroupState) -> np.ndarray:
-        """Return scores of shape (n_metrics, n_members)."""
-        parts = [
-            self.program.predict(state, tf.nest.map_structure(_rows_in_a_row, x))
-            for x, *_ in self.blocks
-        ]
-        probabilities = np.concatenate(parts, axis=1)[:, : self.n_rows]
-        finite = np.isfinite(probabilities).all(axis=(1, 2))
-        nothing = np.full(len(self.metrics.names), np.nan)
-        scores = [
-            self.metrics(self.split, member) if is_finite else nothing
-            for member, is_finite in zip(probabilities, finite, strict=True)
-        ]
-        return np.array(scores).T
-
-
-def _rows_in_a_row(batches: np.ndarray) -> np.ndarray:
-    """Put batches of shape (n_steps, batch_size, ...) together."""
-    return batches.reshape(-1, *batches.shape[2:])
 
 
 def _group_size(n_candidates: int, member_bytes: int) -> int:

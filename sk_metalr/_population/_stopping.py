@@ -1,0 +1,68 @@
+"""Early stopping of single members, by Keras's own rule."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = ["Watch"]
+
+
+class _StandIn:
+    """What an EarlyStopping callback asks of a model: its weights stay where they are."""
+
+    stop_training = False
+
+    def get_weights(self) -> list[Any]:
+        return []
+
+
+class Watch:
+    """Callbacks that watch over one member.
+
+    Once a member has stopped, its scores stay those of the model that it ended with: of the
+    last epoch, or of the best, where a callback restores its weights.
+
+    Parameters
+    ----------
+    stops : sequence of keras.callbacks.EarlyStopping
+        Left as they are. Each monitors ``loss`` or ``val_loss``.
+    """
+
+    def __init__(self, stops: Sequence[keras.callbacks.EarlyStopping]) -> None:
+        self._model = _StandIn()
+        self._stops = [copy.copy(stop) for stop in stops]
+        self._seen: list[np.ndarray] = []
+        self._kept: np.ndarray | None = None
+        for stop in self._stops:
+            stop.set_model(self._model)
+            stop.on_train_begin()
+
+    @property
+    def has_stopped(self) -> bool:
+        """Tell whether training is over."""
+        return self._kept is not None
+
+    def see(self, train_loss: float, scores: np.ndarray) -> np.ndarray:
+        """Look at an epoch, and return the scores of the model that there is after it.
+
+        Parameters
+        ----------
+        train_loss : float
+            Mean training loss of the epoch, in nats.
+        scores : ndarray of shape (n_scores,)
+            Of which the first is the held-out log-loss, in nats; NaN once a member has diverged.
+        """
+        if self._kept is not None:
+            return self._kept
+        self._seen.append(scores)
+        if not np.isfinite(scores[0]):
+            return scores
+        for stop in self._stops:
+            stop.on_epoch_end(len(self._seen) - 1, {"loss": train_loss, "val_loss": scores[0]})
+            if self._model.stop_training:
+                self._kept = self._seen[stop.best_epoch] if stop.restore_best_weights else scores
+                return self._kept
+        return scores

@@ -1,0 +1,208 @@
+"""The three lanes against each other, on every family of layers."""
+
+import keras
+import numpy as np
+import pytest
+from models import small_classifier, small_mlp
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr._population import Population, SplitTask, _training
+
+layers = keras.layers
+N_ROWS, N_FEATURES, N_CLASSES, EPOCHS = 40, 6, 3, 2
+RATES = [1e-2, 1e-1]
+
+
+class RunningMean(layers.Layer):
+    """Subtracts a mean that it keeps itself."""
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.mean.assign(0.9 * self.mean + 0.1 * keras.ops.mean(x, axis=0))
+        return x - self.mean
+
+
+def dense(**options):
+    return layers.Dense(8, activation="relu", **options)
+
+
+def image(*hidden):
+    return [layers.Reshape((3, 2, 1)), *hidden, layers.Flatten()]
+
+
+def sequence(*hidden):
+    return [layers.Reshape((3, 2)), *hidden]
+
+
+CHAINS = {
+    "Dense": lambda: [dense()],
+    "BatchNormalization": lambda: [dense(), layers.BatchNormalization()],
+    "LayerNormalization": lambda: [dense(), layers.LayerNormalization()],
+    "GroupNormalization": lambda: [layers.Dense(8), layers.GroupNormalization(2)],
+    "Dropout": lambda: [dense(), layers.Dropout(0.3, seed=1)],
+    "GaussianNoise": lambda: [layers.GaussianNoise(0.5, seed=1), dense()],
+    "Embedding": lambda: [layers.Embedding(9, 4), layers.Flatten()],
+    "Conv1D": lambda: [layers.Reshape((6, 1)), layers.Conv1D(4, 3), layers.Flatten()],
+    "Conv2D": lambda: image(layers.Conv2D(4, 2)),
+    "SeparableConv2D": lambda: image(layers.SeparableConv2D(4, 2)),
+    "pooling": lambda: image(
+        layers.AveragePooling2D((2, 1), strides=1), layers.MaxPooling2D((2, 1))
+    ),
+    "LSTM": lambda: sequence(layers.LSTM(4)),
+    "GRU": lambda: sequence(layers.GRU(4)),
+    "Bidirectional": lambda: sequence(layers.Bidirectional(layers.SimpleRNN(3))),
+    "constraints": lambda: [
+        dense(kernel_constraint="non_neg", bias_constraint=keras.constraints.MaxNorm(0.01))
+    ],
+    "regularizers": lambda: [
+        dense(
+            kernel_regularizer=keras.regularizers.L1L2(0.01, 0.01),
+            activity_regularizer=keras.regularizers.L2(0.01),
+        )
+    ],
+    "frozen": lambda: [dense(trainable=False), dense()],
+    "own state": lambda: [RunningMean(), dense()],
+    "nested model": lambda: [keras.Sequential([keras.Input((N_FEATURES,)), dense(), dense()])],
+}
+
+
+def chain(name):
+    hidden = CHAINS[name]()
+    return keras.Sequential([keras.Input((N_FEATURES,)), *hidden, head()])
+
+
+def head():
+    return layers.Dense(N_CLASSES, activation="softmax")
+
+
+def attention():
+    inputs = keras.Input((N_FEATURES,))
+    rows = layers.Reshape((3, 2))(inputs)
+    rows = layers.add([rows, layers.MultiHeadAttention(2, 2)(rows, rows)])
+    return keras.Model(inputs, head()(layers.Flatten()(rows)))
+
+
+def shared():
+    inputs = keras.Input((N_FEATURES,))
+    twice = layers.Dense(N_FEATURES, activation="tanh")
+    return keras.Model(inputs, head()(twice(twice(inputs) + inputs)))
+
+
+def several_inputs():
+    left, right = keras.Input((2,)), keras.Input((4,))
+    return keras.Model([left, right], head()(layers.concatenate([dense()(left), right])))
+
+
+GRAPHS = {"MultiHeadAttention": attention, "shared layer": shared, "inputs": several_inputs}
+
+
+def task_for(name):
+    keras.utils.set_random_seed(0)
+    model = GRAPHS[name]() if name in GRAPHS else chain(name)
+    # Adam would blow up rounding where a gradient is 0, as of a bias before normalisation.
+    model.compile(keras.optimizers.SGD(momentum=0.9), "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    if name == "Embedding":
+        X = rng.integers(9, size=X.shape).astype(np.float32)
+    code = rng.integers(N_CLASSES, size=N_ROWS).astype(np.int32)
+    return SplitTask(
+        model=model,
+        x=[X[:, :2], X[:, 2:]] if name == "inputs" else X,
+        y=code[:, None].astype(np.float32),
+        code=code,
+        train=np.arange(30),
+        test=np.arange(30, N_ROWS),
+        train_weight=rng.uniform(0.5, 2.0, size=30).astype(np.float32),
+        test_weight=np.ones(10, np.float32),
+        batch_size=8,
+        seed=5,
+    )
+
+
+def trained(task, lane):
+    population = Population(
+        [task], np.array(RATES), n_epochs=EPOCHS, from_logits=False, shuffle=True, engine=lane
+    )
+    losses = population.train(EPOCHS)[0]
+    members = [population.trained_member(candidate, 0) for candidate in range(len(RATES))]
+    return losses, [member.weights + member.buffers for member in members]
+
+
+CONVOLUTIONS = {"Conv1D", "Conv2D", "SeparableConv2D"}
+
+
+@pytest.mark.parametrize("name", [*CHAINS, *GRAPHS])
+def test_all_lanes_train_alike(name):
+    lanes = ["compiled", "keras"] if name in CONVOLUTIONS else ["vectorized", "compiled", "keras"]
+    results = {lane: trained(task_for(name), lane) for lane in lanes}
+    losses, members = results.pop("keras")
+    assert np.isfinite(losses).all()
+    start = task_for(name).model.trainable_variables[0].numpy()
+    assert not np.allclose(members[1][0], start)
+    for other_losses, other_members in results.values():
+        np.testing.assert_allclose(other_losses, losses, atol=1e-5)
+        for mine, theirs in zip(other_members, members, strict=True):
+            for a, b in zip(mine, theirs, strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_mixed_precision_trains_alike():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        (losses, members), *others = (
+            trained(task_for("Dense"), lane) for lane in ("keras", "compiled", "vectorized")
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for other_losses, other_members in others:
+        # Sums of 8 bits each differ by their order.
+        np.testing.assert_allclose(other_losses, losses, rtol=0.02)
+        for mine, theirs in zip(other_members, members, strict=True):
+            for a, b in zip(mine, theirs, strict=True):
+                assert a.dtype == np.float32
+                np.testing.assert_allclose(a, b, atol=0.02)
+
+
+def noisy(meta):
+    return keras.Sequential(
+        [keras.Input((meta["n_features_in_"],)), dense(), layers.Dropout(0.3), head()]
+    )
+
+
+WAYS = {
+    "compiled": {"engine": "compiled"},
+    "Keras's loop": {"engine": "keras"},
+    "two at a time": {"max_memory": 10_000},
+    "groups of three": {},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("model", "search", "with_xla"),
+    [
+        (small_mlp, "random", True),
+        (small_mlp, "halving", True),
+        (noisy, "random", False),  # XLA draws other numbers from the same seed
+    ],
+)
+def test_the_choice_is_the_same_in_every_lane_and_chunking(
+    iris, monkeypatch, model, search, with_xla, way
+):
+    def fitted(**params):
+        wrapped = small_classifier(model, epochs=4)
+        space = {"n_candidates": 8, "n_splits": 2, "search": search}
+        return MetaLRClassifier(wrapped, random_state=0, **space, **params).fit(*iris)
+
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0 if with_xla else 10**9)
+    whole = fitted()
+    if way == "groups of three":
+        monkeypatch.setattr(_training.Population, "_group_size", lambda *_: 3)
+    other = fitted(**WAYS[way])
+    np.testing.assert_allclose(other.learning_curves_, whole.learning_curves_, rtol=1e-2)
+    assert other.best_params_ == whole.best_params_
+    assert other.best_n_epochs_ == whole.best_n_epochs_
