@@ -847,7 +847,7 @@ def with_convolution(meta):
         [
             keras.Input((4,)),
             layers.Reshape((4, 1)),
-            layers.Conv1D(2, 2),
+            layers.SeparableConv1D(2, 2),
             layers.Flatten(),
             layers.Dense(3, "softmax"),
         ]

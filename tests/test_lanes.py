@@ -46,7 +46,21 @@ CHAINS = {
     "GaussianNoise": lambda: [layers.GaussianNoise(0.5, seed=1), dense()],
     "Embedding": lambda: [layers.Embedding(9, 4), layers.Flatten()],
     "Conv1D": lambda: [layers.Reshape((6, 1)), layers.Conv1D(4, 3), layers.Flatten()],
+    "Conv1D causal": lambda: [
+        layers.Reshape((6, 1)),
+        layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="tanh"),
+        layers.Flatten(),
+    ],
     "Conv2D": lambda: image(layers.Conv2D(4, 2)),
+    "Conv2D strided": lambda: image(
+        layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", use_bias=False),
+        layers.Conv2D(3, 2, padding="same"),
+    ),
+    "Conv3D": lambda: [
+        layers.Reshape((3, 2, 1, 1)),
+        layers.Conv3D(3, (2, 2, 1), kernel_regularizer="l2"),
+        layers.Flatten(),
+    ],
     "SeparableConv2D": lambda: image(layers.SeparableConv2D(4, 2)),
     "pooling": lambda: image(
         layers.AveragePooling2D((2, 1), strides=1), layers.MaxPooling2D((2, 1))
@@ -132,12 +146,14 @@ def trained(task, lane):
     return losses, [member.weights + member.buffers for member in members]
 
 
-CONVOLUTIONS = {"Conv1D", "Conv2D", "SeparableConv2D"}
+NOT_VECTORIZABLE = {"SeparableConv2D"}
 
 
 @pytest.mark.parametrize("name", [*CHAINS, *GRAPHS])
 def test_all_lanes_train_alike(name):
-    lanes = ["compiled", "keras"] if name in CONVOLUTIONS else ["vectorized", "compiled", "keras"]
+    lanes = (
+        ["compiled", "keras"] if name in NOT_VECTORIZABLE else ["vectorized", "compiled", "keras"]
+    )
     results = {lane: trained(task_for(name), lane) for lane in lanes}
     losses, members = results.pop("keras")
     assert np.isfinite(losses).all()

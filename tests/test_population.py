@@ -196,14 +196,6 @@ class OwnConvolution(layers.Layer):
 
 
 NOT_VECTORIZABLE = {
-    "Conv1D": lambda: [
-        layers.Reshape((6, 1)),
-        layers.Conv1D(4, 3),
-        layers.MaxPooling1D(2),
-        layers.Flatten(),
-    ],
-    # Without bias: its gradient would be 0, and Adam would blow up the rounding.
-    "Conv2D": image(lambda: layers.Conv2D(4, 2, use_bias=False), layers.BatchNormalization),
     "Conv2DTranspose": image(lambda: layers.Conv2DTranspose(2, 2)),
     "SeparableConv2D": image(lambda: layers.SeparableConv2D(4, 2)),
     "DepthwiseConv2D": image(lambda: layers.DepthwiseConv2D(2), layers.GlobalAveragePooling2D),
@@ -231,9 +223,35 @@ def test_a_lane_that_is_asked_for_is_taken():
     compiled, in_turn = train_population([task], RATES, engine="compiled")
     assert (vectorized.lane, compiled.lane) == ("vectorized", "compiled")
     np.testing.assert_allclose(at_once, in_turn, atol=1e-5)
-    convolution = make_task(make_model(NOT_VECTORIZABLE["Conv2D"]), np.random.default_rng(0))
-    with pytest.raises(NotVectorizableError, match="Conv2D"):
+    convolution = make_task(
+        make_model(NOT_VECTORIZABLE["SeparableConv2D"]), np.random.default_rng(0)
+    )
+    with pytest.raises(NotVectorizableError, match="SeparableConv2D"):
         train_population([convolution], RATES, engine="vectorized")
+
+
+def test_large_convolutions_train_one_member_after_another_without_xla(monkeypatch):
+    from sk_metalr._population import _architecture, _training
+
+    def train():
+        # Without bias: its gradient would be 0, and Adam would blow up the rounding.
+        hidden = image(lambda: layers.Conv2D(4, 2, use_bias=False), layers.BatchNormalization)
+        task = make_task(make_model(hidden), np.random.default_rng(0))
+        population = Population([task], RATES, n_epochs=EPOCHS, from_logits=False, shuffle=True)
+        return population, population.train(EPOCHS)
+
+    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0)
+    at_once, expected = train()
+    assert (at_once.lane, at_once.program.jit) == ("vectorized", True)
+    monkeypatch.setattr(_architecture, "MAX_PATCH_BYTES", 0)
+    in_turn, losses = train()
+    assert (in_turn.lane, in_turn.program.jit) == ("compiled", True)
+    assert "patches" in in_turn.lane_reason
+    np.testing.assert_allclose(losses, expected, atol=1e-5)
+    monkeypatch.setattr(_architecture, "MAX_XLA_PATCH_BYTES", 0)
+    without_xla, losses = train()
+    assert (without_xla.lane, without_xla.program.jit) == ("compiled", False)
+    np.testing.assert_allclose(losses, expected, atol=1e-5)
 
 
 class OwnTrainStep(keras.Sequential):

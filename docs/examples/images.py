@@ -4,9 +4,7 @@ python docs/examples/images.py
 """
 
 import keras
-from comparison import compare
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from comparison import compare, divisions_of_digits
 
 
 def network():
@@ -24,7 +22,6 @@ def network():
 
 
 if __name__ == "__main__":
-    X, y = load_digits(return_X_y=True)
-    X = X.reshape(-1, 8, 8, 1) / 16
-    parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-    compare("Images of digits, convolutions", network, *parts)
+    compare(
+        "Images of digits, convolutions", network, divisions_of_digits(8, 8, 1), search="halving"
+    )

@@ -4,9 +4,7 @@ python docs/examples/recurrent.py
 """
 
 import keras
-from comparison import compare
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from comparison import compare, divisions_of_digits
 
 
 def network():
@@ -21,7 +19,4 @@ def network():
 
 
 if __name__ == "__main__":
-    X, y = load_digits(return_X_y=True)
-    X = X.reshape(-1, 8, 8) / 16
-    parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-    compare("Rows of digits, recurrent", network, *parts)
+    compare("Rows of digits, recurrent", network, divisions_of_digits(8, 8))

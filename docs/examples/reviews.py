@@ -38,4 +38,4 @@ def load():
 
 
 if __name__ == "__main__":
-    compare("Reviews of foods, word vectors", network, *load())
+    compare("Reviews of foods, word vectors", network, [load()])

@@ -8,11 +8,14 @@ from typing import Any
 import keras
 
 from .._keras_model import is_builtin, loss_of
+from ._convolution import CONVOLUTIONS, patch_bytes
 
 __all__ = [
     "architecture_key",
+    "convolutions",
     "has_loops",
     "may_pad",
+    "suits_xla",
     "unknown_layers",
     "why_not_compilable",
     "why_not_vectorizable",
@@ -20,14 +23,11 @@ __all__ = [
 
 layers = keras.layers
 
-CONVOLUTIONS = (
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
-    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-    *(layers.SeparableConv1D, layers.SeparableConv2D),
-    *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
-)
-"""TensorFlow cannot vectorise a convolution whose filters differ by member."""
+MAX_PATCH_BYTES = 2**19
+"""Patches of a batch up to which convolutions train faster as products, many members at once."""
+
+MAX_XLA_PATCH_BYTES = 2**17
+"""Patches of a batch up to which XLA's own convolution is faster than TensorFlow's."""
 
 LOOPS = (layers.RNN, layers.Bidirectional)
 """Layers with a loop over time.
@@ -58,15 +58,40 @@ def why_not_compilable(model: keras.Model) -> str | None:
     return None
 
 
-def why_not_vectorizable(model: keras.Model) -> str | None:
-    """Say why members of `model` cannot be trained at once, where it is known that they cannot."""
-    for layer in _layers(model):
-        if isinstance(layer, CONVOLUTIONS):
-            return (
-                f"Layer {layer.name!r} ({type(layer).__name__}): TensorFlow cannot vectorise "
-                "convolutions whose filters differ by member."
-            )
+def convolutions(model: keras.Model) -> list[Any]:
+    """Return the layers of a model that convolve."""
+    return [layer for layer in _layers(model) if isinstance(layer, CONVOLUTIONS)]
+
+
+def why_not_vectorizable(model: keras.Model, batch_size: int) -> str | None:
+    """Say why members of `model` cannot be trained at once, or are not, where it is known."""
+    total = 0.0
+    for layer in convolutions(model):
+        total += patch_bytes(layer, batch_size)
+        if total > MAX_PATCH_BYTES:
+            why = "TensorFlow cannot vectorise convolutions whose filters differ by member"
+            if total < float("inf"):
+                why = f"patches of {total / 2**20:.1f} MB a batch train faster member by member"
+            return f"Layer {layer.name!r} ({type(layer).__name__}): {why}."
     return None
+
+
+def suits_xla(model: keras.Model, batch_size: int, vectorized: bool) -> bool:
+    """Tell whether XLA would not be slower on `model`, or fail.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built.
+    batch_size : int
+        Rows per training step.
+    vectorized : bool
+        Whether convolutions are computed as products of patches.
+    """
+    if has_loops(model):
+        return False
+    total = sum(patch_bytes(layer, batch_size) for layer in convolutions(model))
+    return vectorized or total <= MAX_XLA_PATCH_BYTES
 
 
 def unknown_layers(model: keras.Model) -> list[str]:

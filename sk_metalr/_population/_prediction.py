@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._architecture import architecture_key, has_loops, why_not_vectorizable
+from ._architecture import architecture_key, convolutions, has_loops
 
 __all__ = ["outputs_of"]
 
@@ -70,7 +70,7 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
 
 def _key(model: keras.Model) -> str | None:
     """Return what tells architectures apart; None for one that is not to be stacked."""
-    if has_loops(model) or why_not_vectorizable(model) is not None:
+    if has_loops(model) or convolutions(model):
         return None
     return architecture_key(model)
 

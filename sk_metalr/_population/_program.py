@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..exceptions import NotVectorizableError
-from ._architecture import architecture_key, has_loops, unknown_layers
+from ._architecture import architecture_key, convolutions, unknown_layers
+from ._convolution import as_products
 from ._member import Member, MemberState, SharedState
 
 __all__ = ["GroupState", "Program", "program_for"]
@@ -247,7 +248,8 @@ class Program:
     def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
         function = tf.function(body, jit_compile=self._uses_xla, autograph=False)
         try:
-            return function.get_concrete_function(*arguments)
+            with as_products(convolutions(self.member.model) if self.vectorized else []):
+                return function.get_concrete_function(*arguments)
         except (ValueError, NotImplementedError, tf.errors.OpError) as error:
             suspects = unknown_layers(self.member.model)
             where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
@@ -355,7 +357,6 @@ def program_for(
     vectorized : bool
         Whether a group may hold more than one member.
     """
-    jit = jit and not has_loops(model)
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.

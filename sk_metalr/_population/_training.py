@@ -12,7 +12,7 @@ import numpy as np
 
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
-from ._architecture import has_loops, may_pad, why_not_compilable, why_not_vectorizable
+from ._architecture import has_loops, may_pad, suits_xla, why_not_compilable, why_not_vectorizable
 from ._batches import Block, shuffled, steps_per_block, take, training_blocks
 from ._group import Group, regrouped
 from ._keras_loop import KerasLoop
@@ -162,7 +162,9 @@ class Population:
         if lane == "keras":
             return None
         reason = why_not_compilable(model)
-        return why_not_vectorizable(model) if reason is None and lane == "vectorized" else reason
+        if reason is None and lane == "vectorized":
+            return why_not_vectorizable(model, self.tasks[0].batch_size)
+        return reason
 
     def _make_groups(self, lane: str) -> None:
         model, n_candidates = self.tasks[0].model, len(self.learning_rates)
@@ -170,9 +172,11 @@ class Population:
         if lane == "keras":
             self.program: Program | KerasLoop = KerasLoop(model, self.from_logits)
         else:
-            calls = 1 if lane == "vectorized" else n_candidates
+            vectorized = lane == "vectorized"
+            calls = 1 if vectorized else n_candidates
             jit = calls * self._n_steps >= MIN_STEPS_TO_COMPILE
-            self.program = program_for(model, self.from_logits, jit, lane == "vectorized")
+            jit = jit and suits_xla(model, self.tasks[0].batch_size, vectorized)
+            self.program = program_for(model, self.from_logits, jit, vectorized)
         size = self._group_size(model) if lane == "vectorized" else 1
         self._groups = [
             self._make_group(split, start, size)
