@@ -1,4 +1,4 @@
-"""The network that is trained throughout: two hidden layers, as Keras trains it by default."""
+"""The networks that are trained: two hidden layers throughout, and convolutions on images."""
 
 import keras
 from scikeras.wrappers import KerasClassifier
@@ -7,7 +7,13 @@ DEFAULT_RATE = 1e-3
 """Keras's own learning rate of Adam."""
 
 
+CONVOLUTIONS = "convolutions"
+"""In place of a width: a small convolutional network on images of 8 × 8."""
+
+
 def network(meta, width):
+    if width == CONVOLUTIONS:
+        return convolutions(meta)
     return keras.Sequential(
         [
             keras.Input((meta["n_features_in_"],)),
@@ -18,7 +24,22 @@ def network(meta, width):
     )
 
 
-def keras_classifier(epochs: int, width: int = 128, **params) -> KerasClassifier:
+def convolutions(meta):
+    return keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            keras.layers.Reshape((8, 8, 1)),
+            keras.layers.Conv2D(16, 3, activation="relu"),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Conv2D(32, 2, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+        ]
+    )
+
+
+def keras_classifier(epochs: int, width: int | str = 128, **params) -> KerasClassifier:
     """Return an unfitted classifier: Adam at its default rate, batches of 32."""
     defaults = {
         "loss": "sparse_categorical_crossentropy",

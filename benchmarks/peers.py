@@ -37,12 +37,13 @@ def plain(X, y, width, seed):
     return keras_classifier(EPOCHS, width).fit(X, y)
 
 
-def ours(X, y, width, seed, n_splits=1):
+def ours(X, y, width, seed, n_splits=1, search="random"):
     # The refit trains for all epochs, as the plain fit and every peer's refit do.
     return MetaLRClassifier(
         keras_classifier(EPOCHS, width),
         n_candidates=N_CANDIDATES,
         n_splits=n_splits,
+        search=search,
         tune_epochs=False,
         random_state=seed,
     ).fit(X, y)
@@ -50,6 +51,10 @@ def ours(X, y, width, seed, n_splits=1):
 
 def ours_five_splits(X, y, width, seed):
     return ours(X, y, width, seed, n_splits=5)
+
+
+def ours_halving(X, y, width, seed):
+    return ours(X, y, width, seed, n_splits="auto", search="halving")
 
 
 class TaggedKerasClassifier(KerasClassifier):
@@ -231,7 +236,7 @@ STRONG_PEERS = [
     "RandomizedSearchCV, one split, n_jobs=2",
     "HalvingRandomSearchCV over epochs, n_jobs=2",
 ]
-"""The quickest of them: the main setting has them twice, the others the first of them."""
+"""The quickest of them: the other settings have the first of them."""
 
 OTHERS = {
     "scikit-learn's MLPClassifier, one fit": mlp,
@@ -241,3 +246,4 @@ OURS = {
     "MetaLRClassifier, 1 split": ours,
     "MetaLRClassifier, 5 splits": ours_five_splits,
 }
+HALVING = "MetaLRClassifier, halving, default splits"

@@ -12,9 +12,14 @@ from writing import Bar, markdown
 
 
 def write(
-    records: dict[str, dict], environment: dict[str, str], command: str, quick: bool, out: Path
+    records: dict[str, dict],
+    environment: dict[str, str],
+    command: str,
+    quick: bool,
+    out: Path,
+    stem: str,
 ) -> bool:
-    """Write RESULTS.md, results.json and figures; tell whether every bar holds."""
+    """Write tables to a page of this stem, records to JSON, and figures; tell if all bars hold."""
     suites = {
         suite: {name: record for name, record in records.items() if record["suite"] == suite}
         for suite in ("speed", "quality", "scaling", "memory", "strategies")
@@ -44,21 +49,17 @@ def write(
         "# Results",
         f"Written by `{command}`, whose cells took {seconds / 60:.0f} minutes in all; do not edit.",
         "\n".join(f"- {name}: {value}" for name, value in environment.items()),
-        "## Bars",
-        markdown(
-            pd.DataFrame(
-                [
-                    [what, measured, "holds" if holds else "**missed**"]
-                    for what, measured, holds in bars
-                ],
-                columns=["bar", "measured", ""],
-            )
-        ),
+        *([_bars_part(bars)] if bars else []),
         *parts,
     ]
-    (out / "RESULTS.md").write_text("\n\n".join(lines) + "\n")
+    (out / f"{stem}.md").write_text("\n\n".join(lines) + "\n")
     results = {"environment": environment, "records": records}
-    (out / "results.json").write_text(json.dumps(results, indent=1))
+    (out / f"{stem.lower()}.json").write_text(json.dumps(results, indent=1))
     for what, measured, holds in bars:
         print(f"{'holds ' if holds else 'MISSED'} {what}: {measured}")
     return all(holds for _, _, holds in bars)
+
+
+def _bars_part(bars: list[Bar]) -> str:
+    rows = [[what, measured, "holds" if holds else "**missed**"] for what, measured, holds in bars]
+    return "## Bars\n\n" + markdown(pd.DataFrame(rows, columns=["bar", "measured", ""]))

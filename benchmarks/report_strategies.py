@@ -23,5 +23,7 @@ def strategies_part(records: dict[str, dict]) -> str:
             f"{rows.seed.nunique()} division each. Excess: test log-loss in nats over the best "
             "constant rate and epoch of Adam in hindsight, which other strategies can beat.",
             markdown(summary, 3),
+            "Test log-loss on each table:",
+            markdown(by_table[summary.index].reset_index(), 3),
         ]
     )

@@ -11,8 +11,19 @@ from time import perf_counter
 
 import numpy as np
 from joblib import Parallel, delayed
-from networks import keras_classifier
-from peers import EPOCHS, N_CANDIDATES, OTHERS, OURS, PEERS, STRONG_PEERS, ours, plain
+from networks import CONVOLUTIONS, keras_classifier
+from peers import (
+    EPOCHS,
+    HALVING,
+    N_CANDIDATES,
+    OTHERS,
+    OURS,
+    PEERS,
+    STRONG_PEERS,
+    ours,
+    ours_halving,
+    plain,
+)
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from tables import load_frame, preprocessing
 
@@ -23,11 +34,13 @@ FEWER_ROUNDS = 3
 CROSS_VALIDATION = "cross_val_score, 5 folds, MetaLRClassifier"
 PREDICTION = "predict_proba of 100 rows"
 MAIN = "digits, width 128"
+IMAGES = "digits, convolutions"
 SETTINGS = {
     MAIN: ("digits", 128),
     "digits, width 32": ("digits", 32),
     "digits, width 512": ("digits", 512),
     "wa_churn, width 128": ("wa_churn", 128),
+    IMAGES: ("digits", CONVOLUTIONS),
 }
 
 
@@ -43,14 +56,15 @@ def cells(quick: bool) -> dict[str, dict]:
         for setting in SETTINGS:
             if setting != MAIN:
                 plan += [(setting, one_split, FEWER_ROUNDS), (setting, STRONG_PEERS[0], 1)]
-        # A second time, a while later: does the figure hold?
-        plan += [(MAIN, name, 1) for name in STRONG_PEERS]
-    result: dict[str, dict] = {}
-    for setting, contender, rounds in plan:
-        name = f"speed {setting} {contender}"
-        key = name if name not in result else f"{name} again"
-        result[key] = {"setting": setting, "contender": contender, "rounds": rounds}
-    return result
+        plan += [(IMAGES, HALVING, FEWER_ROUNDS)]
+    return {
+        f"speed {setting} {contender}": {
+            "setting": setting,
+            "contender": contender,
+            "rounds": rounds,
+        }
+        for setting, contender, rounds in plan
+    }
 
 
 def rows_of(setting: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -68,7 +82,7 @@ def measure(setting: str, contender: str, rounds: int) -> dict:
         return predictions(X, y, width)
     if contender == CROSS_VALIDATION:
         return cross_validations(X, y, width, rounds)
-    fit = (OURS | PEERS | OTHERS)[contender]
+    fit = (OURS | PEERS | OTHERS | {HALVING: ours_halving})[contender]
     plain(X, y, width, 0)
     if "n_jobs=2" in contender:
         _start_workers()

@@ -1,4 +1,4 @@
-"""A convolutional network on images of digits: members train one after another.
+"""A convolutional network on images of digits.
 
 python docs/examples/images.py
 """
