@@ -78,10 +78,11 @@ def speed_part(records: dict[str, dict], table: pd.DataFrame, out: Path) -> str:
             "## Speed",
             "Whole fits, refit included, as a multiple of one plain `KerasClassifier.fit` of the "
             "same network beside it: digits (also as images, with convolutions) and wa_churn, "
-            "Adam, 20 epochs, batches of 32, 16 candidates (KerasTuner's Hyperband draws as many as "
-            "its rule says; HalvingRandomSearchCV refits for the epochs of its last rung). Median, range and number of fits; our first fit in a "
-            "process, which compiles, by itself. Memory is resident memory of the process and its "
-            "children, what they share counted in each.",
+            "Adam, 20 epochs, batches of 32, 16 candidates (KerasTuner's Hyperband draws as many "
+            "as its rule says; HalvingRandomSearchCV refits for the epochs of its last rung). "
+            "Median, range and number of fits; our first fit in a process, which compiles, by "
+            "itself. Memory is resident memory of the process and its children, what they share "
+            "counted in each.",
             markdown(shown),
             "![speed](figures/speed.png)",
             breakdown(records),
