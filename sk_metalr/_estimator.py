@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from html import escape
 from numbers import Integral, Real
 from pathlib import Path
 from time import perf_counter
@@ -23,18 +24,28 @@ from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
 from ._metrics import LOG_LOSS, HeldOutMetrics, check_scoring
+from ._progress import Progress, Task
 from ._refit import Evaluation, all_rows, committee, predicted, refit
 from ._results import cv_results, search_cost
 from ._schedules import learned
+from ._search import Conduct
 from ._selection import Choice, View, cautious_losses
 from ._space import Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
-from .exceptions import EdgeOfSpaceWarning, NoSkillWarning
+from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
 
 __all__ = ["MetaLRClassifier"]
 
 
-class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+
+class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Keras classifier that chooses its own learning rate inside ``fit``.
 
     All candidate learning rates are trained on all held-out splits at once, as one
@@ -146,8 +157,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         How many candidates to train again, one by one, by Keras's own loop, to see whether
         the population trained them as Keras would have; ``verification_`` says how far they
         are apart.
+    on_interrupt : {"raise", "refit"}, default="raise"
+        What a KeyboardInterrupt during the search does: leave the classifier unfitted, or
+        choose from the epochs that every candidate has completed, if there is one, and go on
+        with the refit. For the latter all candidates train epoch by epoch, side by side, and
+        are kept in memory.
     verbose : int, default=0
-        If positive, says what was chosen and what it cost.
+        If positive, shows how far the fit is, and says what was chosen and what it cost; from 2
+        on, what was the best at each rung of halving, too. Beside it, scikit-learn's own
+        callbacks work (``set_callbacks(sklearn.callback.ProgressBar())``; since 1.9).
 
     Attributes
     ----------
@@ -191,8 +209,8 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Rows of the ``candidates`` that were trained again, ``max_weight_difference`` and
         ``max_loss_difference`` (nats) on the first split. Only if `verify` is above 0.
     search_cost_ : dict of str to number or str
-        Members and epochs trained (a sweep's for ``"auto"`` included), the lane and its
-        reason, and seconds:
+        Members and epochs trained (a sweep's for ``"auto"`` included), the same in
+        ``equivalent_single_fits`` of the full budget, the lane and its reason, and seconds:
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
         ``search_seconds`` (all of it), ``refit_seconds`` (compiling its program included,
         where that was not done beside the search) and ``total_seconds``.
@@ -251,6 +269,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "max_memory": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "verify": [Interval(Integral, 0, None, closed="left")],
+        "on_interrupt": [StrOptions({"raise", "refit"})],
         "verbose": ["verbose"],
     }
 
@@ -277,6 +296,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         max_memory: float | None = None,
         random_state: Any = None,
         verify: int = 0,
+        on_interrupt: str = "raise",
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -299,6 +319,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.max_memory = max_memory
         self.random_state = random_state
         self.verify = verify
+        self.on_interrupt = on_interrupt
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -348,11 +369,15 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         before = vars(self).copy()
         random_state = check_random_state(self.random_state)
+        progress = Progress(self, self.verbose)
         try:
-            self._fit(X, y, sample_weight, (X_val, y_val), params, random_state)
+            self._fit(X, y, sample_weight, (X_val, y_val), params, random_state, progress.task)
         except BaseException:
-            self.__dict__ = before
+            # What scikit-learn needs to end its callbacks, it removes itself.
+            callbacks = {name: vars(self)[name] for name in _CALLBACKS if name in vars(self)}
+            self.__dict__ = before | callbacks
             raise
+        progress.end()
         return self
 
     def _fit(
@@ -363,6 +388,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         validation: tuple[Any, Any],
         params: dict[str, Any],
         random_state: np.random.RandomState,
+        task: Task,
     ) -> None:
         start = perf_counter()
         estimator = wrapped.as_keras_classifier(self.estimator)
@@ -392,13 +418,21 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             candidates,
             evaluation,
             view,
-            Search(self.search, self.factor, self.min_epochs, self.selection, self.tune_epochs),
+            Search(
+                self.search,
+                self.factor,
+                self.min_epochs,
+                self.selection,
+                self.tune_epochs,
+                Conduct(task, self.on_interrupt == "refit", tells=self.verbose >= 2),
+            ),
             n_candidates=self.n_candidates,
             random_state=random_state,
         )
         self._store(data, space, found, metrics.scores(found.record.losses), decisive)
         log_losses, mean_losses = found.record.losses[:2]
         self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
+        _warn_if_interrupted(found)
         _warn_at_edge(found)
         if view.metric is None:
             _warn_without_skill(found.choice, data.no_skill_loss)
@@ -406,7 +440,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self.verification_ = verify(space, found, evaluation, self.verify)
         searched = perf_counter()
         if self.refit:
-            self.estimators_ = self._refitted(space, found, data, evaluation, refit_seeds)
+            self.estimators_ = self._refitted(space, found, data, evaluation, refit_seeds, task)
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
@@ -460,6 +494,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         data: TrainingData,
         evaluation: Evaluation,
         seeds: list[int],
+        task: Task,
     ) -> list[Any]:
         """Return classifiers that were fitted with the chosen strategy."""
         weights_seed, order_seed = seeds
@@ -476,6 +511,7 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             n_epochs=self.best_n_epochs_,
             weights_seed=weights_seed,
             engine=self.engine if lane == "vectorized" else lane,
+            task=task,
         )
 
     def _strategy(self, space: StrategySpace, found: Found) -> Strategy:
@@ -597,6 +633,41 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             f"{cost['refit_seconds']:.1f} s"
         )
 
+    def _repr_html_inner(self) -> str:
+        """Return scikit-learn's own diagram, and what was chosen below it."""
+        diagram: str = super()._repr_html_inner()
+        if not hasattr(self, "search_cost_"):
+            return diagram
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(value)}</td></tr>"
+            for name, value in self._outcome().items()
+        )
+        return f"{diagram}<table>{rows}</table>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle
+
+    def _outcome(self) -> dict[str, str]:
+        """Return what was chosen and what it cost, for people to read."""
+        low, high = self.learning_rate_interval_
+        cost = self.search_cost_
+        named = {
+            name: str(value) for name, value in self.best_params_.items() if name != "learning_rate"
+        }
+        return {
+            "learning rate": f"{self.best_learning_rate_:.3g} (within one standard error: "
+            f"{low:.3g} … {high:.3g})",
+            **named,
+            "epochs": str(self.best_n_epochs_),
+            "held-out score": f"{self.best_score_:.4f}",
+            "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits, "
+            f"{cost['search_seconds']:.1f} s; refit {cost['refit_seconds']:.1f} s",
+        }
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
 
@@ -666,6 +737,9 @@ class MetaLRClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return router
 
 
+_CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
+
+
 def _free_memory() -> float:
     """Return how much memory is to be had, in bytes, where the system tells."""
     try:
@@ -686,6 +760,17 @@ def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
         NoSkillWarning,
         stacklevel=5,
     )
+
+
+def _warn_if_interrupted(found: Found) -> None:
+    if not found.record.is_complete:
+        n_epochs = found.record.losses.shape[-1]
+        warnings.warn(
+            f"The search was interrupted after {found.record.n_resources.max()} of {n_epochs} "
+            "epochs; the choice was made on these.",
+            InterruptedSearchWarning,
+            stacklevel=5,
+        )
 
 
 def _warn_at_edge(found: Found) -> None:

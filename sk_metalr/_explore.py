@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import loguniform
 
 from ._refit import Evaluation
-from ._search import Record, Trainable, halving_search, random_search
+from ._search import Conduct, Record, Trainable, halving_search, random_search
 from ._selection import Choice, View, choose, survivors, usable_range
 from ._space import Candidates, StrategySpace
 from .exceptions import AllDivergedError
@@ -37,6 +37,7 @@ class Search:
     min_epochs: int | None
     selection: str
     tune_epochs: bool
+    conduct: Conduct
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,13 @@ def explore(
     seconds: Counter[str] = Counter()
     member_epochs = 0
     if candidates is None:
-        ranges, member_epochs = _swept_ranges(space, evaluation, view, seconds)
+        ranges, member_epochs = _swept_ranges(space, evaluation, view, search, seconds)
         space = space.over(ranges)
         candidates = space.sample(n_candidates, random_state)
     population = evaluation.populate(
         space,
         candidates,
-        keeps_states=search.kind == "halving",
+        keeps_states=search.kind == "halving" or search.conduct.keeps_on_interrupt,
         adapts_rates=search.kind == "hypergradient",
     )
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
@@ -126,12 +127,17 @@ def explore(
     member_epochs += population.member_epochs
     choice = _choice(candidates, record, view, search)
     grown = 0
-    while is_open and grown < MAX_GROWTH:
+    while is_open and grown < MAX_GROWTH and record.is_complete:
         more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
             break
-        population = evaluation.populate(space, more, adapts_rates=search.kind == "hypergradient")
-        more_record = random_search(population, evaluation.n_epochs)
+        population = evaluation.populate(
+            space,
+            more,
+            keeps_states=search.conduct.keeps_on_interrupt,
+            adapts_rates=search.kind == "hypergradient",
+        )
+        more_record = random_search(population, evaluation.n_epochs, search.conduct)
         order = _order(candidates, more)
         if trajectories is not None:
             trajectories = np.concatenate([trajectories, population.trajectories])[order]
@@ -149,11 +155,14 @@ def _searched(
 ) -> Record:
     """Train and score all candidates."""
     if search.kind != "halving":
-        return random_search(population, n_epochs)
+        return random_search(population, n_epochs, search.conduct)
 
     def who_stays(losses: np.ndarray, n_resources: np.ndarray, n_keep: int) -> np.ndarray:
+        seen = view.losses(losses)
+        if search.conduct.tells:
+            print(_best_so_far(seen, candidates, n_resources))
         return survivors(
-            view.losses(losses),
+            seen,
             candidates.learning_rates,
             n_resources,
             no_skill_loss=view.worst_loss,
@@ -163,7 +172,24 @@ def _searched(
         )
 
     return halving_search(
-        population, n_epochs, who_stays, factor=search.factor, min_epochs=search.min_epochs
+        population,
+        n_epochs,
+        who_stays,
+        factor=search.factor,
+        min_epochs=search.min_epochs,
+        conduct=search.conduct,
+    )
+
+
+def _best_so_far(losses: np.ndarray, candidates: Candidates, n_resources: np.ndarray) -> str:
+    last = n_resources.max()
+    means = np.where(n_resources == last, losses[:, :, last - 1].mean(axis=1), np.inf)
+    if not np.isfinite(means).any():
+        return f"[MetaLRClassifier] epoch {last}: every candidate has diverged"
+    best = int(np.nanargmin(means))
+    return (
+        f"[MetaLRClassifier] epoch {last}: lowest mean held-out loss {means[best]:.4f}, "
+        f"at learning rate {candidates.learning_rates[best]:.3g}"
     )
 
 
@@ -192,7 +218,11 @@ def _choice(candidates: Candidates, record: Record, view: View, search: Search) 
 
 
 def _swept_ranges(
-    space: StrategySpace, evaluation: Evaluation, view: View, seconds: Counter[str]
+    space: StrategySpace,
+    evaluation: Evaluation,
+    view: View,
+    search: Search,
+    seconds: Counter[str],
 ) -> tuple[list[Any], int]:
     """Return a distribution of learning rates for each optimizer, and member-epochs it took.
 
@@ -203,7 +233,8 @@ def _swept_ranges(
     for optimizer in range(len(space.optimizers)):
         swept = Candidates(SWEPT_RATES, np.full(n, optimizer), np.zeros(n, int))
         population = replace(evaluation, splits=evaluation.splits[:1]).populate(space, swept)
-        losses = population.train(1)[0, :, 0, 0]
+        with search.conduct.task("sweep of learning rates", population.n_groups) as step:
+            losses = population.train(1, step)[0, :, 0, 0]
         seconds.update(population.seconds)
         member_epochs += population.member_epochs
         ranges.append(loguniform(*usable_range(SWEPT_RATES, losses, view.no_skill_loss)))

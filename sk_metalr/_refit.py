@@ -15,6 +15,7 @@ from ._population import (
     outputs_of,
     preserved_random_state,
 )
+from ._progress import Task, silent
 from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
 from .exceptions import AllDivergedError
@@ -173,6 +174,7 @@ def refit(
     n_epochs: int,
     weights_seed: int,
     engine: str = "auto",
+    task: Task = silent,
 ) -> list[Any]:
     """Fit with the chosen strategy: in the compiled program where that does all of Keras's loop.
 
@@ -194,6 +196,8 @@ def refit(
         Seed of initial weights where neither the part nor `estimator` has one.
     engine : {"auto", "vectorized", "compiled", "keras"}
         See :class:`._population.Population`.
+    task : callable
+        See :meth:`._progress.Progress.task`.
 
     Returns
     -------
@@ -226,14 +230,16 @@ def refit(
         fitted = opened()
         with_keras = engine == "keras" or wrapped.refits_with_keras(fitted[0])
         if with_keras:
-            for one, part in zip(fitted, parts, strict=True):
-                weight = None if data.sample_weight is None else data.sample_weight[part.rows]
-                wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
+            with task("refit", len(parts)) as step:
+                for one, part in zip(fitted, parts, strict=True):
+                    weight = None if data.sample_weight is None else data.sample_weight[part.rows]
+                    wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
+                    step(np.inf)
         else:
             # A kept program may keep the model it was made from: never the one handed out.
             twins = opened()
     if not with_keras:
-        trained = _train(twins, strategy, plan, data, parts, engine)
+        trained = _train(twins, strategy, plan, data, parts, engine, task)
         for one, member in zip(fitted, trained, strict=True):
             wrapped.load_trained(
                 one,
@@ -258,6 +264,7 @@ def _train(
     data: TrainingData,
     parts: list[Part],
     engine: str,
+    task: Task,
 ) -> list[TrainedMember]:
     """Train as a population of one candidate, each refit in place of a split."""
     every = np.arange(len(data.y))
@@ -277,7 +284,8 @@ def _train(
         shuffle=plan.shuffle,
         engine=engine,
     )
-    population.train(n_epochs)
+    with task("refit", n_epochs * population.n_groups) as step:
+        population.train(n_epochs, step)
     return [population.trained_member(0, number) for number in range(len(opened))]
 
 

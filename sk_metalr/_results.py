@@ -82,13 +82,14 @@ def search_cost(
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
-    _, n_candidates, n_splits, _ = record.losses.shape
+    _, n_candidates, n_splits, n_epochs = record.losses.shape
     names, reasons = (list(dict.fromkeys(column)) for column in zip(*lanes, strict=True))
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
         "member_epochs": member_epochs,
         "refit_epochs": refit_epochs,
+        "equivalent_single_fits": (member_epochs + refit_epochs) / n_epochs,
         "lane": ", ".join(names),
         "lane_reason": "; ".join(reasons),
         **{f"{part}_seconds": value for part, value in seconds.items()},

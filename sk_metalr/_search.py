@@ -11,13 +11,19 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Record", "Trainable", "halving_search", "random_search", "rungs"]
+from ._progress import Step, Task, ignore, silent
+
+__all__ = ["Conduct", "Record", "Trainable", "halving_search", "random_search", "rungs"]
 
 
 class Trainable(Protocol):
     """What a search needs of a population."""
 
-    def train(self, n_epochs: int) -> np.ndarray:
+    @property
+    def n_groups(self) -> int:
+        """Return how many steps an epoch has."""
+
+    def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Train all members further; return losses (n, n_candidates, n_splits, n_epochs)."""
 
     def keep(self, candidates: np.ndarray) -> None:
@@ -46,6 +52,11 @@ class Record:
     iteration: np.ndarray
 
     @property
+    def is_complete(self) -> bool:
+        """Tell whether the search went to the end of the budget."""
+        return int(self.n_resources.max()) == self.losses.shape[-1]
+
+    @property
     def is_bad(self) -> np.ndarray:
         """Tell which epochs a candidate had diverged in: bool (n_candidates, n_epochs)."""
         n_epochs = self.losses.shape[-1]
@@ -58,7 +69,41 @@ class Record:
         return np.asarray(self.is_bad.any(axis=1))
 
 
-def random_search(population: Trainable, n_epochs: int) -> Record:
+@dataclass(frozen=True)
+class Conduct:
+    """How a search goes about its work.
+
+    Attributes
+    ----------
+    task : callable
+        Takes a name and a number of steps; see :meth:`._progress.Progress.task`.
+    keeps_on_interrupt : bool
+        Whether a KeyboardInterrupt ends the search with what it has, the epochs that every
+        member has completed, if there are any.
+    tells : bool
+        Whether a line is printed at each rung.
+    """
+
+    task: Task = silent
+    keeps_on_interrupt: bool = False
+    tells: bool = False
+
+    def train(self, population: Trainable, n_epochs: int, name: str) -> np.ndarray:
+        """Train a population; return losses of the epochs that were completed."""
+        with self.task(name, n_epochs * population.n_groups) as step:
+            if not self.keeps_on_interrupt:
+                return population.train(n_epochs, step)
+            parts = []
+            try:
+                for _ in range(n_epochs):
+                    parts.append(population.train(1, step))
+            except KeyboardInterrupt:
+                if not parts:
+                    raise
+            return np.concatenate(parts, axis=-1)
+
+
+def random_search(population: Trainable, n_epochs: int, conduct: Conduct = Conduct()) -> Record:
     """Train every candidate for the full budget.
 
     Parameters
@@ -67,10 +112,14 @@ def random_search(population: Trainable, n_epochs: int) -> Record:
         Candidates × splits, untrained.
     n_epochs : int
         The full budget, in epochs.
+    conduct : Conduct
+        How.
     """
-    losses = _diverged_for_good(population.train(n_epochs))
-    n_candidates = losses.shape[1]
-    return Record(losses, np.full(n_candidates, n_epochs), np.zeros(n_candidates, int))
+    seen = _diverged_for_good(conduct.train(population, n_epochs, "search"))
+    _, n_candidates, _, n_seen = seen.shape
+    losses = np.full((*seen.shape[:-1], n_epochs), np.nan)
+    losses[..., :n_seen] = seen
+    return Record(losses, np.full(n_candidates, n_seen), np.zeros(n_candidates, int))
 
 
 def halving_search(
@@ -80,6 +129,7 @@ def halving_search(
     *,
     factor: float,
     min_epochs: int | None,
+    conduct: Conduct = Conduct(),
 ) -> Record:
     """Train all for a short while, the better part for longer, the best for the full budget.
 
@@ -98,25 +148,31 @@ def halving_search(
         many to keep; returns the candidates that stay.
     factor, min_epochs
         See :func:`rungs`. About one candidate in `factor` stays at each rung.
+    conduct : Conduct
+        How.
     """
-    parts: list[np.ndarray] = []
-    done = 0
-    for number, rung in enumerate(rungs(n_epochs, factor, min_epochs)):
-        if number == 0:
-            parts.append(population.train(rung))
-            n_candidates = parts[0].shape[1]
-            staying = np.arange(n_candidates)
-            n_resources = np.zeros(n_candidates, int)
-            iteration = np.zeros(n_candidates, int)
-        else:
-            so_far = _diverged_for_good(np.concatenate(parts, axis=-1))
-            staying = survivors(so_far, n_resources, ceil(len(staying) / factor))
-            if not len(staying):
-                break  # all diverged
-            population.keep(staying)
-            parts.append(population.train(rung - done))
-        n_resources[staying], iteration[staying] = rung, number
-        done = rung
+    first, *others = rungs(n_epochs, factor, min_epochs)
+    parts = [conduct.train(population, first, f"search, up to epoch {first}")]
+    done, n_candidates = parts[0].shape[-1], parts[0].shape[1]
+    staying = np.arange(n_candidates)
+    n_resources, iteration = np.full(n_candidates, done), np.zeros(n_candidates, int)
+    for number, rung in enumerate(others, start=1) if done == first else ():
+        so_far = _diverged_for_good(np.concatenate(parts, axis=-1))
+        staying = survivors(so_far, n_resources, ceil(len(staying) / factor))
+        if not len(staying):
+            break  # all diverged
+        population.keep(staying)
+        name = f"search, up to epoch {rung}: {len(staying)} of {n_candidates} candidates"
+        try:
+            parts.append(conduct.train(population, rung - done, name))
+        except KeyboardInterrupt:
+            if not conduct.keeps_on_interrupt:
+                raise
+            break
+        done += parts[-1].shape[-1]
+        n_resources[staying], iteration[staying] = done, number
+        if done < rung:
+            break  # interrupted
     losses = np.full((*parts[0].shape[:-1], n_epochs), np.nan)
     losses[..., :done] = _diverged_for_good(np.concatenate(parts, axis=-1))
     return Record(losses, n_resources, iteration)

@@ -1,6 +1,12 @@
 """The warnings and errors that are sk_metalr's own."""
 
-__all__ = ["AllDivergedError", "EdgeOfSpaceWarning", "NoSkillWarning", "NotVectorizableError"]
+__all__ = [
+    "AllDivergedError",
+    "EdgeOfSpaceWarning",
+    "InterruptedSearchWarning",
+    "NoSkillWarning",
+    "NotVectorizableError",
+]
 
 
 class AllDivergedError(ValueError):
@@ -13,6 +19,10 @@ class NotVectorizableError(ValueError):
 
 class EdgeOfSpaceWarning(UserWarning):
     """The best learning rate is the lowest or the highest that was tried."""
+
+
+class InterruptedSearchWarning(UserWarning):
+    """A search was interrupted, and the choice made on what had been seen."""
 
 
 class NoSkillWarning(UserWarning):

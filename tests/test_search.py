@@ -15,7 +15,9 @@ class FakePopulation:
         self.staying = np.arange(losses.shape[1])
         self.member_epochs = 0
 
-    def train(self, n_epochs):
+    n_groups = 1
+
+    def train(self, n_epochs, step=None):
         self.n_epochs += n_epochs
         self.member_epochs += n_epochs * len(self.staying)
         losses = np.full((*self.losses.shape[:-1], n_epochs), np.nan)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._progress import Step, ignore
 from ._training import Population
 
 __all__ = ["JoinedPopulation"]
@@ -21,9 +22,14 @@ class JoinedPopulation:
     def __init__(self, parts: list[Population]) -> None:
         self.parts = parts
 
-    def train(self, n_epochs: int) -> np.ndarray:
+    @property
+    def n_groups(self) -> int:
+        """How many groups train."""
+        return sum(part.n_groups for part in self.parts)
+
+    def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Train every member further; see :meth:`Population.train`."""
-        return np.concatenate([part.train(n_epochs) for part in self.parts], axis=1)
+        return np.concatenate([part.train(n_epochs, step) for part in self.parts], axis=1)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`Population.keep`."""

@@ -4,12 +4,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
+from threading import Event
 from time import perf_counter
 from typing import Any
 
 import keras
 import numpy as np
 
+from .._progress import Step, ignore
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
 from ._architecture import has_loops, may_pad, suits_xla, why_not_compilable, why_not_vectorizable
@@ -129,6 +131,7 @@ class Population:
         self.adapts_rates = adapts_rates
         self.max_memory = max_memory
         self.n_epochs = 0
+        self._is_halted = Event()
         self._steps_later = self.budget * ceil(n_rows_later / tasks[0].batch_size)
         self._n_steps = self.budget * sum(task.steps_per_epoch for task in tasks)
         self._seconds = self._seconds_compiling = 0.0
@@ -168,6 +171,7 @@ class Population:
 
     def _make_groups(self, lane: str) -> None:
         model, n_candidates = self.tasks[0].model, len(self.learning_rates)
+        self._scorers: dict[int, Scorer] = {}
         self.may_pad = lane != "keras" and may_pad(model)
         if lane == "keras":
             self.program: Program | KerasLoop = KerasLoop(model, self.from_logits)
@@ -223,8 +227,21 @@ class Population:
             watches=[Watch(stops) for _ in candidates if (stops := self.tasks[split].stops)],
         )
 
-    def train(self, n_epochs: int) -> np.ndarray:
+    @property
+    def n_groups(self) -> int:
+        """How many groups train."""
+        return len(self._groups)
+
+    def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Train every member for `n_epochs` more and score it after each.
+
+        Parameters
+        ----------
+        n_epochs : int
+            How long, in epochs.
+        step : callable
+            Called by any thread after every epoch of a group, with its lowest held-out loss, in
+            nats, or infinity.
 
         Returns
         -------
@@ -235,28 +252,38 @@ class Population:
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
         try:
-            losses = self._train_groups(epochs)
+            losses = self._train_groups(epochs, step)
         except NotVectorizableError as error:
             if not self._lanes or self.n_epochs:
                 raise
             self._open_next_lane(str(error))
-            losses = self._train_groups(epochs)
+            losses = self._train_groups(epochs, step)
         self.n_epochs += n_epochs
         return losses
 
-    def _train_groups(self, epochs: range) -> np.ndarray:
+    def _train_groups(self, epochs: range, step: Step) -> np.ndarray:
         start, compiled = perf_counter(), self.program.seconds_compiling
         shape = (self._n_scores, len(self.learning_rates), len(self.tasks), len(epochs))
         losses = np.full(shape, np.nan)
+        self._is_halted.clear()
         at_a_time = self.program.jit or self.lane == "compiled"
         n_threads = min(os.cpu_count() or 1, max(1, len(self._groups))) if at_a_time else 1
         try:
-            with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
+            with (
+                ThreadPoolExecutor(n_threads) as threads,
+                ThreadPoolExecutor(1) as beside,
+            ):
                 if isinstance(self.program, Program) and self.program.jit and not self.n_epochs:
                     beside.submit(self._compile_beside, self.program)
-                trained = threads.map(lambda group: self._train_group(group, epochs), self._groups)
-                for group, group_losses in zip(self._groups, trained, strict=True):
-                    losses[:, group.candidates, group.split] = group_losses
+                trained = threads.map(
+                    lambda group: self._train_group(group, epochs, step), self._groups
+                )
+                try:
+                    for group, group_losses in zip(self._groups, trained, strict=True):
+                        losses[:, group.candidates, group.split] = group_losses
+                except BaseException:
+                    self._is_halted.set()  # every thread ends after the epoch it is in
+                    raise
         finally:
             self._seconds += perf_counter() - start
             self._seconds_compiling += self.program.seconds_compiling - compiled
@@ -291,23 +318,28 @@ class Population:
 
     @property
     def trajectories(self) -> np.ndarray:
-        """Learning rates of each epoch, without schedule: (n_candidates, n_splits, n_epochs)."""
-        shape = (len(self.learning_rates), len(self.tasks), self.n_epochs)
-        rates = np.full(shape, np.nan)
+        """Learning rates of each epoch, without schedule: (n_candidates, n_splits, budget).
+
+        Of epochs that were not trained, the last one before.
+        """
+        rates = np.full((len(self.learning_rates), len(self.tasks), self.budget), np.nan)
         for group in self._groups:
             n_members = len(group.candidates)
-            mine = np.stack(group.trajectory, axis=1)[:n_members]
-            rates[group.candidates, group.split, : mine.shape[1]] = mine
+            mine = np.stack(group.trajectory[: self.n_epochs], axis=1)[:n_members]
+            missing = [(0, 0), (0, self.budget - mine.shape[1])]
+            rates[group.candidates, group.split] = np.pad(mine, missing, mode="edge")
         return rates
 
-    def _train_group(self, group: Group, epochs: range) -> np.ndarray:
+    def _train_group(self, group: Group, epochs: range, step: Step) -> np.ndarray:
         task = self.tasks[group.split]
         n_members = len(group.candidates)
         if group.state is None:
             group.state = self.program.initial_state(task.model, len(group.rates))
-        scorer = Scorer(self.program, task, group.split, self.metrics)
+        scorer = self._scorer(group.split)
         losses = np.full((self._n_scores, n_members, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
+            if self._is_halted.is_set():
+                break
             if group.is_over:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
@@ -317,9 +349,16 @@ class Population:
             for member, watch in enumerate(group.watches[:n_members]):
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
+            seen = losses[0, :, column]
+            step(float(np.min(seen, initial=np.inf, where=np.isfinite(seen))))
         if not self.keeps_states:
             group.state = None
         return losses
+
+    def _scorer(self, split: int) -> Scorer:
+        if split not in self._scorers:
+            self._scorers[split] = Scorer(self.program, self.tasks[split], split, self.metrics)
+        return self._scorers[split]
 
     def _train_and_score(
         self, group: Group, task: SplitTask, scorer: Scorer, epoch: int

@@ -1,0 +1,148 @@
+"""How far a fit is, and what an interruption leaves of it."""
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from models import small_classifier
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr._population import Population
+from sk_metalr.exceptions import InterruptedSearchWarning
+
+callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
+
+
+def make(epochs=6, **params):
+    defaults = {"learning_rates": [1e-3, 1e-2, 1e-1, 1.0], "n_splits": 2, "random_state": 0}
+    return MetaLRClassifier(small_classifier(epochs=epochs), **(defaults | params))
+
+
+class Recorder:
+    """A scikit-learn callback that writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def setup(self, estimator, context):
+        self.told.append("setup")
+
+    def on_fit_task_begin(self, estimator, context):
+        if context.max_subtasks != 0:
+            self.told.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context):
+        if context.max_subtasks == 0:
+            self.told.append("step")
+
+    def teardown(self, estimator, context):
+        self.told.append("teardown")
+
+
+def test_callbacks_see_every_task_and_step(iris):
+    recorder = Recorder()
+    make(search="halving", factor=2, min_epochs=3).set_callbacks(recorder).fit(*iris)
+    begin, *told, end = recorder.told
+    assert (begin, end) == ("setup", "teardown")
+    names = [name for name in told if name != "step"]
+    assert names[0] == "fit"
+    assert names[1] == "search, up to epoch 3"
+    assert names[2].startswith("search, up to epoch 6: ")
+    assert names[3] == "refit"
+    rungs = [told[told.index(a) + 1 : told.index(b)] for a, b in pairwise(names[1:])]
+    assert [len(steps) for steps in rungs] == [2 * 3, 2 * 3]  # a group a split, three epochs
+
+
+def test_callbacks_end_where_a_fit_fails(iris):
+    recorder = Recorder()
+    failing = make(learning_rates=[1e30, 1e31]).set_callbacks(recorder)
+    with pytest.raises(ValueError, match="diverged"):
+        failing.fit(*iris)
+    assert recorder.told[-1] == "teardown"
+    assert [name for name in vars(failing) if name.endswith(("_ctx", "_teardown", "_"))] == []
+
+
+def test_progress_bars_go_with_a_pipeline(iris, capsys):
+    pytest.importorskip("rich")
+    X, y = iris
+    pipeline = make_pipeline(StandardScaler(), make(epochs=2))
+    pipeline.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X, y)
+    shown = capsys.readouterr().out
+    assert "MetaLRClassifier - search" in shown
+    assert "MetaLRClassifier - refit" in shown
+    assert clone(pipeline).fit(X, y).score(X, y) > 0.5
+
+
+def test_a_verbose_fit_shows_each_rung(iris, capsys):
+    make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
+    shown = capsys.readouterr().out
+    assert "search, up to epoch 3" in shown
+    assert "epoch 3: lowest mean held-out loss" in shown
+    assert "lowest_loss" in shown
+    assert shown.strip().splitlines()[-1].startswith("[MetaLRClassifier] learning rate")
+    make(epochs=1).fit(*iris)
+    assert capsys.readouterr().out == ""
+
+
+def interrupt_in_epoch(monkeypatch, epoch):
+    """Have a group interrupted, once, while it trains this epoch."""
+    train_epoch, lock, pending = Population._train_epoch, threading.Lock(), [True]
+
+    def interrupted(self, group, task, number):
+        with lock:
+            if number == epoch and len(task.test) and pending and group.split == 1:
+                pending.clear()
+                raise KeyboardInterrupt
+        return train_epoch(self, group, task, number)
+
+    monkeypatch.setattr(Population, "_train_epoch", interrupted)
+
+
+@pytest.mark.parametrize("search", ["random", "halving", "hypergradient"])
+def test_an_interrupted_search_can_end_with_what_it_has(iris, monkeypatch, search):
+    X, y = iris
+    options = {"search": search, "on_interrupt": "refit"}
+    if search == "halving":
+        options |= {"factor": 2, "min_epochs": 3}
+    whole = make(**options).fit(X, y)
+    interrupt_in_epoch(monkeypatch, 4)
+    with pytest.warns(InterruptedSearchWarning, match="after 4 of 6 epochs"):
+        cut = make(**options).fit(X, y)
+    np.testing.assert_array_equal(cut.learning_curves_[..., :4], whole.learning_curves_[..., :4])
+    assert np.isnan(cut.learning_curves_[..., 4:]).all()
+    assert cut.best_n_epochs_ <= 4
+    assert cut.search_cost_["member_epochs"] < whole.search_cost_["member_epochs"]
+    assert cut.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize(("epoch", "on_interrupt"), [(4, "raise"), (0, "refit")])
+def test_otherwise_an_interruption_leaves_it_unfitted(iris, monkeypatch, epoch, on_interrupt):
+    interrupt_in_epoch(monkeypatch, epoch)
+    interrupted = make(on_interrupt=on_interrupt)
+    before = vars(interrupted).copy()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit(*iris)
+    assert vars(interrupted) == before
+    assert interrupted.fit(*iris).score(*iris) > 0.5
+
+
+def test_a_search_that_may_be_interrupted_finds_the_same(iris):
+    plain, patient = (make(on_interrupt=how).fit(*iris) for how in ("raise", "refit"))
+    np.testing.assert_array_equal(plain.learning_curves_, patient.learning_curves_)
+    assert plain.best_params_ == patient.best_params_
+
+
+def test_a_notebook_shows_what_was_chosen(iris):
+    unfitted = make(epochs=2)
+    assert "held-out score" not in unfitted._repr_html_()
+    fitted = unfitted.fit(*iris)
+    for page in (fitted._repr_html_(), fitted._repr_mimebundle_()["text/html"]):
+        assert f"{fitted.best_learning_rate_:.3g}" in page
+        assert "4 candidates × 2 splits" in page
+    assert fitted.search_cost_["equivalent_single_fits"] == (
+        (4 * 2 * 2 + fitted.best_n_epochs_) / 2
+    )
