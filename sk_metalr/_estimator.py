@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import replace
-from html import escape
 from numbers import Integral, Real
 from pathlib import Path
 from time import perf_counter
@@ -23,16 +22,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import _wrapped as wrapped
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
-from ._metrics import LOG_LOSS, HeldOutMetrics, check_scoring
+from ._metrics import HeldOutMetrics, check_scoring
 from ._progress import Progress, Task
 from ._refit import Evaluation, all_rows, committee, predicted, refit
 from ._results import cv_results, search_cost
 from ._schedules import learned
 from ._search import Conduct
-from ._selection import Choice, View, cautious_losses
+from ._selection import View, cautious_losses
 from ._space import Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
-from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
+from ._summary import doubts, html_table, summary
 
 __all__ = ["MetaLRClassifier"]
 
@@ -432,10 +431,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         self._store(data, space, found, metrics.scores(found.record.losses), decisive)
         log_losses, mean_losses = found.record.losses[:2]
         self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
-        _warn_if_interrupted(found)
-        _warn_at_edge(found)
-        if view.metric is None:
-            _warn_without_skill(found.choice, data.no_skill_loss)
+        for doubt in doubts(found, data.no_skill_loss if view.metric is None else None):
+            warnings.warn(doubt, stacklevel=4)
         if self.verify:
             self.verification_ = verify(space, found, evaluation, self.verify)
         searched = perf_counter()
@@ -456,7 +453,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             },
         )
         if self.verbose:
-            print(self._summary())
+            print(f"[MetaLRClassifier] {summary(self)}")
 
     def _space(self) -> StrategySpace:
         """Return the strategy space, checked."""
@@ -613,60 +610,16 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             del self.cv_results_["iter"], self.cv_results_["n_resources"]
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
 
-    def _summary(self) -> str:
-        low, high = self.learning_rate_interval_
-        cost = self.search_cost_
-        score = f"score {self.best_score_:.4f}"
-        if self.scoring == LOG_LOSS:
-            score = f"log-loss {-self.best_score_:.4f} nats"
-        named = "".join(
-            f"{name} {value}, "
-            for name, value in self.best_params_.items()
-            if name != "learning_rate"
-        )
-        return (
-            f"[MetaLRClassifier] learning rate {self.best_learning_rate_:.3g} "
-            f"(within one standard error: {low:.3g} … {high:.3g}), {named}"
-            f"{self.best_n_epochs_} epochs, "
-            f"held-out {score}; {cost['n_candidates']} candidates × "
-            f"{cost['n_splits']} splits in {cost['search_seconds']:.1f} s, refit "
-            f"{cost['refit_seconds']:.1f} s"
-        )
-
     def _repr_html_inner(self) -> str:
         """Return scikit-learn's own diagram, and what was chosen below it."""
         diagram: str = super()._repr_html_inner()
-        if not hasattr(self, "search_cost_"):
-            return diagram
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(value)}</td></tr>"
-            for name, value in self._outcome().items()
-        )
-        return f"{diagram}<table>{rows}</table>"
+        return diagram + html_table(self) if hasattr(self, "search_cost_") else diagram
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
             bundle["text/html"] = self._repr_html_inner()
         return bundle
-
-    def _outcome(self) -> dict[str, str]:
-        """Return what was chosen and what it cost, for people to read."""
-        low, high = self.learning_rate_interval_
-        cost = self.search_cost_
-        named = {
-            name: str(value) for name, value in self.best_params_.items() if name != "learning_rate"
-        }
-        return {
-            "learning rate": f"{self.best_learning_rate_:.3g} (within one standard error: "
-            f"{low:.3g} … {high:.3g})",
-            **named,
-            "epochs": str(self.best_n_epochs_),
-            "held-out score": f"{self.best_score_:.4f}",
-            "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits, "
-            f"{cost['search_seconds']:.1f} s; refit {cost['refit_seconds']:.1f} s",
-        }
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -748,42 +701,3 @@ def _free_memory() -> float:
         return np.inf
     kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
     return 1024.0 * int(kilobytes[0]) if kilobytes else np.inf
-
-
-def _warn_without_skill(choice: Choice, no_skill_loss: float) -> None:
-    if choice.losses[choice.best] < no_skill_loss:
-        return
-    warnings.warn(
-        f"No learning rate did better on held-out rows ({choice.losses[choice.best]:.3g} nats) "
-        f"than always predicting the class frequencies ({no_skill_loss:.3g} nats): scale the "
-        "features in a Pipeline, train for more epochs, or doubt that the features tell anything.",
-        NoSkillWarning,
-        stacklevel=5,
-    )
-
-
-def _warn_if_interrupted(found: Found) -> None:
-    if not found.record.is_complete:
-        n_epochs = found.record.losses.shape[-1]
-        warnings.warn(
-            f"The search was interrupted after {found.record.n_resources.max()} of {n_epochs} "
-            "epochs; the choice was made on these.",
-            InterruptedSearchWarning,
-            stacklevel=5,
-        )
-
-
-def _warn_at_edge(found: Found) -> None:
-    family, index = found.candidates.family, found.choice.best
-    best = found.candidates.learning_rates[index]
-    rates = found.candidates.learning_rates[family == family[index]]
-    if len(rates) < 2 or rates[0] < best < rates[-1]:
-        return
-    edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
-    warnings.warn(
-        f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: raise n_candidates, widen learning_rates, or leave "
-        "them to learning_rates='auto'.",
-        EdgeOfSpaceWarning,
-        stacklevel=5,
-    )

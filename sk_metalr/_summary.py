@@ -1,0 +1,79 @@
+"""What people read after a fit: a line, a table, and reasons for doubt."""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from ._explore import Found
+from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
+
+__all__ = ["doubts", "html_table", "outcome", "summary"]
+
+NAMED = "optimizer", "schedule"
+
+
+def outcome(fitted: Any) -> dict[str, str]:
+    """Return what a fitted MetaLRClassifier chose and what it cost, by name."""
+    low, high = fitted.learning_rate_interval_
+    cost = fitted.search_cost_
+    return {
+        "learning rate": f"{fitted.best_learning_rate_:.3g} (within one standard error: "
+        f"{low:.3g} … {high:.3g})",
+        **{name: str(fitted.best_params_[name]) for name in NAMED if name in fitted.best_params_},
+        "epochs": str(fitted.best_n_epochs_),
+        "held-out score": f"{fitted.best_score_:.4f}",
+        "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits in "
+        f"{cost['search_seconds']:.1f} s",
+        "refit": f"{cost['refit_seconds']:.1f} s",
+    }
+
+
+def summary(fitted: Any) -> str:
+    """Return :func:`outcome` in a line."""
+    return ", ".join(f"{name} {value}" for name, value in outcome(fitted).items())
+
+
+def html_table(fitted: Any) -> str:
+    """Return :func:`outcome` as a table in HTML."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th>"
+        f"<td style='text-align:left'>{escape(value)}</td></tr>"
+        for name, value in outcome(fitted).items()
+    )
+    return f"<table>{rows}</table>"
+
+
+def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
+    """Yield reasons to doubt what a search found.
+
+    Parameters
+    ----------
+    found : Found
+        What it found.
+    no_skill_loss : float or None
+        Log-loss of always predicting the class frequencies, in nats; None where the choice was
+        made on something else.
+    """
+    n_epochs, n_seen = found.record.losses.shape[-1], found.record.n_resources.max()
+    if n_seen < n_epochs:
+        yield InterruptedSearchWarning(
+            f"The search was interrupted after {n_seen} of {n_epochs} epochs; the choice was made "
+            "on these."
+        )
+    family, index = found.candidates.family, found.choice.best
+    best = found.candidates.learning_rates[index]
+    rates = found.candidates.learning_rates[family == family[index]]
+    if len(rates) > 1 and not rates[0] < best < rates[-1]:
+        edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
+        yield EdgeOfSpaceWarning(
+            f"The best learning rate, {best:.3g}, is the {edge} that was tried; {direction} ones "
+            "may be better still: raise n_candidates, widen learning_rates, or leave them to "
+            "learning_rates='auto'."
+        )
+    loss = found.choice.losses[index]
+    if no_skill_loss is not None and not loss < no_skill_loss:
+        yield NoSkillWarning(
+            f"No learning rate did better on held-out rows ({loss:.3g} nats) than always "
+            f"predicting the class frequencies ({no_skill_loss:.3g} nats): scale the features in a "
+            "Pipeline, train for more epochs, or doubt that the features tell anything."
+        )
