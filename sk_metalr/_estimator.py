@@ -1,6 +1,7 @@
 """The estimator: what users see."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -20,6 +21,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
+from ._clock import Clock
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
 from ._metrics import HeldOutMetrics, check_scoring
@@ -156,6 +158,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         How many candidates to train again, one by one, by Keras's own loop, to see whether
         the population trained them as Keras would have; ``verification_`` says how far they
         are apart.
+    max_time : float or None, default=None
+        Seconds that the whole fit may take. The search ends at an epoch, counted alike for all
+        candidates, after which there would not be time for another one and the refit, which is
+        measured beforehand; one epoch is always trained. None: no limit.
     on_interrupt : {"raise", "refit"}, default="raise"
         What a KeyboardInterrupt during the search does: leave the classifier unfitted, or
         choose from the epochs that every candidate has completed, if there is one, and go on
@@ -268,6 +274,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         "max_memory": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "verify": [Interval(Integral, 0, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "on_interrupt": [StrOptions({"raise", "refit"})],
         "verbose": ["verbose"],
     }
@@ -295,6 +302,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         max_memory: float | None = None,
         random_state: Any = None,
         verify: int = 0,
+        max_time: float | None = None,
         on_interrupt: str = "raise",
         verbose: int = 0,
     ) -> None:
@@ -318,6 +326,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         self.max_memory = max_memory
         self.random_state = random_state
         self.verify = verify
+        self.max_time = max_time
         self.on_interrupt = on_interrupt
         self.verbose = verbose
 
@@ -412,6 +421,11 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             metric=metrics.position(decisive),
             cautious=self.selection != "min",
         )
+        clock = None
+        if self.max_time is not None:
+            clock = Clock(self.max_time, start)
+            if self.refit:
+                clock.measure_refit(self._probe(space, data, evaluation, refit_seeds))
         found = explore(
             space,
             candidates,
@@ -423,7 +437,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 self.min_epochs,
                 self.selection,
                 self.tune_epochs,
-                Conduct(task, self.on_interrupt == "refit", tells=self.verbose >= 2),
+                Conduct(task, self.on_interrupt == "refit", clock, tells=self.verbose >= 2),
             ),
             n_candidates=self.n_candidates,
             random_state=random_state,
@@ -494,22 +508,49 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         task: Task,
     ) -> list[Any]:
         """Return classifiers that were fitted with the chosen strategy."""
-        weights_seed, order_seed = seeds
         lane, _ = found.lanes[found.candidates.optimizer[self.best_index_]]
-        parts = all_rows(self.n_refits, order_seed)
-        if self.refit == "committee":
-            data, parts = evaluation.data, committee(evaluation.splits, evaluation.seed)
-        return refit(
-            evaluation.estimator,
+        return self._refit_with(
             self._strategy(space, found),
-            evaluation.plan,
             data,
-            parts,
+            evaluation,
+            seeds,
             n_epochs=self.best_n_epochs_,
-            weights_seed=weights_seed,
             engine=self.engine if lane == "vectorized" else lane,
             task=task,
         )
+
+    def _refit_with(
+        self,
+        strategy: Strategy,
+        data: TrainingData,
+        evaluation: Evaluation,
+        seeds: list[int],
+        **how: Any,
+    ) -> list[Any]:
+        """Return classifiers that were fitted with a strategy; `how` as for :func:`refit`."""
+        weights_seed, order_seed = seeds
+        parts = all_rows(self.n_refits, order_seed)
+        if self.refit == "committee":
+            data, parts = evaluation.data, committee(evaluation.splits, evaluation.seed)
+        estimator, plan = evaluation.estimator, evaluation.plan
+        return refit(estimator, strategy, plan, data, parts, weights_seed=weights_seed, **how)
+
+    def _probe(
+        self, space: StrategySpace, data: TrainingData, evaluation: Evaluation, seeds: list[int]
+    ) -> Callable[[int, Task], Any]:
+        """Return a function that refits for some epochs, at a rate that changes nothing much."""
+        harmless = Strategy(PROBE_RATE, space.optimizers[0], space.schedules[0])
+        engine = self.engine
+        if evaluation.estimator.callbacks:  # which are not to see it
+            quiet = wrapped.without_callbacks(evaluation.estimator)
+            evaluation, engine = replace(evaluation, estimator=quiet), "keras"
+
+        def fit(n_epochs: int, task: Task) -> Any:
+            n_epochs = min(n_epochs, evaluation.n_epochs)
+            how = {"n_epochs": n_epochs, "engine": engine, "task": task}
+            return self._refit_with(harmless, data, evaluation, seeds, **how)
+
+        return fit
 
     def _strategy(self, space: StrategySpace, found: Found) -> Strategy:
         """Return the chosen strategy, with the rates that it has learned where it has."""
@@ -690,6 +731,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         return router
 
 
+PROBE_RATE = 1e-7
 _CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 

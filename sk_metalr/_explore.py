@@ -117,7 +117,7 @@ def explore(
     population = evaluation.populate(
         space,
         candidates,
-        keeps_states=search.kind == "halving" or search.conduct.keeps_on_interrupt,
+        keeps_states=search.kind == "halving" or search.conduct.may_end_early,
         adapts_rates=search.kind == "hypergradient",
     )
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
@@ -127,14 +127,19 @@ def explore(
     member_epochs += population.member_epochs
     choice = _choice(candidates, record, view, search)
     grown = 0
-    while is_open and grown < MAX_GROWTH and record.is_complete:
+    while (
+        is_open
+        and grown < MAX_GROWTH
+        and record.is_complete
+        and search.conduct.has_time(evaluation.n_epochs)
+    ):
         more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
             break
         population = evaluation.populate(
             space,
             more,
-            keeps_states=search.conduct.keeps_on_interrupt,
+            keeps_states=search.conduct.may_end_early,
             adapts_rates=search.kind == "hypergradient",
         )
         more_record = random_search(population, evaluation.n_epochs, search.conduct)

@@ -7,10 +7,12 @@ halving has several, and keeps the better part at each.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 
+from ._clock import Clock
 from ._progress import Step, Task, ignore, silent
 
 __all__ = ["Conduct", "Record", "Trainable", "halving_search", "random_search", "rungs"]
@@ -22,6 +24,10 @@ class Trainable(Protocol):
     @property
     def n_groups(self) -> int:
         """Return how many steps an epoch has."""
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Return how long was spent ``compiling``, among others."""
 
     def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Train all members further; return losses (n, n_candidates, n_splits, n_epochs)."""
@@ -80,27 +86,59 @@ class Conduct:
     keeps_on_interrupt : bool
         Whether a KeyboardInterrupt ends the search with what it has, the epochs that every
         member has completed, if there are any.
+    clock : Clock or None
+        Ends the search early where time is short.
     tells : bool
         Whether a line is printed at each rung.
     """
 
     task: Task = silent
     keeps_on_interrupt: bool = False
+    clock: Clock | None = None
     tells: bool = False
 
-    def train(self, population: Trainable, n_epochs: int, name: str) -> np.ndarray:
-        """Train a population; return losses of the epochs that were completed."""
+    @property
+    def may_end_early(self) -> bool:
+        """Tell whether a search may end before its budget does."""
+        return self.keeps_on_interrupt or self.clock is not None
+
+    def has_time(self, n_epochs: int) -> bool:
+        """Tell whether there is time to train up to an epoch, counted from 1."""
+        return self.clock is None or self.clock.allows(n_epochs)
+
+    def train(self, population: Trainable, n_epochs: int, name: str, done: int = 0) -> np.ndarray:
+        """Train a population; return losses of the epochs that were completed, one at least.
+
+        Parameters
+        ----------
+        population : Trainable
+            Candidates × splits.
+        n_epochs : int
+            For how many epochs more.
+        name : str
+            Of the task.
+        done : int
+            Epochs that were trained before.
+        """
         with self.task(name, n_epochs * population.n_groups) as step:
-            if not self.keeps_on_interrupt:
+            if not self.may_end_early:
                 return population.train(n_epochs, step)
-            parts = []
+            parts: list[np.ndarray] = []
             try:
-                for _ in range(n_epochs):
-                    parts.append(population.train(1, step))
+                while len(parts) < n_epochs and (not parts or self.has_time(done + len(parts) + 1)):
+                    parts.append(self._train_epoch(population, step))
             except KeyboardInterrupt:
-                if not parts:
+                if not (self.keeps_on_interrupt and parts):
                     raise
             return np.concatenate(parts, axis=-1)
+
+    def _train_epoch(self, population: Trainable, step: Step) -> np.ndarray:
+        start, compiled = perf_counter(), population.seconds["compiling"]
+        losses = population.train(1, step)
+        if self.clock is not None:
+            compiling = population.seconds["compiling"] - compiled
+            self.clock.search_epoch = perf_counter() - start - compiling
+        return losses
 
 
 def random_search(population: Trainable, n_epochs: int, conduct: Conduct = Conduct()) -> Record:
@@ -157,6 +195,8 @@ def halving_search(
     staying = np.arange(n_candidates)
     n_resources, iteration = np.full(n_candidates, done), np.zeros(n_candidates, int)
     for number, rung in enumerate(others, start=1) if done == first else ():
+        if not conduct.has_time(done + 1):
+            break
         so_far = _diverged_for_good(np.concatenate(parts, axis=-1))
         staying = survivors(so_far, n_resources, ceil(len(staying) / factor))
         if not len(staying):
@@ -164,7 +204,7 @@ def halving_search(
         population.keep(staying)
         name = f"search, up to epoch {rung}: {len(staying)} of {n_candidates} candidates"
         try:
-            parts.append(conduct.train(population, rung - done, name))
+            parts.append(conduct.train(population, rung - done, name, done))
         except KeyboardInterrupt:
             if not conduct.keeps_on_interrupt:
                 raise
@@ -172,7 +212,7 @@ def halving_search(
         done += parts[-1].shape[-1]
         n_resources[staying], iteration[staying] = done, number
         if done < rung:
-            break  # interrupted
+            break  # interrupted, or out of time
     losses = np.full((*parts[0].shape[:-1], n_epochs), np.nan)
     losses[..., :done] = _diverged_for_good(np.concatenate(parts, axis=-1))
     return Record(losses, n_resources, iteration)

@@ -57,8 +57,8 @@ def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
     n_epochs, n_seen = found.record.losses.shape[-1], found.record.n_resources.max()
     if n_seen < n_epochs:
         yield InterruptedSearchWarning(
-            f"The search was interrupted after {n_seen} of {n_epochs} epochs; the choice was made "
-            "on these."
+            f"The search ended after {n_seen} of {n_epochs} epochs, interrupted or out of time; "
+            "the choice was made on these."
         )
     family, index = found.candidates.family, found.choice.best
     best = found.candidates.learning_rates[index]

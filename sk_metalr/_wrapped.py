@@ -58,6 +58,7 @@ __all__ = [
     "training_plan",
     "training_weights",
     "with_strategy",
+    "without_callbacks",
 ]
 
 KERAS_DEFAULT_BATCH_SIZE = 32
@@ -461,6 +462,11 @@ def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]
         if not isinstance(callback, keras.callbacks.EarlyStopping)
         or not callback.monitor.startswith("val_")
     ]
+
+
+def without_callbacks(estimator: KerasClassifier) -> KerasClassifier:
+    """Return a clone that has no callbacks."""
+    return _clone(estimator).set_params(callbacks=None)
 
 
 def asks_for_keras_loop(estimator: KerasClassifier) -> bool:

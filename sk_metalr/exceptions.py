@@ -22,7 +22,7 @@ class EdgeOfSpaceWarning(UserWarning):
 
 
 class InterruptedSearchWarning(UserWarning):
-    """A search was interrupted, and the choice made on what had been seen."""
+    """A search ended before its budget did, and the choice was made on what had been seen."""
 
 
 class NoSkillWarning(UserWarning):

@@ -16,6 +16,7 @@ class FakePopulation:
         self.member_epochs = 0
 
     n_groups = 1
+    seconds = {"compiling": 0.0}  # noqa: RUF012
 
     def train(self, n_epochs, step=None):
         self.n_epochs += n_epochs
