@@ -75,11 +75,14 @@ class Progress:
         if self._root is not None:
             context = self._root.subcontext(task_name=name, max_subtasks=n_steps)
             context.call_on_fit_task_begin(estimator=self._estimator)
-        lowest = float("inf")
+        lowest, n_taken = float("inf"), 0
 
         def step(loss: float) -> None:
-            nonlocal lowest
+            nonlocal lowest, n_taken
             with self._lock:
+                if n_taken == n_steps:
+                    return  # a lane gave up, and the next has more groups
+                n_taken += 1
                 lowest = min(lowest, loss) if isfinite(loss) else lowest
                 if bar is not None:
                     bar.add(1, [("lowest_loss", lowest)] if isfinite(lowest) else None)

@@ -3,6 +3,7 @@
 import threading
 from itertools import pairwise
 
+import keras
 import numpy as np
 import pytest
 from models import small_classifier
@@ -19,7 +20,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or n
 
 def make(epochs=6, **params):
     defaults = {"learning_rates": [1e-3, 1e-2, 1e-1, 1.0], "n_splits": 2, "random_state": 0}
-    return MetaLRClassifier(small_classifier(epochs=epochs), **(defaults | params))
+    return MetaLRClassifier(**({"estimator": small_classifier(epochs=epochs)} | defaults | params))
 
 
 class Recorder:
@@ -55,6 +56,27 @@ def test_callbacks_see_every_task_and_step(iris):
     assert names[3] == "refit"
     rungs = [told[told.index(a) + 1 : told.index(b)] for a, b in pairwise(names[1:])]
     assert [len(steps) for steps in rungs] == [2 * 3, 2 * 3]  # a group a split, three epochs
+
+
+class OwnConvolution(keras.layers.Layer):
+    """Only TensorFlow can tell that it does not vectorise."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(2, shape[-1], 3))
+
+    def call(self, x):
+        return keras.ops.conv(x, self.kernel)
+
+
+def test_callbacks_go_along_to_the_next_lane(iris):
+    def build(meta):
+        layers = [keras.layers.Reshape((4, 1)), OwnConvolution(), keras.layers.Flatten()]
+        return keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, "softmax")])
+
+    recorder = Recorder()
+    searching = make(estimator=small_classifier(build, epochs=2)).set_callbacks(recorder)
+    assert searching.fit(*iris).search_cost_["lane"] == "compiled"
+    assert recorder.told[-1] == "teardown"
 
 
 def test_callbacks_end_where_a_fit_fails(iris):
