@@ -225,7 +225,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         Class labels.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X had names that are all strings.
 
     See Also
