@@ -16,7 +16,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
@@ -25,10 +24,11 @@ exclude_patterns = ["_build", "examples", "_templates", "gallery/**/*.ipynb", "g
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 nitpicky = False
 
-myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # types are in the docstrings
 numpydoc_show_class_members = False  # the template lists the methods that are documented here
 numpydoc_validation_checks = set()  # tests/test_documentation.py validates
@@ -66,6 +66,8 @@ html_sidebars = {
     "comparison": [],
     "migration": [],
     "glossary": [],
+    "contributing": [],
+    "architecture": [],
     "changelog": [],
 }
 html_show_sourcelink = False

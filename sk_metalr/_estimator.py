@@ -711,6 +711,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         Returns
         -------
         labels : ndarray of shape (n_samples,)
+            The most probable class of each row.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -721,6 +722,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
+            What ``fit`` takes, and what it passes on to a splitter.
         """
         router = MetadataRouter(owner=self).add_self_request(self)
         if hasattr(self.cv, "split"):

@@ -175,6 +175,7 @@ class LearningRateDisplay:
         Returns
         -------
         self : LearningRateDisplay
+            Drawn.
         """
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
@@ -323,6 +324,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         self : LearningCurvesDisplay
+            Drawn.
         """
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable

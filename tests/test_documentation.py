@@ -5,9 +5,44 @@ import inspect
 import re
 from pathlib import Path
 
-from sk_metalr import MetaLRClassifier, _estimator
+import matplotlib
+import pytest
+from numpydoc.validate import validate
 
-README = Path(__file__).parents[1] / "README.md"
+from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier, _estimator
+from sk_metalr.exceptions import __all__ as exceptions
+
+matplotlib.use("Agg")
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "user_guide"
+PAGES = sorted(
+    page
+    for page in (ROOT / "docs").rglob("*.md")
+    if "```python" in page.read_text(encoding="utf-8")
+)
+"""Pages whose code is run; what others include from elsewhere is not theirs."""
+
+CLASSES = (MetaLRClassifier, LearningRateDisplay, LearningCurvesDisplay)
+METHODS = [
+    (owner, name)
+    for owner in CLASSES
+    for name, member in vars(owner).items()
+    # scikit-learn writes the set_..._request methods, and their docstrings.
+    if not name.startswith("_") and callable(getattr(owner, name)) and "_request" not in name
+]
+PUBLIC = [
+    *(f"sk_metalr.{owner.__name__}" for owner in CLASSES),
+    *(f"sk_metalr.{owner.__name__}.{name}" for owner, name in METHODS),
+    *(f"sk_metalr.exceptions.{name}" for name in exceptions),
+]
+NOT_ASKED_FOR = {
+    "ES01",  # an extended summary, where one sentence says it
+    "EX01",  # an example for each method
+    "RT02",  # what is returned has a name, as in scikit-learn
+    "SA01",  # See Also
+}
 
 
 def test_the_examples_in_docstrings_run():
@@ -28,6 +63,48 @@ def test_the_examples_in_the_readme_run(capsys):
     fitted = names["wider"].set_params(**smaller).fit(names["X"], names["y"])
     assert len(fitted.cv_results_["params"]) == 3 * 3 * 2
     assert len(fitted.estimators_) == 5
+
+
+def python_blocks(page):
+    """Return the code of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT / "docs")))
+def test_the_code_of_a_page_runs(page, monkeypatch):
+    """As it stands, but for a shorter budget, fewer candidates and fewer splits."""
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(ROOT)
+    defaults = MetaLRClassifier.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "n_candidates", 3)
+    monkeypatch.setitem(defaults, "n_splits", 2)
+    blocks = python_blocks(page)
+    if page.parent == GUIDE and page.name != "index.md":
+        blocks = python_blocks(GUIDE / "index.md") + blocks
+    names = {"__name__": "__main__"}
+    for block in blocks:
+        smaller = block.replace("epochs=20", "epochs=2").replace("candidates=16", "candidates=3")
+        exec(compile(smaller, str(page), "exec"), names)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_are_valid(name):
+    errors = [error for error in validate(name)["errors"] if error[0] not in NOT_ASKED_FOR]
+    assert errors == []
+
+
+@pytest.mark.parametrize(("owner", "name"), METHODS)
+def test_every_parameter_of_a_method_is_documented_with_its_default(owner, name):
+    method = getattr(owner, name)
+    text = inspect.getdoc(method).partition("Returns\n")[0]
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.name == "self" or parameter.default is parameter.empty:
+            continue
+        documented = re.search(rf"^{parameter.name} : .*default=(\S+)$", text, flags=re.MULTILINE)
+        assert documented, f"{parameter.name} is not documented with a default"
+        assert documented.group(1) == repr(parameter.default)
 
 
 def test_every_parameter_is_documented_with_its_default():
