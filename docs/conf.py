@@ -43,6 +43,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sk_metalr": None},
     "backreferences_dir": None,
     "remove_config_comments": True,
+    "ignore_repr_types": r"sk_metalr|matplotlib",
     "show_memory": False,
     "download_all_examples": False,
     "abort_on_example_error": True,

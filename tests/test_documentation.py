@@ -89,6 +89,18 @@ def test_the_code_of_a_page_runs(page, monkeypatch):
     plt.close("all")
 
 
+def test_the_numbers_of_the_pages_are_those_of_the_benchmarks():
+    """All with three decimals, outside of code and of the tutorial, which prints its own."""
+    reports = [ROOT / "benchmarks" / name for name in ("RESULTS.md", "STRATEGIES.md")]
+    measured = set(re.findall(r"\d\.\d{3,}", "".join(report.read_text() for report in reports)))
+    pages = [ROOT / "docs" / "comparison.md", *sorted(GUIDE.glob("*.md"))]
+    stale = {}
+    for page in pages:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        stale[page.name] = set(re.findall(r"\b\d\.\d{3}\b", text)) - measured
+    assert {name: numbers for name, numbers in stale.items() if numbers} == {}
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstrings_are_valid(name):
     errors = [error for error in validate(name)["errors"] if error[0] not in NOT_ASKED_FOR]
