@@ -154,24 +154,13 @@ def test_a_candidate_trains_as_it_would_alone(iris, fitted_in_a_wide_space, opti
 @pytest.mark.parametrize("n_refits", [1, 2])
 def test_no_keras_classifier_is_turned_away(iris, n_refits):
     X, y = iris
-    classifier = small_classifier(optimizer="ScheduleFreeAdamW", run_eagerly=True, epochs=8)
-    space = {"learning_rates": [1e-3, 1e-1], "schedules": ["constant", "cosine"]}
+    classifier = small_classifier(optimizer="ScheduleFreeAdamW", run_eagerly=True, epochs=4)
+    space = {"learning_rates": [1e-4, 1e-1], "schedules": ["constant", "cosine"]}
     fitted = make(classifier, n_splits=1, n_refits=n_refits, **space).fit(X, y)
     assert fitted.search_cost_["lane"] == "keras"
     assert "run_eagerly" in fitted.search_cost_["lane_reason"]
     assert fitted.best_learning_rate_ == 1e-1
     assert fitted.score(X, y) > 0.8
-
-
-def test_the_same_strategy_is_chosen_in_every_lane(iris):
-    rates = list(np.geomspace(1e-4, 1e-1, 4))
-    choices = [
-        make(learning_rates=rates, engine=engine).fit(*iris)
-        for engine in ("vectorized", "compiled", "keras")
-    ]
-    assert len({(fit.best_learning_rate_, fit.best_n_epochs_) for fit in choices}) == 1
-    for fit in choices[1:]:
-        np.testing.assert_allclose(fit.learning_curves_, choices[0].learning_curves_, atol=1e-4)
 
 
 def test_a_function_is_enough(iris):

@@ -40,11 +40,9 @@ def population_of(task, **settings):
 
 
 STOPS = {
-    "plain": {},
-    "patient": {"patience": 2},
+    "patient": {"patience": 2, "start_from_epoch": 2},
     "best weights": {"patience": 1, "restore_best_weights": True},
     "training loss": {"monitor": "loss", "min_delta": 0.02},
-    "late": {"start_from_epoch": 4},
 }
 
 
