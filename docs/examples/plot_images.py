@@ -40,7 +40,7 @@ def network():
             keras.Input((8, 8, 1)),
             keras.layers.Conv2D(16, 3, activation="relu"),
             keras.layers.Conv2D(32, 3, activation="relu"),
-            keras.layers.MaxPooling2D(2),
+            keras.layers.AveragePooling2D(2),
             keras.layers.Flatten(),
             keras.layers.Dense(10, activation="softmax"),
         ]
