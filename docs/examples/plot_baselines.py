@@ -2,21 +2,21 @@
 Baselines on ten tables, and a critical-difference plot
 =======================================================
 
-Is a tuned network worth it on small tables? Five classifiers are compared by their test log-loss on
-ten real tables: logistic regression, gradient boosting and a multi-layer perceptron of scikit-learn,
-all as they come, and one Keras network at Adam's default rate and with the rate and the number of
-epochs that ``MetaLRClassifier`` chooses.
+Is a tuned network worth it on small tables? Five classifiers are compared by their test log-loss
+on ten tables: logistic regression, gradient boosting and a multi-layer perceptron of scikit-learn,
+all with their default parameters, and one Keras network at Adam's default rate for all epochs, and
+with the rate and the number of epochs that ``MetaLRClassifier`` chooses.
 
-Ten tables and one division of each say little about neighbours in rank. The critical-difference plot
-(Demsar, "Statistical comparisons of classifiers over multiple data sets", 2006) draws that.
+Ten tables and one division of each say little about neighbours in rank. The critical-difference
+plot (Demsar, "Statistical comparisons of classifiers over multiple data sets", 2006) draws that.
 """
 
 # %%
 # Tables
 # ------
-# Four come with scikit-learn, six with the examples. The strength of concrete is a number and is cut
-# into three classes of equal size. Half of the rows, at most 500, are trained on; up to 2000 others
-# are tested on.
+# Four come with scikit-learn, six with the examples. The strength of concrete is a number and is
+# cut into three classes of equal size. Half of the rows, at most 500, are trained on; up to 2000
+# others are tested on.
 
 import warnings
 from pathlib import Path
@@ -104,7 +104,7 @@ default = KerasClassifier(
     network,
     loss="sparse_categorical_crossentropy",
     optimizer="adam",
-    epochs=40,
+    epochs=30,
     verbose=0,
     random_state=0,
 )
@@ -120,8 +120,8 @@ classifiers = {
 # Test log-loss
 # -------------
 # The first Keras fit of a process loads libraries; a fit of one epoch goes before. Every table has
-# another number of columns, so every search compiles anew. On tables as small as these, threads that
-# wait for each other would slow down gradient boosting; it gets one.
+# another number of columns, so every search compiles anew. On tables as small as these, threads
+# that wait for each other would slow down gradient boosting; it gets one.
 
 X, y = tables["iris"]
 clone(default).set_params(epochs=1).fit(StandardScaler().fit_transform(X), y)
@@ -151,9 +151,7 @@ print(seconds.mean().round(2).to_string())
 # The Friedman test asks whether all classifiers could have the same mean rank. Nemenyi's critical
 # difference is how far two mean ranks have to be apart to differ at the 5 % level.
 
-ranks = pd.DataFrame(
-    rankdata(losses, axis=1), index=losses.index, columns=losses.columns
-).mean()
+ranks = pd.DataFrame(rankdata(losses, axis=1), index=losses.index, columns=losses.columns).mean()
 n_tables, n_classifiers = losses.shape
 p_value = friedmanchisquare(*losses.to_numpy().T).pvalue
 quantile = studentized_range.ppf(0.95, n_classifiers, np.inf) / np.sqrt(2)
@@ -163,12 +161,13 @@ print(f"Friedman test: p = {p_value:.2g}; critical difference of mean ranks {dif
 
 # %%
 # What holds here: the tuned network has a better mean rank and a better mean log-loss than the same
-# network at the default rate. Whether it is better than logistic regression cannot be told from ten
-# tables.
+# network at the default rate for all epochs. None of the others chooses its parameters on held-out
+# rows; tuned likewise, they could do better.
 
 gain = losses["Keras, default rate"] - losses["MetaLRClassifier"]
-print(f"MetaLRClassifier is better than the default rate, or within 0.01 nats, on {sum(gain > -0.01)}")
-print(f"of {n_tables} tables; mean gain {gain.mean():.3f} nats, worst {gain.min():.3f}")
+print(f"MetaLRClassifier against the default rate: better on {sum(gain > 0)} of {n_tables} tables,")
+print(f"better or within 0.01 nats on {sum(gain > -0.01)}")
+print(f"Mean gain {gain.mean():.3f} nats, worst {gain.min():.3f}")
 
 assert p_value < 0.05
 assert ranks["MetaLRClassifier"] < ranks["Keras, default rate"]

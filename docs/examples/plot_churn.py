@@ -11,7 +11,7 @@ above which a customer counts as leaving is chosen afterwards, from what mistake
 # %%
 # Data
 # ----
-# The 7043 customers are divided into rows to train on, rows to choose the threshold on, and rows to
+# The table is a sample that IBM published; the company in it is fictional. The 7043 customers are divided into rows to train on, rows to choose the threshold on, and rows to
 # test on.
 
 from pathlib import Path
@@ -37,9 +37,7 @@ DATA = (Path(__file__).parent if "__file__" in globals() else Path.cwd()) / "dat
 
 frame = pd.read_csv(DATA / "wa_churn.csv.gz")
 X, y = frame.drop(columns="churn"), frame["churn"]
-X_rest, X_test, y_rest, y_test = train_test_split(
-    X, y, test_size=2000, stratify=y, random_state=0
-)
+X_rest, X_test, y_rest, y_test = train_test_split(X, y, test_size=2000, stratify=y, random_state=0)
 X_train, X_tune, y_train, y_tune = train_test_split(
     X_rest, y_rest, test_size=1500, stratify=y_rest, random_state=0
 )

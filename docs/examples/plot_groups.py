@@ -14,7 +14,8 @@ they learn the protocols by heart.
 # %%
 # Data
 # ----
-# The groups are real: they are the column ``protocol`` of the table, which is not among the features.
+# The groups are real: they are the column ``protocol`` of the table, which is not among the
+# features.
 
 import warnings
 from pathlib import Path
@@ -79,10 +80,10 @@ splitters = {
 }
 
 # %%
-# Each search runs on the rows of three quarters of the protocols, four times, so that every protocol
-# is in the test rows once. What a search says is compared with the test log-loss on protocols that it
-# never saw. That a whole protocol can be no better than guessing is part of the problem; the warnings
-# about it are silenced.
+# Each search runs on the rows of three quarters of the protocols, four times, so that every
+# protocol is in the test rows once. What a search says is compared with the test log-loss on
+# protocols that it never saw. That a whole protocol can be no better than guessing is part of the
+# problem; the warnings about it are silenced.
 
 warnings.simplefilter("ignore", EdgeOfSpaceWarning)
 warnings.simplefilter("ignore", NoSkillWarning)
@@ -125,9 +126,7 @@ assert gap["protocols"] < gap["rows"] - 0.1
 assert means.loc["protocols", "test"] < means.loc["rows", "test"]
 
 # %%
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9.6, 4.2), sharey=True, layout="constrained"
-)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True, layout="constrained")
 for ax, (held_out, fitted) in zip((left, right), last.items(), strict=True):
     LearningRateDisplay.from_estimator(fitted, ax=ax)
     ax.set_title(f"held out: {held_out}")

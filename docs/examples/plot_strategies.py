@@ -3,8 +3,8 @@ Choosing an optimizer and a schedule
 ====================================
 
 Which optimizer, which schedule, which rate? Three optimizers with two schedules make six families
-of sixteen learning rates each. ``search="halving"`` trains all of them for a part of the epochs, and
-only the better ones to the end.
+of sixteen learning rates each. ``search="halving"`` trains all of them for a part of the epochs,
+and only the better ones to the end.
 """
 
 # %%
@@ -94,8 +94,8 @@ model = make_pipeline(columns, search).fit(X_train, y_train)
 seconds = perf_counter() - start
 
 # %%
-# ``cv_results_`` is a table with one row a candidate. Here is the best one of each family, as held-out
-# rows see it. "trained for" is how many epochs it saw before halving sent it away.
+# ``cv_results_`` is a table with one row a candidate. Here is the best one of each family, as
+# held-out rows see it. "trained for" is how many epochs it saw before halving sent it away.
 
 table = pd.DataFrame(model[-1].cv_results_)
 best = table.loc[table.groupby(["param_optimizer", "param_schedule"]).selection_score.idxmax()]
@@ -112,8 +112,8 @@ best = best[list(names)].rename(columns=names).assign(**{"log-loss": lambda t: -
 print(best.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
 
 # %%
-# The families are close together: once each has its own rate and number of epochs, the choice of the
-# optimizer matters little on this table. Their best rates are decades apart.
+# The families are close together: once each has its own rate and number of epochs, the choice of
+# the optimizer matters little on this table. Their best rates are decades apart.
 
 rates = best["rate"].astype(float)
 spread = best["log-loss"].max() - best["log-loss"].min()
@@ -128,7 +128,7 @@ assert rates.max() > 10 * rates.min()
 
 cost = model[-1].search_cost_
 print(f"Chosen: {model[-1].best_params_}, {model[-1].best_n_epochs_} epochs")
-print(f"{cost['n_candidates']} candidates x {cost['n_splits']} splits and the refit: {seconds:.0f} s")
+print(f"{cost['n_candidates']} candidates x {cost['n_splits']} splits, refit: {seconds:.0f} s")
 default = make_pipeline(columns, keras_classifier).fit(X_train, y_train)
 loss, default_loss = (log_loss(y_test, one.predict_proba(X_test)) for one in (model, default))
 print(f"Test log-loss {loss:.3f} nats, Adam at its default rate {default_loss:.3f}")

@@ -48,9 +48,7 @@ class WordNumbers(TransformerMixin, BaseEstimator):
 
     def fit(self, texts, y=None):
         """Learn the most frequent words."""
-        self.vectorization_ = keras.layers.TextVectorization(
-            N_WORDS, output_sequence_length=LENGTH
-        )
+        self.vectorization_ = keras.layers.TextVectorization(N_WORDS, output_sequence_length=LENGTH)
         self.vectorization_.adapt(list(texts))
         return self
 
