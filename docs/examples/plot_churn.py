@@ -11,8 +11,8 @@ above which a customer counts as leaving is chosen afterwards, from what mistake
 # %%
 # Data
 # ----
-# The table is a sample that IBM published; the company in it is fictional. The 7043 customers are divided into rows to train on, rows to choose the threshold on, and rows to
-# test on.
+# The table is a sample that IBM published; the company in it is fictional. The 7043 customers are
+# divided into rows to train on, rows to choose the threshold on, and rows to test on.
 
 from pathlib import Path
 from time import perf_counter
