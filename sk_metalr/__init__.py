@@ -3,6 +3,7 @@
 from . import exceptions
 from ._estimator import MetaLRClassifier
 from ._plot import LearningCurvesDisplay, LearningRateDisplay
+from ._report import report
 
 __all__ = [
     "LearningCurvesDisplay",
@@ -10,5 +11,6 @@ __all__ = [
     "MetaLRClassifier",
     "__version__",
     "exceptions",
+    "report",
 ]
 __version__ = "0.1.0"

@@ -4,6 +4,7 @@ What is drawn is computed first, without matplotlib, which is imported only to d
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 LINES = ("-", "--", "-.", ":")
 MARKERS = "os^Dvp"
+FIGURE = {"figsize": (6.4, 4.2), "layout": "constrained"}
 MANY_CURVES = 2
 WORST_SHOWN = 1.5
 """Highest loss on the axis, in multiples of the no-skill loss; what is above is marked there."""
@@ -227,7 +229,8 @@ class LearningRateDisplay:
             edge = np.full(above.sum(), 0.985 * top)
             self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
         sound = ~curve.diverged
-        label = f"smoothed mean{f': {curve.label}' if curve.label else ''}"
+        name = curve.label.replace("$", r"\$")  # a name is no formula
+        label = f"smoothed mean{f': {name}' if name else ''}"
         x, y, error = (
             values[sound] for values in (curve.learning_rates, curve.smoothed, curve.error)
         )
@@ -366,8 +369,12 @@ def _axes(ax: Any) -> Any:
     """Return where to draw."""
     if ax is not None:
         return ax
+    return import_matplotlib("matplotlib.pyplot").subplots(**FIGURE)[1]
+
+
+def import_matplotlib(name: str) -> Any:
+    """Return a module of matplotlib, or say how to install it."""
     try:
-        import matplotlib.pyplot as plt
+        return import_module(name)
     except ImportError as error:
         raise ImportError("Drawing needs matplotlib: pip install 'sk_metalr[plot]'.") from error
-    return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]

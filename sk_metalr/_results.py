@@ -1,5 +1,6 @@
 """Records of a search, in scikit-learn's form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,14 @@ from scipy.stats import rankdata
 from ._search import Record
 from ._selection import Choice
 
-__all__ = ["cv_results", "search_cost"]
+__all__ = [
+    "best_seen",
+    "cv_results",
+    "edge_message",
+    "family_of",
+    "no_skill_message",
+    "search_cost",
+]
 
 RATE = "learning_rate"
 
@@ -94,3 +102,59 @@ def search_cost(
         "lane_reason": "; ".join(reasons),
         **{f"{part}_seconds": value for part, value in seconds.items()},
     }
+
+
+def best_seen(results: dict[str, Any], n_epochs: int) -> int:
+    """Return the row of ``cv_results_`` with the lowest loss, as the choice saw it.
+
+    Parameters
+    ----------
+    results : dict
+        ``cv_results_``.
+    n_epochs : int
+        The full budget; candidates that were trained for less count only where no others are
+        left.
+    """
+    score = results["selection_score"]
+    finished = np.where(results.get("n_resources", n_epochs) == n_epochs, score, np.nan)
+    return int(np.nanargmax(score if np.isnan(finished).all() else finished))
+
+
+def family_of(params: list[dict[str, Any]], index: int) -> tuple[float, list[float]]:
+    """Return the learning rate of a candidate, and those of all candidates of its family."""
+    others = [one | {RATE: None} for one in params]
+    family = [
+        one[RATE] for one, other in zip(params, others, strict=True) if other == others[index]
+    ]
+    return params[index][RATE], family
+
+
+def edge_message(best: float, rates: Sequence[float]) -> str:
+    """Say that the best learning rate is the lowest or the highest; empty if it is not.
+
+    Parameters
+    ----------
+    best : float
+        The one with the lowest loss.
+    rates : sequence of float
+        All that were tried with its optimizer and schedule, in increasing order.
+    """
+    if len(rates) < 2 or rates[0] < best < rates[-1]:
+        return ""
+    edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
+    return (
+        f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
+        f"{direction} ones may be better still: raise n_candidates, widen learning_rates, or leave "
+        "them to learning_rates='auto'."
+    )
+
+
+def no_skill_message(loss: float, no_skill_loss: float) -> str:
+    """Say that the lowest loss is no better than the class frequencies'; empty if it is."""
+    if loss < no_skill_loss:
+        return ""
+    return (
+        f"No learning rate did better on held-out rows ({loss:.3g} nats) "
+        f"than always predicting the class frequencies ({no_skill_loss:.3g} nats): scale the "
+        "features in a Pipeline, train for more epochs, or doubt that the features tell anything."
+    )

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from ._explore import Found
+from ._results import edge_message, no_skill_message
 from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
 
 __all__ = ["doubts", "html_table", "outcome", "summary"]
@@ -61,19 +62,11 @@ def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
             "the choice was made on these."
         )
     family, index = found.candidates.family, found.choice.best
-    best = found.candidates.learning_rates[index]
-    rates = found.candidates.learning_rates[family == family[index]]
-    if len(rates) > 1 and not rates[0] < best < rates[-1]:
-        edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
-        yield EdgeOfSpaceWarning(
-            f"The best learning rate, {best:.3g}, is the {edge} that was tried; {direction} ones "
-            "may be better still: raise n_candidates, widen learning_rates, or leave them to "
-            "learning_rates='auto'."
-        )
-    loss = found.choice.losses[index]
-    if no_skill_loss is not None and not loss < no_skill_loss:
-        yield NoSkillWarning(
-            f"No learning rate did better on held-out rows ({loss:.3g} nats) than always "
-            f"predicting the class frequencies ({no_skill_loss:.3g} nats): scale the features in a "
-            "Pipeline, train for more epochs, or doubt that the features tell anything."
-        )
+    rates = found.candidates.learning_rates
+    at_edge = edge_message(rates[index], rates[family == family[index]])
+    if at_edge:
+        yield EdgeOfSpaceWarning(at_edge)
+    if no_skill_loss is not None:
+        no_skill = no_skill_message(found.choice.losses[index], no_skill_loss)
+        if no_skill:
+            yield NoSkillWarning(no_skill)
