@@ -19,7 +19,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 LINES = ("-", "--", "-.", ":")
 MARKERS = "os^Dvp"
-FIGURE = {"figsize": (6.4, 4.2), "layout": "constrained"}
 MANY_CURVES = 2
 WORST_SHOWN = 1.5
 """Highest loss on the axis, in multiples of the no-skill loss; what is above is marked there."""
@@ -182,6 +181,9 @@ class LearningRateDisplay:
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
         top = WORST_SHOWN * self.no_skill_loss
+        rates = np.concatenate([curve.learning_rates for curve in self.curves])
+        if rates.min() == rates.max():  # matplotlib finds no range around a single rate
+            self.ax_.set_xlim(rates[0] / 10, rates[0] * 10)
         for number, curve in enumerate(self.curves):
             self._draw_curve(curve, number, top)
         low, high = self.interval
@@ -369,7 +371,9 @@ def _axes(ax: Any) -> Any:
     """Return where to draw."""
     if ax is not None:
         return ax
-    return import_matplotlib("matplotlib.pyplot").subplots(**FIGURE)[1]
+    return import_matplotlib("matplotlib.pyplot").subplots(
+        figsize=(6.4, 4.2), layout="constrained"
+    )[1]
 
 
 def import_matplotlib(name: str) -> Any:

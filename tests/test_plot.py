@@ -11,7 +11,7 @@ from models import small_classifier
 from sklearn.exceptions import NotFittedError
 
 from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier
-from sk_metalr._plot import response_curves
+from sk_metalr._plot import ResponseCurve, response_curves
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,16 @@ def test_displays_draw_where_they_are_told(fitted_in_families):
     assert LearningCurvesDisplay.from_estimator(fitted_in_families, ax=right).ax_ is right
     left.figure.canvas.draw()
     assert any("diverges" in text.get_text() for text in left.texts)
+
+
+def test_a_single_rate_is_drawn_in_the_middle_and_a_name_is_no_formula():
+    one = np.array([0.01])
+    curve = ResponseCurve("a $\\frac$", one, one[:, None], one, one, np.array([False]))
+    display = LearningRateDisplay(
+        curves=[curve], best_learning_rate=0.01, interval=(0.01, 0.01), no_skill_loss=1.0
+    ).plot()
+    display.figure_.canvas.draw()
+    np.testing.assert_allclose(display.ax_.get_xlim(), (0.001, 0.1))
 
 
 def test_learning_curves_mark_who_left(fitted_in_families):
