@@ -93,7 +93,7 @@ def figures(drawn: dict[str, Any]) -> str:
     images = []
     for caption, figure in drawn.items():
         file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         image = base64.b64encode(file.getvalue()).decode()
         images.append(
             f'<figure><img alt="{escape(caption)}" src="data:image/svg+xml;base64,{image}">'

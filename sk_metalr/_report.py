@@ -18,7 +18,7 @@ from . import _page as html
 from ._estimator import MetaLRClassifier
 from ._metrics import LOG_LOSS, check_scoring
 from ._plot import (
-    FIGURE,
+    MANY_CURVES,
     LearningCurvesDisplay,
     LearningRateDisplay,
     import_matplotlib,
@@ -155,13 +155,13 @@ def _chosen(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
     spread = f"± {results[column][fitted.best_index_]:.2g} over {n_splits} splits"
     score, note = f"{fitted.best_score_:.4g}", spread if n_splits > 1 else "on one split"
     if is_log_loss:
-        name, score = "log-loss", f"{-fitted.best_score_:.4g} nats"
+        name, score = "log-loss (nats)", f"{-fitted.best_score_:.4g}"
         note += f"; class frequencies alone: {fitted.no_skill_loss_:.3g}"
+    interval = f"{low:.3g} … {high:.3g} within one standard error"
+    if low == high == fitted.best_learning_rate_:
+        interval = "no other rate is within one standard error"
     return {
-        "Learning rate": (
-            f"{fitted.best_learning_rate_:.3g}",
-            f"{low:.3g} … {high:.3g} within one standard error",
-        ),
+        "Learning rate": (f"{fitted.best_learning_rate_:.3g}", interval),
         "Epochs": (str(fitted.best_n_epochs_), f"of {fitted.learning_curves_.shape[2]} at most"),
         **{
             key.capitalize(): (str(value), "")
@@ -218,28 +218,27 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
             f"The best number of epochs is the whole budget, {n_epochs}; more may be better still."
         )
     return [message for message in messages if message] or [
-        "Nothing: the best rate lies inside the space, it did better than the class frequencies, "
-        "no candidate diverged, and the best number of epochs is below the budget."
+        "Nothing: the best rate is not at an edge of the space, it did better than the class "
+        "frequencies, and no candidate diverged."
     ]
 
 
 def _figures(fitted: MetaLRClassifier) -> str:
     style = import_matplotlib("matplotlib.style")
     new_figure = import_matplotlib("matplotlib.figure").Figure
-    displays: dict[str, Any] = {
-        "Response curve: held-out log-loss against learning rate.": LearningRateDisplay,
-        "Learning curves: held-out log-loss of all candidates against epochs.": (
-            LearningCurvesDisplay
-        ),
-    }
+    n_curves = len(response_curves(fitted))
+    size = (5, 3.6) if n_curves <= MANY_CURVES else (7.5, max(4.2, 0.22 * n_curves))
     # The user's style may be made for other pages; the salt makes ids the same every time.
     with style.context(["default", {"svg.hashsalt": "sk_metalr"}]):
-        return html.figures(
-            {
-                caption: display.from_estimator(fitted, ax=new_figure(**FIGURE).subplots()).figure_
-                for caption, display in displays.items()
-            }
+        drawn = []
+        for display in (LearningRateDisplay, LearningCurvesDisplay):
+            ax = new_figure(figsize=size, layout="constrained").subplots()
+            drawn.append(display.from_estimator(fitted, ax=ax).figure_)
+        captions = (
+            "Response curve: held-out log-loss against learning rate.",
+            "Learning curves: held-out log-loss of all candidates against epochs.",
         )
+        return html.figures(dict(zip(captions, drawn, strict=True)))
 
 
 def _candidates(fitted: MetaLRClassifier) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sk_metalr._results import cv_results
+from sk_metalr._results import best_seen, cv_results, edge_message, family_of, no_skill_message
 from sk_metalr._search import Record
 from sk_metalr._selection import choose
 
@@ -48,3 +48,26 @@ def test_pandas_takes_it_as_it_stands():
     assert frame.params[1] == {"learning_rate": 0.01, "optimizer": "sgd"}
     assert frame.param_learning_rate.dtype == float
     assert list(frame.param_optimizer) == ["sgd"] * 3
+
+
+def test_the_best_seen_is_the_one_the_choice_saw():
+    table, choice = results()
+    assert best_seen(table, 2) == choice.best
+    score = np.array([-1.0, -2.0, np.nan])
+    halved = {"selection_score": score, "n_resources": np.array([1, 2, 2])}
+    assert best_seen(halved, 2) == 1  # row 0 left before the end
+    assert best_seen(halved | {"n_resources": np.array([1, 1, 2])}, 2) == 0  # the last diverged
+
+
+def test_a_family_differs_in_its_rates_only():
+    params = [{"learning_rate": r, "optimizer": o} for o in ("sgd", "adam") for r in (0.1, 0.2)]
+    assert family_of(params, 3) == (0.2, [0.1, 0.2])
+    assert family_of([{"learning_rate": 0.1}], 0) == (0.1, [0.1])
+
+
+def test_what_is_worth_a_warning():
+    assert "is the lowest that was tried; lower" in edge_message(1, [1, 2, 3])
+    assert "is the highest that was tried; higher" in edge_message(3, [1, 2, 3])
+    assert edge_message(2, [1, 2, 3]) == edge_message(1, [1]) == ""
+    assert "(1.5 nats)" in no_skill_message(1.5, 1.0)
+    assert no_skill_message(0.5, 1.0) == ""
