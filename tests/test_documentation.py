@@ -9,7 +9,13 @@ import matplotlib
 import pytest
 from numpydoc.validate import validate
 
-from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier, _estimator
+from sk_metalr import (
+    LearningCurvesDisplay,
+    LearningRateDisplay,
+    MetaLRClassifier,
+    _estimator,
+    _report,
+)
 from sk_metalr.exceptions import __all__ as exceptions
 
 matplotlib.use("Agg")
@@ -45,8 +51,9 @@ NOT_ASKED_FOR = {
 }
 
 
-def test_the_examples_in_docstrings_run():
-    results = doctest.testmod(_estimator)
+@pytest.mark.parametrize("module", [_estimator, _report])
+def test_the_examples_in_docstrings_run(module):
+    results = doctest.testmod(module)
     assert results.attempted > 0
     assert results.failed == 0
 
