@@ -198,6 +198,9 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     results, n_epochs = fitted.cv_results_, fitted.learning_curves_.shape[2]
     best = best_seen(results, n_epochs)
     messages = [edge_message(*family_of(results["params"], best))]
+    n_seen = int(np.isfinite(fitted.learning_curves_).any(axis=(0, 1)).sum())
+    if n_seen < n_epochs:
+        messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")
     name, is_log_loss = _decisive(fitted)
     if is_log_loss:
         messages.append(no_skill_message(-results["selection_score"][best], fitted.no_skill_loss_))

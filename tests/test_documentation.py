@@ -39,6 +39,7 @@ METHODS = [
     if not name.startswith("_") and callable(getattr(owner, name)) and "_request" not in name
 ]
 PUBLIC = [
+    "sk_metalr.report",
     *(f"sk_metalr.{owner.__name__}" for owner in CLASSES),
     *(f"sk_metalr.{owner.__name__}.{name}" for owner, name in METHODS),
     *(f"sk_metalr.exceptions.{name}" for name in exceptions),
