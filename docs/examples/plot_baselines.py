@@ -180,46 +180,49 @@ assert gain.mean() > 0.01
 
 
 def draw_critical_difference(ax, ranks, difference):
-    """Draw mean ranks on an axis, names below, and bars over groups that cannot be told apart."""
+    """Draw mean ranks on an axis, names beside, and bars over groups that cannot be told apart."""
     ranks = ranks.sort_values()
-    n = len(ranks)
-    ax.set(xlim=(0.9, n + 0.1), ylim=(-0.5 * n - 0.6, 2.4), xticks=range(1, n + 1))
+    n, values = len(ranks), ranks.to_numpy()
+    ax.set(xlim=(-1.3, n + 2.3), ylim=(-1.6, 2.4), xticks=range(1, n + 1))
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.set_xlabel("mean rank of the test log-loss (1 is best)")
     ax.yaxis.set_visible(False)
-    for side in ("left", "right", "bottom"):
-        ax.spines[side].set_visible(False)
-    ax.plot([1, 1 + difference], [1.7, 1.7], color="0.4", marker="|")
-    ax.text(1 + difference + 0.08, 1.7, f"critical difference {difference:.2f}", va="center")
+    ax.spines[["left", "right", "bottom"]].set_visible(False)
+    ax.spines["top"].set_bounds(1, n)
+    ax.plot([1, 1 + difference], [1.9, 1.9], color="0.4", marker="|")
+    ax.text(
+        1 + difference + 0.1,
+        1.9,
+        f"critical difference {difference:.2f}",
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        zorder=4,
+    )
+    n_left = (n + 1) // 2
     for number, (label, rank) in enumerate(ranks.items()):
-        y = -0.5 * number - 0.6
-        left = number < n / 2
-        ax.plot([rank, rank, 1 if left else n], [2.4, y, y], color="0.6", linewidth=0.8, zorder=1)
+        left = number < n_left
+        y = -0.3 - 0.5 * (number if left else n - 1 - number)  # the outer ones first
+        end = 0.8 if left else n + 0.2
+        ax.plot([rank, rank, end], [2.4, y, y], color="0.6", linewidth=0.8, zorder=1)
         ax.text(
-            1 if left else n,
-            y + 0.06,
+            end + (-0.05 if left else 0.05),
+            y,
             f"{label} ({rank:.1f})",
-            ha="left" if left else "right",
-            va="bottom",
+            ha="right" if left else "left",
+            va="center",
             fontsize="small",
         )
-    ax.scatter(ranks, np.full(n, 2.4), s=30, color="#0072B2", clip_on=False, zorder=3)
-    height, reached = 1.0, -1
+    ax.scatter(values, np.full(n, 2.4), s=30, color="#0072B2", clip_on=False, zorder=3)
+    height, reached = 1.3, 0
     for first in range(n):
-        last = int(np.flatnonzero(ranks.to_numpy() <= ranks.iloc[first] + difference)[-1])
-        if last > first and last > reached:
-            ax.plot(
-                [ranks.iloc[first] - 0.03, ranks.iloc[last] + 0.03],
-                [height, height],
-                color="#D55E00",
-                linewidth=4,
-                solid_capstyle="butt",
-                zorder=2,
-            )
-            height, reached = height - 0.45, last
+        last = int(np.flatnonzero(values <= values[first] + difference)[-1])
+        if last > max(first, reached):
+            bar = [values[first] - 0.03, values[last] + 0.03]
+            ax.plot(bar, [height, height], color="#D55E00", linewidth=4, zorder=2)
+            height, reached = height - 0.4, last
 
 
-figure, ax = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
 draw_critical_difference(ax, ranks, difference)
 plt.show()
