@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss
+from tensorflow.python.framework import config
 
 from sk_metalr._population import JoinedPopulation, Population, SplitTask
 from sk_metalr._population import _program as program
@@ -252,6 +253,35 @@ def test_large_convolutions_train_one_member_after_another_without_xla(monkeypat
     without_xla, losses = train()
     assert (without_xla.lane, without_xla.program.jit) == ("compiled", False)
     np.testing.assert_allclose(losses, expected, atol=1e-5)
+
+
+def test_what_xla_cannot_compile_runs_without_it(monkeypatch):
+    """It has no deterministic gradient of max pooling, and SciKeras leaves determinism on."""
+
+    def train(n_members):
+        rates = np.full((1, n_members), 0.1, np.float32)
+        rows, weight = np.zeros((1, 4, N_FEATURES), np.float32), np.ones((1, 4), np.float32)
+        state = pooled.initial_state(model, n_members)
+        return pooled.train(state, rates, rows, np.zeros((1, 4, 1)), weight, np.array([4]), 1)
+
+    def interrupted(*_):
+        raise RuntimeError("not run")
+
+    def hidden():
+        return [layers.Dense(6), *image(lambda: layers.MaxPooling2D((2, 1)))()]
+
+    model = make_model(hidden)
+    pooled = program.Program(model, False, jit=True)
+    tf.config.experimental.enable_op_determinism()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(pooled, "_run_first", interrupted)
+            with pytest.raises(RuntimeError):
+                train(1)  # traced for XLA, not run yet
+        assert np.isfinite(train(2).loss_sum.numpy()).all()
+        assert np.isfinite(train(1).loss_sum.numpy()).all()
+    finally:
+        config.disable_op_determinism()
 
 
 class OwnTrainStep(keras.Sequential):

@@ -94,6 +94,7 @@ class Program:
         self.vectorized = vectorized
         self._uses_xla = jit
         self._functions: dict[Any, Any] = {}
+        self._with_xla: set[Any] = set()
         self._ready: set[Any] = set()
         self._first_runs: dict[Any, Lock] = {}
         self._tracing = Lock()
@@ -227,6 +228,8 @@ class Program:
             with self._tracing:  # one at a time; XLA compiles several side by side
                 if key not in self._functions:
                     self._functions[key] = self._compile(body, arguments)
+                    if self._uses_xla:
+                        self._with_xla.add(key)
                 first_run = self._first_runs.setdefault(key, Lock())
             with first_run:
                 result = self._run_first(key, body, arguments)
@@ -238,10 +241,11 @@ class Program:
         try:
             return self._functions[key](*arguments)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            if not self._uses_xla:
+            if key not in self._with_xla:
                 raise
         with self._tracing:
             self._uses_xla = False  # XLA does not know one of the operations
+            self._with_xla.discard(key)
             self._functions[key] = self._compile(body, arguments)
         return self._functions[key](*arguments)
 
