@@ -1,4 +1,4 @@
-"""Is the choice a good one? Test scores on real tables after every way of choosing.
+"""Is the choice a good one? Test scores on tables after every way of choosing.
 
 Searches are given the same 16 candidates (Optuna as many proposals of its own), the same
 stratified folds (one split: the first of them) and the same network. Whatever is chosen is

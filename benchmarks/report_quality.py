@@ -84,7 +84,7 @@ def quality_part(scores: pd.DataFrame, out: Path) -> str:
     return "\n\n".join(
         [
             "## Quality",
-            f"{len(loss)} real tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} "
+            f"{len(loss)} tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} "
             f"each; 2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
             f"{quality.N_CANDIDATES} candidates. Excess: test log-loss in nats over the best rate "
             "and epoch in hindsight. Rank: among the ways of choosing a rate. p: Wilcoxon's "
