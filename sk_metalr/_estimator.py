@@ -421,11 +421,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             metric=metrics.position(decisive),
             cautious=self.selection != "min",
         )
-        clock = None
-        if self.max_time is not None:
-            clock = Clock(self.max_time, start)
-            if self.refit:
-                clock.measure_refit(self._probe(space, data, evaluation, refit_seeds))
+        conduct = self._conduct(task, start, self._probe(space, data, evaluation, refit_seeds))
         found = explore(
             space,
             candidates,
@@ -437,7 +433,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 self.min_epochs,
                 self.selection,
                 self.tune_epochs,
-                Conduct(task, self.on_interrupt == "refit", clock, tells=self.verbose >= 2),
+                conduct,
             ),
             n_candidates=self.n_candidates,
             random_state=random_state,
@@ -497,6 +493,15 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             "max_memory": _free_memory() / 4 if self.max_memory is None else self.max_memory,
             "n_rows_later": n_rows if refits_alike else 0,
         }
+
+    def _conduct(self, task: Task, start: float, probe: Callable[[int, Task], Any]) -> Conduct:
+        """Return how the search goes about its work, the refit measured where time is limited."""
+        clock = None
+        if self.max_time is not None:
+            clock = Clock(self.max_time, start)
+            if self.refit:
+                clock.measure_refit(probe)
+        return Conduct(task, self.on_interrupt == "refit", clock, tells=self.verbose >= 2)
 
     def _refitted(
         self,

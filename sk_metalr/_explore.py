@@ -142,7 +142,12 @@ def explore(
             keeps_states=search.conduct.may_end_early,
             adapts_rates=search.kind == "hypergradient",
         )
-        more_record = random_search(population, evaluation.n_epochs, search.conduct)
+        try:
+            more_record = random_search(population, evaluation.n_epochs, search.conduct)
+        except KeyboardInterrupt:
+            if not search.conduct.keeps_on_interrupt:
+                raise
+            break
         order = _order(candidates, more)
         if trajectories is not None:
             trajectories = np.concatenate([trajectories, population.trajectories])[order]

@@ -11,9 +11,9 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import MetaLRClassifier
+from sk_metalr import MetaLRClassifier, _explore
 from sk_metalr._population import Population
-from sk_metalr.exceptions import InterruptedSearchWarning
+from sk_metalr.exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
 
@@ -139,6 +139,26 @@ def test_an_interrupted_search_can_end_with_what_it_has(iris, monkeypatch, searc
     assert cut.best_n_epochs_ <= 4
     assert cut.search_cost_["member_epochs"] < whole.search_cost_["member_epochs"]
     assert cut.score(X, y) > 0.5
+
+
+def test_an_interrupted_growth_keeps_what_was_searched_before(iris, monkeypatch):
+    monkeypatch.setattr(_explore, "usable_range", lambda *_: (1e-6, 1e-4))
+    options = {"learning_rates": "auto", "n_candidates": 4, "on_interrupt": "refit"}
+    grown = make(**options).fit(*iris)
+    train, searched = Population.train, []
+
+    def interrupted(self, n_epochs, step):
+        if len(self.learning_rates) == 3 and len(self.tasks) == 2:
+            raise KeyboardInterrupt
+        searched.append(self)
+        return train(self, n_epochs, step)
+
+    monkeypatch.setattr(Population, "train", interrupted)
+    with pytest.warns(EdgeOfSpaceWarning):
+        cut = make(**options).fit(*iris)
+    assert searched
+    assert 4 == len(cut.learning_curves_) < len(grown.learning_curves_)
+    assert cut.score(*iris) > 0
 
 
 @pytest.mark.parametrize(("epoch", "on_interrupt"), [(4, "raise"), (0, "refit")])
