@@ -52,10 +52,10 @@ class Clock:
             self.refit_epoch = per_tick * len(ticks) / PROBE_EPOCHS
         self.refit_rest = max(0.0, whole - PROBE_EPOCHS * self.refit_epoch)
 
-    def allows(self, n_epochs: int) -> bool:
-        """Tell whether the search may go on to an epoch, counted from 1.
+    def allows(self, n_epochs: int, more: int = 1) -> bool:
+        """Tell whether the search may go on to an epoch, counted from 1, the last `more` at once.
 
         The refit takes as many epochs as the search has seen, at most.
         """
         refit = self.refit_rest + n_epochs * self.refit_epoch
-        return perf_counter() + self.search_epoch + refit <= self.end
+        return perf_counter() + more * self.search_epoch + refit <= self.end

@@ -34,6 +34,7 @@ from ._selection import View, cautious_losses
 from ._space import Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
+from ._workers import n_workers
 
 __all__ = ["MetaLRClassifier"]
 
@@ -149,6 +150,11 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         How much memory the members that train at a time may take, in bytes; fewer train at a
         time where more would take more. Halving keeps all members beside. None: a quarter of
         what is free.
+    n_jobs : int or None, default=None
+        How many of joblib's workers train the population, in groups. None: 1, this process, unless
+        in a ``joblib.parallel_config``, whose backend decides where workers run: processes here
+        (``"loky"``), or those of a Dask or Ray cluster. One process already uses all cores.
+        The choice is the same.
     random_state : int, RandomState instance or None, default=None
         Randomness of candidates, splits, initial weights, order of rows and dropout.
         Pass an int for the same choice and predictions in every fit. A
@@ -272,6 +278,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         "n_refits": [Interval(Integral, 1, None, closed="left")],
         "engine": [StrOptions({"auto", "vectorized", "compiled", "keras"})],
         "max_memory": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verify": [Interval(Integral, 0, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
@@ -300,6 +307,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         n_refits: int = 1,
         engine: str = "auto",
         max_memory: float | None = None,
+        n_jobs: int | None = None,
         random_state: Any = None,
         verify: int = 0,
         max_time: float | None = None,
@@ -324,6 +332,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         self.n_refits = n_refits
         self.engine = engine
         self.max_memory = max_memory
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verify = verify
         self.max_time = max_time
@@ -501,7 +510,13 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             clock = Clock(self.max_time, start)
             if self.refit:
                 clock.measure_refit(probe)
-        return Conduct(task, self.on_interrupt == "refit", clock, tells=self.verbose >= 2)
+        return Conduct(
+            task,
+            self.on_interrupt == "refit",
+            clock,
+            tells=self.verbose >= 2,
+            n_workers=n_workers(self.n_jobs),
+        )
 
     def _refitted(
         self,

@@ -119,6 +119,7 @@ def explore(
         candidates,
         keeps_states=search.kind == "halving" or search.conduct.may_end_early,
         adapts_rates=search.kind == "hypergradient",
+        n_workers=search.conduct.n_workers,
     )
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
     adapts = search.kind == "hypergradient"
@@ -141,6 +142,7 @@ def explore(
             more,
             keeps_states=search.conduct.may_end_early,
             adapts_rates=search.kind == "hypergradient",
+            n_workers=search.conduct.n_workers,
         )
         try:
             more_record = random_search(population, evaluation.n_epochs, search.conduct)

@@ -1,6 +1,8 @@
 """From rows to tasks for the population, one for each split and refit; and to predictions."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from ._population import (
 from ._progress import Task, silent
 from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
+from ._workers import Workers
 from .exceptions import AllDivergedError
 
 __all__ = ["Evaluation", "all_rows", "committee", "predicted", "refit", "split_tasks"]
@@ -30,6 +33,7 @@ def split_tasks(
     splits: list[Split],
     seed: int,
     optimizer: Any = None,
+    trained: Collection[int] | None = None,
 ) -> list[SplitTask]:
     """Build a model for every split, from its training rows, and encode the rows for it.
 
@@ -47,11 +51,14 @@ def split_tasks(
         Seed of initial weights and order of rows.
     optimizer : str, keras.optimizers.Optimizer or None
         Optimizer of the models; None for their own.
+    trained : collection of int or None
+        Splits that are going to be trained on, the others only counted; None for all.
     """
     # One for all splits: a compiled program has one shape of batches.
     batch_size = plan.rows_per_batch(max(len(train) for train, _ in splits))
-    tasks = []
-    for number, (train, test) in enumerate(splits):
+    tasks: list[SplitTask] = []
+    wanted = range(len(splits)) if trained is None else sorted(trained)
+    for number, (train, test) in [(number, splits[number]) for number in wanted]:
         X, y = data.X[train], data.y[train]
         with preserved_random_state():
             opened = wrapped.open_estimator(
@@ -60,7 +67,11 @@ def split_tasks(
         if number == 0:
             wrapped.check_model(opened, X, y)
         tasks.append(_make_task(opened, data, train, test, batch_size, seed + number))
-    return tasks
+    of = dict(zip(wanted, tasks, strict=True))
+    return [
+        of.get(number, replace(tasks[0], train=train, test=test))
+        for number, (train, test) in enumerate(splits)
+    ]
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class Evaluation:
         return self.plan.n_epochs
 
     def populate(
-        self, space: StrategySpace, candidates: Candidates, **settings: Any
+        self, space: StrategySpace, candidates: Candidates, *, n_workers: int = 1, **settings: Any
     ) -> JoinedPopulation:
         """Return candidates on all splits, untrained.
 
@@ -98,32 +109,60 @@ class Evaluation:
             Where the candidates come from.
         candidates : Candidates
             In order of their optimizers.
+        n_workers : int
+            How many of joblib's workers train them; 1 for none but this process.
         **settings : dict
             ``keeps_states``, ``adapts_rates``: see :class:`._population.Population`.
         """
         parts = []
         for number in np.unique(candidates.optimizer):
             mine = candidates.optimizer == number
-            tasks = split_tasks(
-                self.estimator,
-                self.plan,
-                self.data,
-                self.splits,
-                self.seed,
-                space.optimizers[number],
-            )
-            parts.append(
-                Population(
-                    tasks,
-                    candidates.learning_rates[mine],
-                    schedules=[space.schedules[i] for i in candidates.schedule[mine]],
-                    n_epochs=self.n_epochs,
-                    from_logits=wrapped.has_logits(tasks[0].model),
-                    shuffle=self.plan.shuffle,
-                    **({"keeps_states": False} | self.settings | settings),
-                )
-            )
+            of_optimizer = {
+                "optimizer": space.optimizers[number],
+                "learning_rates": candidates.learning_rates[mine],
+                "schedules": [space.schedules[i] for i in candidates.schedule[mine]],
+                **({"keeps_states": False} | self.settings | settings),
+            }
+            elsewhere = None
+            if n_workers > 1:
+                rows = replace(self.data, X=self.data.X[:0])
+                populate = partial(_with_rows, replace(self, data=rows), of_optimizer)
+                elsewhere = Workers(populate, self.data.X, n_workers)
+            parts.append(self.population(**of_optimizer, elsewhere=elsewhere))
         return JoinedPopulation(parts)
+
+    def population(
+        self,
+        optimizer: Any,
+        learning_rates: np.ndarray,
+        trained: Collection[int] | None = None,
+        **settings: Any,
+    ) -> Population:
+        """Return the candidates of one optimizer, untrained; `trained` as for split_tasks."""
+        tasks = split_tasks(
+            self.estimator, self.plan, self.data, self.splits, self.seed, optimizer, trained
+        )
+        return Population(
+            tasks,
+            learning_rates,
+            n_epochs=self.n_epochs,
+            from_logits=wrapped.has_logits(tasks[0].model),
+            shuffle=self.plan.shuffle,
+            **settings,
+        )
+
+
+def _with_rows(
+    evaluation: Evaluation,
+    of_optimizer: dict[str, Any],
+    X: np.ndarray,
+    splits: set[int],
+    n_threads: int,
+) -> Population:
+    """Return the population that a worker trains some splits of; its refit is not compiled."""
+    evaluation = replace(evaluation, data=replace(evaluation.data, X=X))
+    settings = of_optimizer | {"n_rows_later": 0, "n_threads": n_threads}
+    return evaluation.population(**settings, trained=splits)
 
 
 @dataclass(frozen=True)

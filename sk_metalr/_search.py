@@ -90,21 +90,31 @@ class Conduct:
         Ends the search early where time is short.
     tells : bool
         Whether a line is printed at each rung.
+    n_workers : int
+        How many of joblib's workers train; 1 for none but this process.
     """
 
     task: Task = silent
     keeps_on_interrupt: bool = False
     clock: Clock | None = None
     tells: bool = False
+    n_workers: int = 1
 
     @property
     def may_end_early(self) -> bool:
         """Tell whether a search may end before its budget does."""
         return self.keeps_on_interrupt or self.clock is not None
 
-    def has_time(self, n_epochs: int) -> bool:
-        """Tell whether there is time to train up to an epoch, counted from 1."""
-        return self.clock is None or self.clock.allows(n_epochs)
+    def has_time(self, n_epochs: int, more: int = 1) -> bool:
+        """Tell whether there is time to train up to an epoch, counted from 1, the last `more`."""
+        return self.clock is None or self.clock.allows(n_epochs, more)
+
+    def stride(self, n_epochs: int) -> int:
+        """Return how many of some epochs are trained before the clock is looked at again.
+
+        One, or a tenth of them, where workers must be sent to each time.
+        """
+        return 1 if self.n_workers == 1 else ceil(n_epochs / 10)
 
     def train(self, population: Trainable, n_epochs: int, name: str, done: int = 0) -> np.ndarray:
         """Train a population; return losses of the epochs that were completed, one at least.
@@ -124,20 +134,23 @@ class Conduct:
             if not self.may_end_early:
                 return population.train(n_epochs, step)
             parts: list[np.ndarray] = []
+            left, more = n_epochs, 1
             try:
-                while len(parts) < n_epochs and (not parts or self.has_time(done + len(parts) + 1)):
-                    parts.append(self._train_epoch(population, step))
+                while left and (not parts or self.has_time(done + n_epochs - left + more, more)):
+                    parts.append(self._train_epochs(population, more, step))
+                    left -= more
+                    more = min(left, self.stride(n_epochs))
             except KeyboardInterrupt:
                 if not (self.keeps_on_interrupt and parts):
                     raise
             return np.concatenate(parts, axis=-1)
 
-    def _train_epoch(self, population: Trainable, step: Step) -> np.ndarray:
+    def _train_epochs(self, population: Trainable, n_epochs: int, step: Step) -> np.ndarray:
         start, compiled = perf_counter(), population.seconds["compiling"]
-        losses = population.train(1, step)
+        losses = population.train(n_epochs, step)
         if self.clock is not None:
             compiling = population.seconds["compiling"] - compiled
-            self.clock.search_epoch = perf_counter() - start - compiling
+            self.clock.search_epoch = (perf_counter() - start - compiling) / n_epochs
         return losses
 
 

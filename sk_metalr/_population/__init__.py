@@ -5,22 +5,28 @@ The only folder that imports TensorFlow. A *member* is one candidate on one spli
 state; :mod:`._program` maps them over a group of members and compiles the result;
 :mod:`._batches` cuts rows into batches; :mod:`._group` holds the state of a group,
 :mod:`._scorer` scores it, :mod:`._stopping` stops its members early; :mod:`._training`
-runs all groups and keeps their losses; :mod:`._joined` puts populations
-of several optimizers together; :mod:`._prediction` has several trained models
-predict at once.
+runs all groups and keeps their losses; :mod:`._snapshot` turns them into plain arrays
+and back, for :mod:`._worker`, which trains some of them in another process, and for
+checkpoints; :mod:`._joined` puts populations of several optimizers together;
+:mod:`._prediction` has several trained models predict at once.
 """
 
 from ._joined import JoinedPopulation
 from ._prediction import outputs_of
 from ._random import preserved_random_state
+from ._snapshot import GroupSnapshot, Snapshot
 from ._task import SplitTask, TrainedMember
 from ._training import Population
+from ._worker import train_snapshot
 
 __all__ = [
+    "GroupSnapshot",
     "JoinedPopulation",
     "Population",
+    "Snapshot",
     "SplitTask",
     "TrainedMember",
     "outputs_of",
     "preserved_random_state",
+    "train_snapshot",
 ]

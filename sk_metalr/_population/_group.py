@@ -29,7 +29,7 @@ class Group:
     schedules : list of Schedule
         One for each member.
     watches : list of Watch
-        One for each member, or none where nothing stops training early.
+        One for each candidate, or none where nothing stops training early.
     state : GroupState or None
         None before training, and once it is not needed any more.
     epochs_trained : int
@@ -57,7 +57,7 @@ class Group:
         """Tell whether every member has stopped early or diverged."""
         if self.state is None:
             return False
-        is_over = ~np.asarray(self.state.is_finite)
+        is_over = ~np.asarray(self.state.is_finite)[: len(self.candidates)]
         if self.watches:
             is_over |= [watch.has_stopped for watch in self.watches]
         return bool(is_over.all())
@@ -89,7 +89,7 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         candidates=np.array([group.candidates[at] for group, at in kept]),
         rates=np.array([group.rates[at] for group, at in padded]),
         schedules=[group.schedules[at] for group, at in padded],
-        watches=[group.watches[at] for group, at in padded if group.watches],
+        watches=[group.watches[at] for group, at in kept if group.watches],
         state=GroupState(
             members=gathered(lambda state: state.members),
             shared=latest.shared,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._progress import Step, ignore
+from ._snapshot import Snapshot
 from ._training import Population
 
 __all__ = ["JoinedPopulation"]
@@ -38,6 +39,15 @@ class JoinedPopulation:
             end = start + len(part.learning_rates)
             part.keep(candidates[(candidates >= start) & (candidates < end)] - start)
             start = end
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return all that training has changed so far, for each optimizer."""
+        return [part.snapshot() for part in self.parts]
+
+    def restore(self, snapshots: list[Snapshot]) -> None:
+        """Go on from snapshots of a population like this one."""
+        for part, snapshot in zip(self.parts, snapshots, strict=True):
+            part.restore(snapshot)
 
     @property
     def trajectories(self) -> np.ndarray:

@@ -29,14 +29,20 @@ class Watch:
     ----------
     stops : sequence of keras.callbacks.EarlyStopping
         Left as they are. Each monitors ``loss`` or ``val_loss``.
+
+    Attributes
+    ----------
+    seen : list of ndarray of shape (n_scores,)
+        Scores of every epoch until the member stopped.
     """
 
     def __init__(self, stops: Sequence[keras.callbacks.EarlyStopping]) -> None:
         self._model = _StandIn()
         self._stops = [copy.copy(stop) for stop in stops]
-        self._seen: list[np.ndarray] = []
+        self.seen: list[np.ndarray] = []
         self._kept: np.ndarray | None = None
         for stop in self._stops:
+            stop.verbose = 0  # members are many
             stop.set_model(self._model)
             stop.on_train_begin()
 
@@ -57,12 +63,12 @@ class Watch:
         """
         if self._kept is not None:
             return self._kept
-        self._seen.append(scores)
+        self.seen.append(scores)
         if not np.isfinite(scores[0]):
             return scores
         for stop in self._stops:
-            stop.on_epoch_end(len(self._seen) - 1, {"loss": train_loss, "val_loss": scores[0]})
+            stop.on_epoch_end(len(self.seen) - 1, {"loss": train_loss, "val_loss": scores[0]})
             if self._model.stop_training:
-                self._kept = self._seen[stop.best_epoch] if stop.restore_best_weights else scores
+                self._kept = self.seen[stop.best_epoch] if stop.restore_best_weights else scores
                 return self._kept
         return scores

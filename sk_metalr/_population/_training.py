@@ -1,6 +1,5 @@
 """The population: members trained in groups, epoch by epoch."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
@@ -10,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from joblib import cpu_count
 
 from .._progress import Step, ignore
 from .._schedules import Schedule
@@ -21,6 +21,7 @@ from ._keras_loop import KerasLoop
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
 from ._scorer import Scorer
+from ._snapshot import GroupSnapshot, Snapshot
 from ._stopping import Watch
 from ._task import SplitTask, TrainedMember
 
@@ -47,6 +48,7 @@ MIN_STEPS_TO_COMPILE = 500
 
 
 CONSTANT = Schedule("constant", "constant")
+Elsewhere = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, list[np.ndarray]]]]
 LANES = ("vectorized", "compiled", "keras")
 """From the quickest to the one that takes everything."""
 
@@ -85,6 +87,12 @@ class Population:
         How many rows a single member of the same architecture will be trained on later, in
         batches of the same size; its program is compiled beside the first training then. 0
         for none.
+    n_threads : int or None
+        How many groups may train at a time; None for as many as there are cores.
+    elsewhere : callable or None
+        Trains groups in other processes: takes a snapshot and a number of epochs; yields
+        positions of some of its groups, a snapshot of these after training, and the losses
+        (n_scores, n_candidates, n_epochs) of each. None: groups train here.
     engine : {"auto", "vectorized", "compiled", "keras"}
         How members are trained: many at once, one after another in a compiled program, one
         after another by Keras's own loop; or the first of these that is able to.
@@ -117,6 +125,8 @@ class Population:
         adapts_rates: bool = False,
         max_memory: float = np.inf,
         n_rows_later: int = 0,
+        n_threads: int | None = None,
+        elsewhere: Elsewhere | None = None,
         engine: str = "auto",
     ) -> None:
         self.tasks = tasks
@@ -130,6 +140,8 @@ class Population:
         self.keeps_states = keeps_states
         self.adapts_rates = adapts_rates
         self.max_memory = max_memory
+        self.n_threads = n_threads or cpu_count()
+        self.elsewhere = elsewhere
         self.n_epochs = 0
         self._is_halted = Event()
         self._steps_later = self.budget * ceil(n_rows_later / tasks[0].batch_size)
@@ -194,7 +206,7 @@ class Population:
         member_bytes = self.program.member_bytes(model)
         n_threads = 1
         if self.program.jit:
-            size, n_threads = _group_size(size, member_bytes), os.cpu_count() or 1
+            size, n_threads = _group_size(size, member_bytes), self.n_threads
         within = self.max_memory / (n_threads * TRAINING_BYTES_PER_STATE * member_bytes)
         return int(max(min(size, within), 2 if has_loops(model) else 1))
 
@@ -218,12 +230,13 @@ class Population:
 
     def _make_group(self, split: int, start: int, size: int) -> Group:
         n_candidates = len(self.learning_rates)
-        candidates = np.minimum(np.arange(start, start + size), n_candidates - 1)
+        members = np.minimum(np.arange(start, start + size), n_candidates - 1)
+        candidates = members[: n_candidates - start]
         return Group(
             split=split,
-            candidates=candidates[: n_candidates - start],
-            rates=self.learning_rates[candidates].astype(np.float32),
-            schedules=[self.schedules[candidate] for candidate in candidates],
+            candidates=candidates,
+            rates=self.learning_rates[members].astype(np.float32),
+            schedules=[self.schedules[candidate] for candidate in members],
             watches=[Watch(stops) for _ in candidates if (stops := self.tasks[split].stops)],
         )
 
@@ -265,9 +278,13 @@ class Population:
         start, compiled = perf_counter(), self.program.seconds_compiling
         shape = (self._n_scores, len(self.learning_rates), len(self.tasks), len(epochs))
         losses = np.full(shape, np.nan)
+        if self.elsewhere is not None:
+            self._train_elsewhere(self.elsewhere, losses, step)
+            self._seconds += perf_counter() - start
+            return losses
         self._is_halted.clear()
         at_a_time = self.program.jit or self.lane == "compiled"
-        n_threads = min(os.cpu_count() or 1, max(1, len(self._groups))) if at_a_time else 1
+        n_threads = min(self.n_threads, max(1, len(self._groups))) if at_a_time else 1
         try:
             with (
                 ThreadPoolExecutor(n_threads) as threads,
@@ -289,6 +306,56 @@ class Population:
             self._seconds_compiling += self.program.seconds_compiling - compiled
         return losses
 
+    def _train_elsewhere(self, elsewhere: Elsewhere, losses: np.ndarray, step: Step) -> None:
+        """Train groups in other processes, and write their losses into `losses`."""
+        compiling = 0.0
+        with ThreadPoolExecutor(1) as beside:
+            if isinstance(self.program, Program) and self.program.jit and self.program.is_fresh:
+                beside.submit(self._compile_refit, self.program)
+            for positions, trained, of_groups in elsewhere(self.snapshot(), losses.shape[-1]):
+                compiling = max(compiling, trained.seconds[1])
+                after = self._groups_of(trained)
+                for position, group, seen in zip(positions, after, of_groups, strict=True):
+                    self._groups[position] = group
+                    losses[:, group.candidates, group.split] = seen
+                    for lowest in np.min(seen[0], axis=0, initial=np.inf, where=seen[0] < np.inf):
+                        step(float(lowest))
+        self._seconds_compiling += compiling
+
+    def snapshot(self) -> Snapshot:
+        """Return all that training has changed so far."""
+        return Snapshot(
+            self.lane,
+            self.lane_reason,
+            self.n_epochs,
+            [GroupSnapshot.of(group) for group in self._groups],
+            self._closed_member_epochs,
+            [
+                self._seconds,
+                self._seconds_compiling,
+                self._closed_training,
+                self._closed_scoring,
+            ],
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of a population like this one, or of some of its groups."""
+        if snapshot.lane != self.lane:
+            self._make_groups(snapshot.lane)
+        self._lanes = []
+        self.lane, self.lane_reason = snapshot.lane, snapshot.lane_reason
+        self.n_epochs = snapshot.n_epochs
+        self._groups = self._groups_of(snapshot)
+        self._closed_member_epochs = snapshot.closed_member_epochs
+        self._seconds, self._seconds_compiling, *closed = snapshot.seconds
+        self._closed_training, self._closed_scoring = closed
+
+    def _groups_of(self, snapshot: Snapshot) -> list[Group]:
+        return [
+            group.group(list(self.schedules), self.tasks[group.split].stops)
+            for group in snapshot.groups
+        ]
+
     def _compile_beside(self, program: Program) -> None:
         """Compile scoring, and training of a single member, while the first groups compile.
 
@@ -300,7 +367,12 @@ class Population:
         if len(task.test):
             x, code, weight, _ = Scorer(program, task, 0, None).blocks[0]
             program.score(program.initial_state(task.model, size), x, code, weight, 0)
-        if self._steps_later >= MIN_STEPS_TO_COMPILE and size > 1:
+        self._compile_refit(program)
+
+    def _compile_refit(self, program: Program) -> None:
+        """Compile training of a single member."""
+        task = self.tasks[0]
+        if self._steps_later >= MIN_STEPS_TO_COMPILE and len(self._groups[0].rates) > 1:
             block = next(self._blocks(task, np.arange(len(task.train))))
             program.train(
                 program.initial_state(task.model, 1),
@@ -346,7 +418,7 @@ class Population:
             else:
                 scores = self._train_and_score(group, task, scorer, epoch)
                 losses[:, :, column] = scores[:, :n_members]
-            for member, watch in enumerate(group.watches[:n_members]):
+            for member, watch in enumerate(group.watches):
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
             seen = losses[0, :, column]

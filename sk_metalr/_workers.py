@@ -1,0 +1,152 @@
+"""Groups of members, trained by the workers of joblib: processes here, or a cluster's.
+
+``joblib.parallel_config(backend=...)`` decides where. Workers are sent groups as they are at
+a rung and send them back as they are at the next; what is lost with a worker that dies in
+between is trained again by another.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+
+from ._population import Population, Snapshot, train_snapshot
+
+__all__ = ["Workers", "n_workers"]
+
+MAX_FAILURES = 3
+"""How often workers may die without one having done its work in between."""
+
+
+def n_workers(n_jobs: int | None) -> int:
+    """Return how many workers train: 1 for none but this process.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As joblib takes it.
+
+    Raises
+    ------
+    ValueError
+        If the active backend forks this process, in which TensorFlow has threads.
+    """
+    number = 1 if n_jobs == 1 else int(effective_n_jobs(n_jobs))
+    backend, _ = get_active_backend()
+    if number > 1 and type(backend).__name__ == "MultiprocessingBackend":
+        raise ValueError(
+            "The 'n_jobs' parameter of MetaLRClassifier must be 1 or None where joblib's backend "
+            "is 'multiprocessing', which forks the process that TensorFlow runs in. Got "
+            f"{n_jobs!r} instead; use joblib.parallel_config(backend='loky')."
+        )
+    return number
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Trains groups in several workers; see ``elsewhere`` of :class:`._population.Population`.
+
+    Attributes
+    ----------
+    populate : callable
+        See :func:`._population.train_snapshot`.
+    X : ndarray of shape (n_samples, ...)
+        Features of all rows.
+    number : int
+        How many workers.
+    """
+
+    populate: Callable[[np.ndarray, set[int], int], Population]
+    X: np.ndarray
+    number: int
+
+    def __call__(
+        self, snapshot: Snapshot, n_epochs: int
+    ) -> Iterator[tuple[list[int], Snapshot, list[np.ndarray]]]:
+        """Yield positions of some groups, a snapshot of them after training, and their losses."""
+        n_bundles = min(self.number, len(snapshot.groups))
+        # Groups of one split are neighbours: a worker builds few models.
+        bundles = [part.tolist() for part in np.array_split(range(len(snapshot.groups)), n_bundles)]
+        arguments = [
+            (
+                self.populate,
+                self.X,  # by itself, as Dask hands around large arrays only if it sees them
+                replace(snapshot, groups=[snapshot.groups[at] for at in bundle], seconds=[0.0] * 4),
+                n_epochs,
+                n_bundles,
+                os.getpid(),
+            )
+            for bundle in bundles
+        ]
+        for number, (after, losses) in unordered(train_snapshot, arguments, self.number):
+            yield bundles[number], after, losses
+
+
+def unordered(
+    function: Callable[..., Any], arguments: list[tuple[Any, ...]], n_jobs: int
+) -> Iterator[tuple[int, Any]]:
+    """Call a function with each of some arguments in joblib's workers.
+
+    Parameters
+    ----------
+    function : callable
+    arguments : list of tuple
+    n_jobs : int
+        How many workers.
+
+    Yields
+    ------
+    number, result
+        Of one of the arguments, as they come.
+
+    Raises
+    ------
+    Exception
+        What the function raised, or joblib, once workers have died again and again.
+    """
+    left, n_failures = dict(enumerate(arguments)), 0
+    while left:
+        try:
+            for number, result, error in _outcomes(function, left, n_jobs):
+                if error is not None:
+                    raise _OfFunction(error)
+                n_failures = 0
+                del left[number]
+                yield number, result
+        except _OfFunction as raised:
+            raise raised.error from None
+        except Exception:  # of the backend, whichever it is: a worker is gone
+            n_failures += 1
+            if n_failures == MAX_FAILURES:
+                raise
+
+
+class _OfFunction(BaseException):
+    """Carries an exception that the function raised past those of a backend."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _outcomes(
+    function: Callable[..., Any], arguments: dict[int, tuple[Any, ...]], n_jobs: int
+) -> Iterable[tuple[int, Any, Exception | None]]:
+    backend, _ = get_active_backend()
+    as_they_come = getattr(backend, "supports_return_generator", False)
+    return Parallel(
+        n_jobs, batch_size=1, return_as="generator_unordered" if as_they_come else "list"
+    )(delayed(_outcome)(function, number, *of_call) for number, of_call in arguments.items())
+
+
+def _outcome(
+    function: Callable[..., Any], number: int, *of_call: Any
+) -> tuple[int, Any, Exception | None]:
+    """Call a function; return what it returns or raises."""
+    try:
+        return number, function(*of_call), None
+    except Exception as error:
+        return number, None, error
