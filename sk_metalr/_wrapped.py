@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -37,6 +38,7 @@ from ._keras_model import (
 from ._schedules import Schedule
 
 __all__ = [
+    "FittedParts",
     "TrainingPlan",
     "as_keras_classifier",
     "asks_for_keras_loop",
@@ -52,8 +54,10 @@ __all__ = [
     "is_finite",
     "load_trained",
     "open_estimator",
+    "put_together",
     "refits_with_keras",
     "scheduled_rate",
+    "taken_apart",
     "to_probabilities",
     "training_plan",
     "training_weights",
@@ -538,3 +542,84 @@ def load_trained(
             variable.assign(value)
     opened.history_ = defaultdict(list, loss=[float(loss) for loss in epoch_losses])
     return opened
+
+
+NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
+
+
+@dataclass(frozen=True)
+class FittedParts:
+    """What a fitted KerasClassifier consists of, without code.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The trained model.
+    targets : {"labels", "one-hot labels", "one-hot"}
+        How targets are encoded: as SciKeras does for a sparse loss and for a categorical one, or
+        as keras.wrappers.SKLearnClassifier does.
+    params : dict
+        Parameters, without the function that builds the model.
+    state : dict
+        Further attributes that a fit leaves.
+    """
+
+    model: keras.Model
+    targets: str
+    params: dict[str, Any]
+    state: dict[str, Any]
+
+
+def taken_apart(fitted: KerasClassifier) -> FittedParts:
+    """Return the parts of a fitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If it has an encoder of the user's own, which is code.
+    """
+    encoder, features = fitted.target_encoder_, fitted.feature_encoder_
+    is_identity = type(features) is FunctionTransformer and features.func is None
+    if not is_identity or type(encoder) not in (ClassifierLabelEncoder, OneHotTargets):
+        own = encoder if is_identity else features
+        raise ValueError(
+            f"The wrapped {type(fitted).__name__} encodes its data with a {type(own).__name__}, "
+            "which is code and cannot be saved. Encode features in a Pipeline before "
+            "MetaLRClassifier, and give it plain labels."
+        )
+    width = np.shape(encoder.transform(fitted.classes_))[-1]
+    targets = "labels" if width == 1 else "one-hot labels"
+    state = {
+        name: dict(value) if name == "history_" else value
+        for name, value in vars(fitted).items()
+        if name.endswith("_") and not name.startswith("_") and name not in NOT_OF_DATA
+    }
+    params = fitted.get_params(deep=False)
+    return FittedParts(
+        model=fitted.model_,
+        targets="one-hot" if type(encoder) is OneHotTargets else targets,
+        params={k: v for k, v in params.items() if k not in ("model", "build_fn")},
+        state=state,
+    )
+
+
+def put_together(parts: FittedParts) -> KerasClassifier:
+    """Return a fitted estimator that predicts as the one that was taken apart.
+
+    It does not know how its model is built, and so cannot be fitted again.
+    """
+    if parts.targets == "one-hot":
+        fitted, encoder = OneHotKerasClassifier(**parts.params), OneHotTargets()
+    else:
+        fitted = KerasClassifier(**parts.params)
+        loss = "categorical_crossentropy" if parts.targets == "one-hot labels" else None
+        encoder = ClassifierLabelEncoder(loss=loss)
+    fitted.__dict__.update(parts.state)
+    fitted.history_ = defaultdict(list, fitted.history_)
+    # More rows than classes, or they would not look like labels.
+    rows = np.repeat(fitted.classes_, 3)
+    fitted.target_encoder_ = encoder.fit(rows)
+    fitted.feature_encoder_ = FunctionTransformer().fit(np.zeros((1, 1)))
+    fitted.model_ = parts.model
+    fitted._initialize_callbacks()
+    return fitted

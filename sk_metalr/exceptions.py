@@ -3,9 +3,11 @@
 __all__ = [
     "AllDivergedError",
     "EdgeOfSpaceWarning",
+    "ForgottenParametersWarning",
     "InterruptedSearchWarning",
     "NoSkillWarning",
     "NotVectorizableError",
+    "RefusedFileError",
 ]
 
 
@@ -17,8 +19,16 @@ class NotVectorizableError(ValueError):
     """A layer, optimizer or setting of the Keras model cannot be trained as a population."""
 
 
+class RefusedFileError(ValueError):
+    """A file was not loaded: damaged, altered, of a newer version, or it names unknown code."""
+
+
 class EdgeOfSpaceWarning(UserWarning):
     """The best learning rate is the lowest or the highest that was tried."""
+
+
+class ForgottenParametersWarning(UserWarning):
+    """Parameters of a saved classifier could not be stored; they are back at their defaults."""
 
 
 class InterruptedSearchWarning(UserWarning):
