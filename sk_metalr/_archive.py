@@ -105,7 +105,7 @@ def read_archive(
         listed = dict(manifest["parts"])
     except (BadZipFile, ValueError, LookupError, TypeError, *_ODD) as error:
         raise RefusedFileError(
-            f"{str(path)!r} is damaged, or no file that MetaLRClassifier.save wrote: {error}."
+            f"{str(path)!r} is damaged, or no file that sk_metalr wrote: {error}."
         ) from error
     check(manifest)
     if {name: _digest(data) for name, data in parts.items()} != listed:

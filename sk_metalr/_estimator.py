@@ -22,9 +22,11 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
+from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
 from ._data import TrainingData, check_training_data, with_validation_rows
 from ._explore import Found, Search, explore, verify
+from ._identity import identity, of_data, of_versions
 from ._metrics import HeldOutMetrics, check_scoring
 from ._progress import Progress, Task
 from ._refit import Evaluation, all_rows, committee, predicted, refit
@@ -170,6 +172,13 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         Seconds that the whole fit may take. The search ends at an epoch, counted alike for all
         candidates, after which there would not be time for another one and the refit, which is
         measured beforehand; one epoch is always trained. None: no limit.
+    checkpoint_dir : str, os.PathLike or None, default=None
+        Folder in which the search is saved after each rung, and every `checkpoint_every` epochs,
+        until the fit is done. A fit with the same data, parameters and versions that is started
+        again, after its process or machine has died, goes on from there and ends with the same
+        choice and predictions; another one is refused. None: it is not saved.
+    checkpoint_every : int, default=10
+        How many epochs are trained between two saves, at most.
     on_interrupt : {"raise", "refit"}, default="raise"
         What a KeyboardInterrupt during the search does: leave the classifier unfitted, or
         choose from the epochs that every candidate has completed, if there is one, and go on
@@ -284,6 +293,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         "random_state": ["random_state"],
         "verify": [Interval(Integral, 0, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "on_interrupt": [StrOptions({"raise", "refit"})],
         "verbose": ["verbose"],
     }
@@ -313,6 +324,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         random_state: Any = None,
         verify: int = 0,
         max_time: float | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 10,
         on_interrupt: str = "raise",
         verbose: int = 0,
     ) -> None:
@@ -338,6 +351,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         self.random_state = random_state
         self.verify = verify
         self.max_time = max_time
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
         self.on_interrupt = on_interrupt
         self.verbose = verbose
 
@@ -390,7 +405,13 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         random_state = check_random_state(self.random_state)
         progress = Progress(self, self.verbose)
         try:
-            self._fit(X, y, sample_weight, (X_val, y_val), params, random_state, progress.task)
+            with checkpointed(self.checkpoint_dir, self.checkpoint_every) as checkpoint:
+                if checkpoint is not None:
+                    random_state = checkpoint.random_state(random_state)
+                args = X, y, sample_weight, (X_val, y_val), params, random_state
+                self._fit(*args, progress.task, checkpoint)
+                if checkpoint is not None:
+                    checkpoint.finish()
         except BaseException:
             # What scikit-learn needs to end its callbacks, it removes itself.
             callbacks = {name: vars(self)[name] for name in _CALLBACKS if name in vars(self)}
@@ -408,6 +429,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         params: dict[str, Any],
         random_state: np.random.RandomState,
         task: Task,
+        checkpoint: Checkpoint | None,
     ) -> None:
         start = perf_counter()
         estimator = wrapped.as_keras_classifier(self.estimator)
@@ -432,7 +454,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             metric=metrics.position(decisive),
             cautious=self.selection != "min",
         )
-        conduct = self._conduct(task, start, self._probe(space, data, evaluation, refit_seeds))
+        if checkpoint is not None:
+            checkpoint.check(self._identity(rows, splits))
+        probe = self._probe(space, data, evaluation, refit_seeds)
+        conduct = self._conduct(task, start, probe, checkpoint)
         found = explore(
             space,
             candidates,
@@ -505,7 +530,25 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             "n_rows_later": n_rows if refits_alike else 0,
         }
 
-    def _conduct(self, task: Task, start: float, probe: Callable[[int, Task], Any]) -> Conduct:
+    def _identity(self, rows: TrainingData, splits: list[Split]) -> dict[str, str]:
+        """Return what the search depends on, by its name."""
+        given = self.get_params(deep=False)
+        if not isinstance(self.random_state, Integral):
+            del given["random_state"]  # the one that the search began with is saved
+        params = {
+            f"the parameter {name!r}": identity(value)
+            for name, value in given.items()
+            if name not in WITHOUT_EFFECT
+        }
+        return of_data(rows, splits) | of_versions() | params
+
+    def _conduct(
+        self,
+        task: Task,
+        start: float,
+        probe: Callable[[int, Task], Any],
+        checkpoint: Checkpoint | None,
+    ) -> Conduct:
         """Return how the search goes about its work, the refit measured where time is limited."""
         clock = None
         if self.max_time is not None:
@@ -518,6 +561,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             clock,
             tells=self.verbose >= 2,
             n_workers=n_workers(self.n_jobs),
+            checkpoint=checkpoint,
         )
 
     def _refitted(
@@ -835,6 +879,17 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
 
 PROBE_RATE = 1e-7
+
+WITHOUT_EFFECT = {
+    "checkpoint_dir",
+    "checkpoint_every",
+    "max_memory",
+    "max_time",
+    "n_jobs",
+    "on_interrupt",
+    "verbose",
+}
+"""Parameters that may differ where a search goes on."""
 _CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 

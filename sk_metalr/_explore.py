@@ -114,13 +114,7 @@ def explore(
         ranges, member_epochs = _swept_ranges(space, evaluation, view, search, seconds)
         space = space.over(ranges)
         candidates = space.sample(n_candidates, random_state)
-    population = evaluation.populate(
-        space,
-        candidates,
-        keeps_states=search.kind == "halving" or search.conduct.may_end_early,
-        adapts_rates=search.kind == "hypergradient",
-        n_workers=search.conduct.n_workers,
-    )
+    population = _populated(evaluation, space, candidates, search)
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
     adapts = search.kind == "hypergradient"
     lanes, trajectories = population.lanes, population.trajectories if adapts else None
@@ -137,13 +131,7 @@ def explore(
         more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
             break
-        population = evaluation.populate(
-            space,
-            more,
-            keeps_states=search.conduct.may_end_early,
-            adapts_rates=search.kind == "hypergradient",
-            n_workers=search.conduct.n_workers,
-        )
+        population = _populated(evaluation, space, more, search)
         try:
             more_record = random_search(population, evaluation.n_epochs, search.conduct)
         except KeyboardInterrupt:
@@ -160,6 +148,20 @@ def explore(
         choice = _choice(candidates, record, view, search)
         grown += 1
     return Found(candidates, record, choice, trajectories, member_epochs, lanes, dict(seconds))
+
+
+def _populated(
+    evaluation: Evaluation, space: StrategySpace, candidates: Candidates, search: Search
+) -> Any:
+    """Return candidates on all splits, untrained."""
+    population = evaluation.populate(
+        space,
+        candidates,
+        keeps_states=search.kind == "halving" or search.conduct.keeps_states,
+        adapts_rates=search.kind == "hypergradient",
+        n_workers=search.conduct.n_workers,
+    )
+    return search.conduct.kept(population)
 
 
 def _searched(
@@ -244,7 +246,8 @@ def _swept_ranges(
     ranges, member_epochs = [], 0
     for optimizer in range(len(space.optimizers)):
         swept = Candidates(SWEPT_RATES, np.full(n, optimizer), np.zeros(n, int))
-        population = replace(evaluation, splits=evaluation.splits[:1]).populate(space, swept)
+        first = replace(evaluation, splits=evaluation.splits[:1])
+        population = search.conduct.kept(first.populate(space, swept))
         with search.conduct.task("sweep of learning rates", population.n_groups) as step:
             losses = population.train(1, step)[0, :, 0, 0]
         seconds.update(population.seconds)

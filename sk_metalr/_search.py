@@ -12,7 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ._checkpoint import Checkpoint, Kept
 from ._clock import Clock
+from ._population import JoinedPopulation
 from ._progress import Step, Task, ignore, silent
 
 __all__ = ["Conduct", "Record", "Trainable", "halving_search", "random_search", "rungs"]
@@ -92,6 +94,8 @@ class Conduct:
         Whether a line is printed at each rung.
     n_workers : int
         How many of joblib's workers train; 1 for none but this process.
+    checkpoint : Checkpoint or None
+        Where the search is saved.
     """
 
     task: Task = silent
@@ -99,11 +103,21 @@ class Conduct:
     clock: Clock | None = None
     tells: bool = False
     n_workers: int = 1
+    checkpoint: Checkpoint | None = None
 
     @property
     def may_end_early(self) -> bool:
         """Tell whether a search may end before its budget does."""
         return self.keeps_on_interrupt or self.clock is not None
+
+    @property
+    def keeps_states(self) -> bool:
+        """Tell whether populations are trained further after they were asked for losses."""
+        return self.may_end_early or self.checkpoint is not None
+
+    def kept(self, population: JoinedPopulation) -> JoinedPopulation | Kept:
+        """Return a population that is saved while it trains, if the search is."""
+        return population if self.checkpoint is None else self.checkpoint.kept(population)
 
     def has_time(self, n_epochs: int, more: int = 1) -> bool:
         """Tell whether there is time to train up to an epoch, counted from 1, the last `more`."""

@@ -2,6 +2,7 @@
 
 __all__ = [
     "AllDivergedError",
+    "CheckpointWarning",
     "EdgeOfSpaceWarning",
     "ForgottenParametersWarning",
     "InterruptedSearchWarning",
@@ -21,6 +22,10 @@ class NotVectorizableError(ValueError):
 
 class RefusedFileError(ValueError):
     """A file was not loaded: damaged, altered, of a newer version, or it names unknown code."""
+
+
+class CheckpointWarning(UserWarning):
+    """A search could not be saved, and goes on without."""
 
 
 class EdgeOfSpaceWarning(UserWarning):

@@ -483,9 +483,9 @@ def test_a_manifest_that_says_something_else_is_refused(content, tmp_path, chang
 
 
 def test_other_files_are_refused_and_missing_ones_are_missing(tmp_path):
-    assert_refused(b"", tmp_path / "a", "no file that MetaLRClassifier.save wrote")
-    assert_refused(pickle.dumps([1]), tmp_path / "a", "no file that MetaLRClassifier.save wrote")
-    assert_refused(zipped({"a": b""}), tmp_path / "a", "no file that MetaLRClassifier.save wrote")
+    assert_refused(b"", tmp_path / "a", "no file that sk_metalr wrote")
+    assert_refused(pickle.dumps([1]), tmp_path / "a", "no file that sk_metalr wrote")
+    assert_refused(zipped({"a": b""}), tmp_path / "a", "no file that sk_metalr wrote")
     with pytest.raises(FileNotFoundError):
         MetaLRClassifier.load(tmp_path / "missing")
 

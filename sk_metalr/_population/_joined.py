@@ -1,8 +1,10 @@
 """Populations of several optimizers, as one."""
 
+import joblib
 import numpy as np
 
 from .._progress import Step, ignore
+from ._architecture import architecture_key
 from ._snapshot import Snapshot
 from ._training import Population
 
@@ -39,6 +41,12 @@ class JoinedPopulation:
             end = start + len(part.learning_rates)
             part.keep(candidates[(candidates >= start) & (candidates < end)] - start)
             start = end
+
+    @property
+    def origin(self) -> str:
+        """What all members start from: structure and initial weights, in a text."""
+        models = [part.tasks[0].model for part in self.parts]
+        return joblib.hash([[architecture_key(m) or "", m.get_weights()] for m in models])
 
     def snapshots(self) -> list[Snapshot]:
         """Return all that training has changed so far, for each optimizer."""
