@@ -56,7 +56,7 @@ def check_destination(path: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     # Beside its destination, so that it need only be renamed when it is complete.
-    temporary = path.with_name(f".{uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)

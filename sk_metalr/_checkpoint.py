@@ -87,6 +87,8 @@ class Checkpoint:
         self._n_populations = 0
         self._is_writable = True
         self._saved: dict[str, Any] = {"identity": {}, "random_state": None, "populations": []}
+        for unfinished in path.parent.glob(f".{path.name}.*.tmp"):
+            unfinished.unlink()
         if path.exists():
             manifest, parts = read_archive(path, self._check_format)
             self._saved = decode(manifest["search"], parts)

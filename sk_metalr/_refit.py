@@ -125,9 +125,7 @@ class Evaluation:
             }
             elsewhere = None
             if n_workers > 1:
-                rows = replace(self.data, X=self.data.X[:0])
-                populate = partial(_with_rows, replace(self, data=rows), of_optimizer)
-                elsewhere = Workers(populate, self.data.X, n_workers)
+                elsewhere = Workers(partial(_in_worker, self, of_optimizer), n_workers)
             parts.append(self.population(**of_optimizer, elsewhere=elsewhere))
         return JoinedPopulation(parts)
 
@@ -152,15 +150,10 @@ class Evaluation:
         )
 
 
-def _with_rows(
-    evaluation: Evaluation,
-    of_optimizer: dict[str, Any],
-    X: np.ndarray,
-    splits: set[int],
-    n_threads: int,
+def _in_worker(
+    evaluation: Evaluation, of_optimizer: dict[str, Any], splits: set[int], n_threads: int
 ) -> Population:
     """Return the population that a worker trains some splits of; its refit is not compiled."""
-    evaluation = replace(evaluation, data=replace(evaluation.data, X=X))
     settings = of_optimizer | {"n_rows_later": 0, "n_threads": n_threads}
     return evaluation.population(**settings, trained=splits)
 

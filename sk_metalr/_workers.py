@@ -54,14 +54,11 @@ class Workers:
     ----------
     populate : callable
         See :func:`._population.train_snapshot`.
-    X : ndarray of shape (n_samples, ...)
-        Features of all rows.
     number : int
         How many workers.
     """
 
-    populate: Callable[[np.ndarray, set[int], int], Population]
-    X: np.ndarray
+    populate: Callable[[set[int], int], Population]
     number: int
 
     def __call__(
@@ -74,7 +71,6 @@ class Workers:
         arguments = [
             (
                 self.populate,
-                self.X,  # by itself, as Dask hands around large arrays only if it sees them
                 replace(snapshot, groups=[snapshot.groups[at] for at in bundle], seconds=[0.0] * 4),
                 n_epochs,
                 n_bundles,

@@ -239,6 +239,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused(iris, tmp_path):
         make(tmp_path / "file" / "folder").fit(*iris)
 
 
+def test_a_save_that_was_cut_short_is_cleared_away(iris, tmp_path, begun):
+    (tmp_path / _checkpoint.FILE).write_bytes(begun)
+    (tmp_path / f".{_checkpoint.FILE}.0123.tmp").write_bytes(begun[:100])
+    assert_same(make().fit(*iris), make(tmp_path).fit(*iris), iris[0])
+    assert {path.name for path in tmp_path.iterdir()} <= {_checkpoint.LOCK}
+
+
 def test_a_folder_serves_one_fit_at_a_time(iris, tmp_path):
     with (
         FileLock(tmp_path / _checkpoint.LOCK),
@@ -281,7 +288,7 @@ import numpy as np
 from sklearn.datasets import load_iris
 from test_checkpoint import make
 X, y = load_iris(return_X_y=True)
-fitted = make(sys.argv[1], epochs=60, search="halving", factor=2, checkpoint_every=2).fit(X, y)
+fitted = make(sys.argv[1], epochs=60, search="halving", factor=2, checkpoint_every=1).fit(X, y)
 print("fitted", fitted.best_learning_rate_, fitted.best_n_epochs_, fitted.predict_proba(X).sum(0))
 np.savez(sys.argv[2], curves=fitted.learning_curves_, probabilities=fitted.predict_proba(X))
 """
@@ -326,8 +333,7 @@ def test_a_search_survives_twenty_kills(tmp_path):
     with np.load(whole) as expected, np.load(result) as got:
         for name in expected:
             np.testing.assert_array_equal(got[name], expected[name])
-    left = {path.name for path in folder.iterdir() if not path.name.endswith(".tmp")}
-    assert left <= {_checkpoint.LOCK}
+    assert {path.name for path in folder.iterdir()} <= {_checkpoint.LOCK}
 
 
 def test_the_edge_is_told_of_as_ever(iris, tmp_path):

@@ -15,8 +15,7 @@ __all__ = ["train_snapshot"]
 
 
 def train_snapshot(
-    populate: Callable[[np.ndarray, set[int], int], Population],
-    X: np.ndarray,
+    populate: Callable[[set[int], int], Population],
     snapshot: Snapshot,
     n_epochs: int,
     n_workers: int,
@@ -27,10 +26,9 @@ def train_snapshot(
     Parameters
     ----------
     populate : callable
-        Takes features, numbers of splits and a number of threads; returns the untrained population,
-        able to train on these splits.
-    X : ndarray of shape (n_samples, ...)
-        Features of all rows.
+        Takes numbers of splits and a number of threads; returns the untrained population, able to
+        train on these splits. It brings all rows along: what a cluster is given to share is lost
+        with the worker that holds it.
     snapshot : Snapshot
         The groups.
     n_epochs : int
@@ -50,7 +48,7 @@ def train_snapshot(
     n_threads = _share(n_workers)
     if os.getpid() != parent:
         _settle(n_threads)
-    population = populate(X, {group.split for group in snapshot.groups}, n_threads)
+    population = populate({group.split for group in snapshot.groups}, n_threads)
     population.restore(snapshot)
     losses = population.train(n_epochs)
     after = population.snapshot()
