@@ -12,7 +12,13 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-__all__ = ["TrainingData", "check_training_data", "with_validation_rows"]
+__all__ = [
+    "TrainingData",
+    "check_no_times",
+    "check_training_data",
+    "check_unmasked",
+    "with_validation_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -76,23 +82,28 @@ def check_training_data(
     Raises
     ------
     ValueError
-        If labels are no classes or of one class only, weights are negative or all 0, or
-        lengths differ.
+        If labels are no classes or of one class only, weights are negative, all 0 or beyond
+        the float type of X, or lengths differ.
+    TypeError
+        If labels or groups are of types that cannot be sorted.
     """
-    check_classification_targets(y)
+    _check_labels(y)
+    check_unmasked(sample_weight=sample_weight, groups=groups)
     check_consistent_length(y, groups)
     kept = np.ones(_num_samples(X), bool)
     if groups is not None:
         groups = np.asarray(groups)
+        _check_groups(groups)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
         if not kept.any():
             raise ValueError("Every sample_weight is 0; give rows that count a weight above 0.")
+        _check_range(sample_weight[kept], X.dtype)
     if not kept.all():
         X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
         groups = None if groups is None else groups[kept]
-    classes, code = np.unique(y, return_inverse=True)
+    classes, code = _different(y, "y")
     if len(classes) < 2:
         raise ValueError(
             f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2."
@@ -123,11 +134,24 @@ def with_validation_rows(
     Raises
     ------
     ValueError
-        If lengths differ or a label is no class of the training rows.
+        If lengths or shapes of rows differ, or a label is no class of the training rows.
+    TypeError
+        If labels are not of the type of those of the training rows.
     """
+    if X_val.shape[1:] != data.X.shape[1:]:
+        raise ValueError(
+            f"X_val must hold rows of the same shape as X, {data.X.shape[1:]}. Got rows of shape "
+            f"{X_val.shape[1:]} instead."
+        )
+    check_unmasked(y_val=y_val)
     y_val = column_or_1d(y_val, dtype=data.y.dtype if data.y.dtype == object else None)
     check_consistent_length(X_val, y_val)
-    unknown = np.setdiff1d(y_val, data.classes)
+    try:
+        unknown = np.setdiff1d(y_val, data.classes)
+    except TypeError as error:
+        raise TypeError(
+            f"y_val must hold labels of the type that y holds, such as {data.y.tolist()[0]!r}."
+        ) from error
     if unknown.size:
         raise ValueError(
             f"y_val holds the class {unknown.tolist()[0]!r}, which y does not; leave its rows out "
@@ -144,3 +168,70 @@ def with_validation_rows(
     )
     rows = np.arange(n_train + len(y_val))
     return together, (rows[:n_train], rows[n_train:])
+
+
+def check_unmasked(**given: Any) -> None:
+    """Raise ValueError where an array has masked values, which NumPy would unmask silently."""
+    for name, values in given.items():
+        if np.ma.is_masked(values):
+            raise ValueError(
+                f"{name} holds masked values; fill them in, or leave out their rows: "
+                f"{name}.filled(...)."
+            )
+
+
+def check_no_times(X: Any) -> None:
+    """Raise TypeError where features are dates or durations, which NumPy casts to numbers."""
+    dtypes = getattr(X, "dtypes", None)
+    dtypes = [getattr(X, "dtype", None)] if dtypes is None else list(dtypes)
+    times = [dtype for dtype in dtypes if getattr(dtype, "kind", "") in ("m", "M")]
+    if times:
+        raise TypeError(
+            f"X holds times ({times[0]}). Features must be numbers: give days since a date, say."
+        )
+
+
+def _check_labels(y: np.ndarray) -> None:
+    """Raise a clear error where labels are no classes."""
+    if y.dtype.kind == "V":
+        raise ValueError(
+            f"y must hold one label in each row, a number or a string. Got the type {y.dtype}."
+        )
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError("y holds NaT (not a time); leave out rows without a label.")
+    if y.dtype.kind == "O":
+        _different(y, "y")
+    with np.errstate(invalid="ignore"):  # of huge floats scikit-learn asks whether they are ints
+        check_classification_targets(y)
+
+
+def _check_groups(groups: np.ndarray) -> None:
+    """Raise a clear error where groups do not name one group for each row."""
+    if groups.ndim != 1:
+        raise ValueError(
+            f"groups must be of shape (n_samples,). Got an array of shape {groups.shape} instead."
+        )
+    _different(groups, "groups")
+
+
+def _check_range(weights: np.ndarray, dtype: np.dtype) -> None:
+    """Raise ValueError where weights above 0 vanish or overflow in the float type of training."""
+    low, high = np.finfo(dtype).tiny, np.finfo(dtype).max
+    if weights.min() < low or weights.sum(dtype=np.float64) > high:
+        raise ValueError(
+            f"sample_weight must be 0 or at least {low:.0e}, and add up to no more than "
+            f"{high:.0e}: training computes in {dtype}. Got weights from {weights.min():.3g} to "
+            f"{weights.max():.3g} instead; divide them by their mean."
+        )
+
+
+def _different(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different values in order, and the position of each value among them."""
+    try:
+        return np.unique(values, return_inverse=True)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in values.tolist()})
+        raise TypeError(
+            f"{name} must hold values of one type, so that they can be sorted. Got the types "
+            f"{kinds} instead; turn them all into strings, and leave out what is missing."
+        ) from error

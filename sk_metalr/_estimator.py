@@ -24,7 +24,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import _wrapped as wrapped
 from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
-from ._data import TrainingData, check_training_data, with_validation_rows
+from ._data import (
+    TrainingData,
+    check_no_times,
+    check_training_data,
+    check_unmasked,
+    with_validation_rows,
+)
 from ._explore import Found, Search, explore, verify
 from ._identity import identity, of_data, of_versions
 from ._metrics import HeldOutMetrics, check_scoring
@@ -662,14 +668,22 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
     def _validated(self, *arrays: Any, **settings: Any) -> Any:
         """Return features (and labels) as arrays, features of Keras's float type."""
+        check_unmasked(**dict(zip("Xy", arrays, strict=False)))
+        check_no_times(arrays[0])
         try:
-            return validate_data(
-                self, *arrays, dtype=wrapped.input_dtype(), allow_nd=True, **settings
-            )
-        except ValueError as error:
-            if not str(error).startswith("could not convert string"):
+            with np.errstate(over="ignore", invalid="ignore"):  # it looks for infinity next
+                return validate_data(
+                    self, *arrays, dtype=wrapped.input_dtype(), allow_nd=True, **settings
+                )
+        except (ValueError, TypeError, OverflowError) as error:
+            if "NA is ambiguous" in str(error):
+                raise ValueError(
+                    "y holds missing values (NA); leave out rows without a label."
+                ) from error
+            if not str(error).startswith(NO_NUMBERS):
                 raise
-            raise ValueError(
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
                 f"{error}. Features must be numbers: encode text and categories in a Pipeline, for "
                 "instance with sklearn.preprocessing.OneHotEncoder."
             ) from error
@@ -879,6 +893,11 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
 
 PROBE_RATE = 1e-7
+NO_NUMBERS = (
+    *("could not convert string", "float() argument must be", "Cannot cast array data"),
+    *("The DType", "int too large", "setting an array element"),
+)
+"""How NumPy begins to say that something is not an array of numbers."""
 
 WITHOUT_EFFECT = {
     "checkpoint_dir",

@@ -35,7 +35,7 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
     elif callable(scoring):
         given = {"score": scoring}
     else:
-        given = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
+        given = scoring if isinstance(scoring, dict) else {str(name): name for name in scoring}
     if not given:
         raise ValueError(
             "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
@@ -85,7 +85,7 @@ class HeldOutMetrics:
             (rows.y[test], None if weight is None else weight[test]) for _, test in splits
         ]
         self.names = list(self._scorers)
-        for split in range(len(splits)):
+        for split in range(len(splits) if self._scorers else 0):
             self._check(split)
 
     def _check(self, split: int) -> None:
@@ -95,7 +95,7 @@ class HeldOutMetrics:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of equal probabilities much is undefined
                 self(split, np.full((n_test, n_classes), 1 / n_classes))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 "The 'scoring' parameter of MetaLRClassifier must suit what is held out. One of "
                 f"{self.names} cannot score the rows of split {split}: {error}"

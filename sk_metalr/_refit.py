@@ -59,13 +59,13 @@ def split_tasks(
     tasks: list[SplitTask] = []
     wanted = range(len(splits)) if trained is None else sorted(trained)
     for number, (train, test) in [(number, splits[number]) for number in wanted]:
-        X, y = data.X[train], data.y[train]
+        X, y = wrapped.features_to_open(estimator, data.X, train), data.y[train]
         with preserved_random_state():
             opened = wrapped.open_estimator(
                 estimator, X, y, seed=seed + number, optimizer=optimizer
             )
         if number == 0:
-            wrapped.check_model(opened, X, y)
+            wrapped.check_model(opened, data.X[train[:8]], y)
         tasks.append(_make_task(opened, data, train, test, batch_size, seed + number))
     of = dict(zip(wanted, tasks, strict=True))
     return [
@@ -244,7 +244,8 @@ def refit(
     def opened() -> list[Any]:
         result = []
         for part in parts:
-            X, y = data.X[part.rows], data.y[part.rows]
+            X = wrapped.features_to_open(estimator, data.X, part.rows)
+            y = data.y[part.rows]
             rate = wrapped.scheduled_rate(
                 estimator, strategy.learning_rate, strategy.schedule, len(y)
             )
@@ -356,6 +357,7 @@ def predicted(fitted: list[Any], X: np.ndarray) -> np.ndarray:
     X : ndarray of shape (n_samples, ...)
         Features.
     """
+    wrapped.check_row_shape(fitted[0], X)
     encoded = [wrapped.encode_features(one, X) for one in fitted]
     outputs = outputs_of([one.model_ for one in fitted], encoded)
     return np.asarray(wrapped.to_probabilities(fitted[0], outputs).mean(axis=0))

@@ -84,13 +84,26 @@ class Schedule:
             values = _keras_rates(self.rule, n_steps)
             values = values / values.max() if values.max() > 0 else values
         else:
-            values = np.array([float(self.rule(p)) for p in progress])
+            values = np.array([self._factor(p) for p in progress])
+        with np.errstate(over="ignore"):  # what is infinite then is refused
+            values = values.astype(np.float32)
         if not np.isfinite(values).all() or (values < 0).any() or not values.any():
             raise ValueError(
                 f"The schedule {self.name!r} must give finite factors, none below 0 and some "
                 f"above. Got {values.min():.3g} … {values.max():.3g} instead."
             )
-        return values.astype(np.float32)
+        return values
+
+    def _factor(self, progress: float) -> float:
+        """Return what a function of the user's gives."""
+        value = self.rule(progress)
+        try:
+            return float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f"The schedule {self.name!r} must give one number for each progress from 0 to 1. "
+                f"Got {value!r} instead."
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from ._schedules import Schedule, check_schedules
 __all__ = ["Candidates", "Strategy", "StrategySpace"]
 
 DEFAULT_LOW, DEFAULT_HIGH = 1e-5, 1.0
+FLOAT32 = np.finfo(np.float32)
+"""Of which optimizers have their rates."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ class _LearningRates:
         rates : ndarray of shape (n,), with n <= n_candidates
             Learning rates in increasing order.
         """
+        n_candidates = int(n_candidates)
         if isinstance(self.learning_rates, rv_frozen):
             parts = np.arange(n_candidates) + random_state.uniform(size=n_candidates)
             return np.sort(_check_rates(self.learning_rates.ppf(parts / n_candidates)))
@@ -230,12 +233,12 @@ def _check_names(optimizers: list[Any]) -> list[str]:
 
 
 def _check_keys(learning_rates: dict[str, Any], names: list[str]) -> None:
-    unknown = sorted(set(learning_rates) - set(names))
-    if unknown:
+    unknown = [name for name in learning_rates if name not in names]
+    if unknown or not names:
         raise ValueError(
             "The 'learning_rates' parameter of MetaLRClassifier, where it is a dict, must hold "
             f"learning rates by names out of {names or 'the optimizers parameter'}. Got "
-            f"{unknown[0]!r} instead."
+            f"{list(learning_rates)} instead."
         )
 
 
@@ -243,7 +246,7 @@ def _check_rates(learning_rates: Any) -> np.ndarray:
     """Return the rates as a float64 array, or say which one cannot be used."""
     try:
         rates = np.asarray(learning_rates, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             "The 'learning_rates' parameter of MetaLRClassifier must hold numbers. "
             f"Got {learning_rates!r} instead."
@@ -253,11 +256,11 @@ def _check_rates(learning_rates: Any) -> np.ndarray:
             "The 'learning_rates' parameter of MetaLRClassifier must be a flat list with at least "
             f"one learning rate. Got an array of shape {rates.shape} instead."
         )
-    unusable = rates[~(np.isfinite(rates) & (rates > 0))]
+    unusable = rates[~((rates >= FLOAT32.tiny) & (rates <= FLOAT32.max))]
     if unusable.size:
         raise ValueError(
-            "The 'learning_rates' parameter of MetaLRClassifier must hold finite rates above 0. "
-            f"Got {unusable[0]} instead; leave it out, or give a distribution with positive "
-            "support such as scipy.stats.loguniform(1e-5, 1)."
+            "The 'learning_rates' parameter of MetaLRClassifier must hold finite rates above 0, "
+            f"of the range of float32. Got {unusable[0]} instead; leave it out, or give a "
+            "distribution with positive support such as scipy.stats.loguniform(1e-5, 1)."
         )
     return rates

@@ -62,6 +62,11 @@ def check_splitter(
     -------
     splitter : object with a method ``split``
     """
+    if isinstance(cv, type):
+        raise TypeError(
+            "The 'cv' parameter of MetaLRClassifier must be an int, a splitter, or pairs (train, "
+            f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
+        )
     if cv is not None:
         return check_cv(cv, y, classifier=True)
     if n_splits == "auto":
@@ -73,7 +78,7 @@ def check_splitter(
     class_counts = np.unique(y, return_counts=True)[1]
     held_out = max(ceil(validation_fraction * len(y)), len(class_counts))
     _check_class_counts(y, held_out)
-    n_folds = round(1 / validation_fraction)
+    n_folds = round(min(1 / validation_fraction, len(y) + 1))
     if np.isclose(n_folds * validation_fraction, 1, atol=FOLD_TOLERANCE) and (
         2 <= n_folds <= class_counts.min()
     ):
@@ -94,8 +99,7 @@ def renumbered(cv: Any, kept: np.ndarray) -> Any:
     if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
         return cv
     new_number = np.cumsum(kept) - 1
-    rows = np.arange(len(kept))
-    pairs = [(rows[train], rows[test]) for train, test in cv]
+    pairs = _row_numbers(cv, len(kept))
     return [(new_number[train[kept[train]]], new_number[test[kept[test]]]) for train, test in pairs]
 
 
@@ -118,14 +122,10 @@ def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]
     Raises
     ------
     ValueError
-        If a split has no held-out rows, lacks a class in its training rows, or
-        holds out rows that it also trains on.
+        If a split is no pair of row numbers, has no held-out rows, lacks a class in its
+        training rows, or holds out rows that it also trains on.
     """
-    rows = np.arange(len(y))
-    splits = [
-        (rows[train], rows[test])
-        for train, test in splitter.split(np.zeros((len(y), 1)), y, groups)
-    ]
+    splits = _row_numbers(splitter.split(np.zeros((len(y), 1)), y, groups), len(y))
     if not splits:
         raise ValueError("cv yields no split; give at least one pair (train, test).")
     classes = np.unique(y)
@@ -145,6 +145,28 @@ def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]
                 "keeps every class in every training part."
             )
     return splits
+
+
+def _row_numbers(pairs: Any, n_rows: int) -> list[Split]:
+    """Return pairs of row numbers, from what may also be masks or count from the end."""
+    rows = np.arange(n_rows)
+    splits = []
+    for number, pair in enumerate(pairs):
+        try:
+            train, test = (rows[part] for part in pair)
+        except (TypeError, ValueError, IndexError) as error:
+            raise _no_split(number, n_rows, str(error)) from error
+        if train.ndim != 1 or test.ndim != 1:
+            raise _no_split(number, n_rows, "one of them is not flat")
+        splits.append((train, test))
+    return splits
+
+
+def _no_split(number: int, n_rows: int, reason: str) -> ValueError:
+    return ValueError(
+        f"Split {number} of cv must be a pair (train, test) of flat arrays: of row numbers, ints "
+        f"below {n_rows}, or of one bool for each of the {n_rows} rows. It is not: {reason}."
+    )
 
 
 def _check_class_counts(y: np.ndarray, held_out: int) -> None:
@@ -169,7 +191,7 @@ def _n_group_folds(groups: np.ndarray, validation_fraction: float) -> int:
         raise ValueError(
             "All rows are of the same group, so none can be held out; give at least two groups."
         )
-    return min(n_groups, max(2, round(1 / validation_fraction)))
+    return max(2, round(min(n_groups, 1 / validation_fraction)))
 
 
 class _RepeatedFolds:

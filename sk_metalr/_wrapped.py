@@ -6,11 +6,12 @@ its training parameters; and how a trained model is handed back to it.
 """
 
 import functools
+import re
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from math import ceil, floor
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from scikeras.wrappers import KerasClassifier
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 
 from ._keras_model import (
@@ -45,9 +47,11 @@ __all__ = [
     "check_fresh",
     "check_model",
     "check_optimizers",
+    "check_row_shape",
     "early_stops",
     "encode",
     "encode_features",
+    "features_to_open",
     "fit_with_keras",
     "has_logits",
     "input_dtype",
@@ -66,6 +70,7 @@ __all__ = [
 ]
 
 KERAS_DEFAULT_BATCH_SIZE = 32
+MAX_EPOCHS = 10**6
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
 
@@ -200,15 +205,16 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
             "The search would not see fit__class_weight of the wrapped KerasClassifier; use its "
             "'class_weight' parameter."
         )
+    _check_refit_settings(estimator.random_state, routed("validation_split"))
     n_epochs, batch_size = routed("epochs"), routed("batch_size")
-    if not _is_count(n_epochs):
+    if not _is_count(n_epochs) or n_epochs > MAX_EPOCHS:
         raise ValueError(
-            "The 'epochs' parameter of the wrapped KerasClassifier must be an int of at least 1. "
-            f"Got {n_epochs!r} instead."
+            "The 'epochs' parameter of the wrapped KerasClassifier must be an int of at least 1 "
+            f"and at most {MAX_EPOCHS:,}, of which each is recorded. Got {n_epochs!r} instead."
         )
     if batch_size is None:
         batch_size = KERAS_DEFAULT_BATCH_SIZE
-    elif batch_size == -1:
+    elif np.ndim(batch_size) == 0 and batch_size == -1:
         return TrainingPlan(int(n_epochs), None, bool(routed("shuffle")))
     elif not _is_count(batch_size):
         raise ValueError(
@@ -216,6 +222,23 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
             f"1, -1 for all rows, or None. Got {batch_size!r} instead."
         )
     return TrainingPlan(int(n_epochs), int(batch_size), bool(routed("shuffle")))
+
+
+def _check_refit_settings(random_state: Any, validation_split: Any) -> None:
+    """Raise ValueError for what would end the refit, after all of the search."""
+    try:
+        check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "The 'random_state' parameter of the wrapped KerasClassifier must be an int from 0 to "
+            f"2**32 - 1, a RandomState or None. Got {random_state!r} instead."
+        ) from error
+    is_real = isinstance(validation_split, Real) and not isinstance(validation_split, bool)
+    if validation_split is not None and not (is_real and 0 <= validation_split < 1):
+        raise ValueError(
+            "The 'validation_split' parameter of the wrapped KerasClassifier must be a float, at "
+            f"least 0 and less than 1. Got {validation_split!r} instead."
+        )
 
 
 def _is_count(value: Any) -> bool:
@@ -308,10 +331,10 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
     ----------
     opened : KerasClassifier
         What :func:`open_estimator` returned.
-    X : ndarray of shape (n_samples, ...)
-        Training rows.
+    X : ndarray of shape (n_rows, ...)
+        A few training rows.
     y : ndarray of shape (n_samples,)
-        Their labels, every class among them.
+        Labels of all of them, every class among them.
 
     Raises
     ------
@@ -325,11 +348,12 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"The target encoder of the wrapped KerasClassifier has the classes {opened.classes_} "
             f"where y has {classes}; let it keep them sorted."
         )
-    x_rows, y_rows = encode(opened, X[:8], y[:8])
+    x_rows, y_rows = encode(opened, X, y[: len(X)])
     try:
         outputs = model(x_rows, training=False)
     except Exception as error:
         reason = str(error).partition("Arguments received by")[0].strip()
+        reason = re.sub(r"\x1b\[\d+m", "", reason)  # which is bold on a terminal
         raise ValueError(
             f"The wrapped Keras model cannot be called on rows of shape {X.shape[1:]}: {reason}"
         ) from error
@@ -362,8 +386,48 @@ def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, 
 def encode_features(opened: KerasClassifier, X: np.ndarray) -> Any:
     """Return features as the Keras model takes them: an array, or a list or dict of such."""
     encoder = opened.feature_encoder_
-    is_identity = type(encoder) is FunctionTransformer and encoder.func is None
-    return X if is_identity else encoder.transform(X)
+    return X if _is_identity(encoder) else encoder.transform(X)
+
+
+def _is_identity(encoder: Any) -> bool:
+    """Tell whether a feature encoder is SciKeras's own, which leaves features as they are."""
+    return type(encoder) is FunctionTransformer and encoder.func is None
+
+
+def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np.ndarray:
+    """Return training rows for :func:`open_estimator`, where it looks at them.
+
+    A feature encoder of the user's is fitted on them. Otherwise only their shape counts, and
+    the first one stands for all: a view, where the rows themselves would be a copy.
+
+    Parameters
+    ----------
+    estimator : KerasClassifier
+        To be opened.
+    X : ndarray of shape (n_samples, ...)
+        All rows.
+    rows : slice or int ndarray of shape (n_train,)
+        Which of them are trained on.
+
+    Returns
+    -------
+    X_train : ndarray of shape (n_train, ...)
+        Not to be written to.
+    """
+    looks = "initialize", "_initialize", "_validate_data"
+    is_plain = all(getattr(type(estimator), n) is getattr(KerasClassifier, n) for n in looks)
+    if isinstance(rows, slice) or not (is_plain and _is_identity(estimator.feature_encoder)):
+        return X[rows]
+    return np.broadcast_to(X[rows[:1]], (len(rows), *X.shape[1:]))
+
+
+def check_row_shape(fitted: KerasClassifier, X: np.ndarray) -> None:
+    """Raise ValueError where rows are not of the shape of those that were trained on."""
+    if X.shape[1:] != fitted.X_shape_[1:]:
+        raise ValueError(
+            f"X must hold rows of shape {fitted.X_shape_[1:]}, as in fit. Got rows of shape "
+            f"{X.shape[1:]} instead."
+        )
 
 
 def training_weights(
@@ -374,10 +438,25 @@ def training_weights(
     Returns
     -------
     weights : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a class weight is negative, or the weights cannot be counted with.
     """
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if opened.class_weight is not None:
+        if not (isinstance(opened.class_weight, dict) or opened.class_weight == "balanced"):
+            raise ValueError(
+                "The 'class_weight' parameter of the wrapped KerasClassifier must be a dict of "
+                f"class to weight, 'balanced' or None. Got {opened.class_weight!r} instead."
+            )
         weights = weights * compute_sample_weight(opened.class_weight, y)
+        if not (weights.min() >= 0 and 0 < weights.sum() <= np.finfo(input_dtype()).max):
+            raise ValueError(
+                "The 'class_weight' parameter of the wrapped KerasClassifier must hold weights of "
+                f"at least 0, finite and not all of them 0. Got {opened.class_weight!r} instead."
+            )
     return weights.astype(input_dtype())
 
 
@@ -426,6 +505,8 @@ def with_strategy(
         tuned.set_params(fit__epochs=n_epochs)
     if tuned.random_state is None:
         tuned.set_params(random_state=seed)
+    elif isinstance(tuned.random_state, Integral):  # SciKeras takes no NumPy integer
+        tuned.set_params(random_state=int(tuned.random_state))
     name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
     own = getattr(tuned, name) if optimizer is None else optimizer
     is_named = isinstance(own, str | type) and optimizer is None
