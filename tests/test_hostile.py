@@ -41,7 +41,7 @@ def hypothetically(*arguments, **named):
 
     def decorate(test):
         few = settings(max_examples=15, derandomize=True, database=None, **common)
-        many = settings(max_examples=400, database=None, **common)
+        many = settings(max_examples=150, database=None, **common)
 
         @pytest.mark.parametrize(
             "profile", [few, pytest.param(many, marks=pytest.mark.long)], ids=["few", "many"]
@@ -105,7 +105,8 @@ def attempt(X=X, y=Y, estimator=None, fit=None, trains=False, **params):
         assert not INTERNALS.search(said), said
         assert trains or not isinstance(outcome, AllDivergedError)
     assert [picture(value) for value in given] == pictures
-    assert random_states() == states
+    if model.random_state is not None:  # which is NumPy's global one
+        assert random_states() == states
     if outcome is not model:
         assert vars(model) == before
     return outcome
