@@ -137,7 +137,7 @@ class Checkpoint:
         """Return a population that is saved while it trains, and remembers what was saved."""
         number, self._n_populations = self._n_populations, self._n_populations + 1
         of_part = f" of part {number + 1} of the search" if number else ""
-        self.check({f"the model{of_part}": population.origin})
+        self.check({f"the model or the candidates{of_part}": population.origin})
         return Kept(population, self, number)
 
     def saved(self, number: int) -> dict[str, Any] | None:

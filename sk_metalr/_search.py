@@ -123,12 +123,15 @@ class Conduct:
         """Tell whether there is time to train up to an epoch, counted from 1, the last `more`."""
         return self.clock is None or self.clock.allows(n_epochs, more)
 
-    def stride(self, n_epochs: int) -> int:
-        """Return how many of some epochs are trained before the clock is looked at again.
+    def _stride(self, done: int, left: int) -> int:
+        """Return how many epochs are trained before the clock is looked at again; 0 for no more.
 
-        One, or a tenth of them, where workers must be sent to each time.
+        One; or up to a tenth of all, where they are sent to workers each time.
         """
-        return 1 if self.n_workers == 1 else ceil(n_epochs / 10)
+        stride = min(left, 1 if self.n_workers == 1 else ceil((done + left) / 10))
+        while stride and not self.has_time(done + stride, stride):
+            stride //= 2
+        return stride
 
     def train(self, population: Trainable, n_epochs: int, name: str, done: int = 0) -> np.ndarray:
         """Train a population; return losses of the epochs that were completed, one at least.
@@ -150,10 +153,10 @@ class Conduct:
             parts: list[np.ndarray] = []
             left, more = n_epochs, 1
             try:
-                while left and (not parts or self.has_time(done + n_epochs - left + more, more)):
+                while more:
                     parts.append(self._train_epochs(population, more, step))
-                    left -= more
-                    more = min(left, self.stride(n_epochs))
+                    done, left = done + more, left - more
+                    more = self._stride(done, left)
             except KeyboardInterrupt:
                 if not (self.keeps_on_interrupt and parts):
                     raise

@@ -60,7 +60,7 @@ class Patience:
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
 
-    def allows(self, n_epochs):
+    def allows(self, n_epochs, more=1):
         return n_epochs <= self.n_epochs
 
 
@@ -71,6 +71,15 @@ def test_a_search_ends_when_time_does(allowed, seen):
     np.testing.assert_array_equal(record.losses[..., :seen], losses[..., :seen])
     assert np.isnan(record.losses[..., seen:]).all()
     np.testing.assert_array_equal(record.n_resources, seen)
+
+
+@pytest.mark.parametrize(("allowed", "seen"), [(0, 1), (2, 2), (4, 4), (8, 8), (30, 30)])
+def test_workers_are_sent_several_epochs_at_a_time(allowed, seen):
+    population = FakePopulation(table(n_epochs=30))
+    conduct = Conduct(clock=Patience(allowed), n_workers=2)
+    record = random_search(population, 30, conduct)
+    np.testing.assert_array_equal(record.n_resources, seen)
+    assert population.n_calls <= 11
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ class FakePopulation:
         self.losses = losses
         self.n_epochs = 0
         self.staying = np.arange(losses.shape[1])
-        self.member_epochs = 0
+        self.member_epochs = self.n_calls = 0
 
     n_groups = 1
     seconds = {"compiling": 0.0}  # noqa: RUF012
 
     def train(self, n_epochs, step=None):
+        self.n_calls += 1
         self.n_epochs += n_epochs
         self.member_epochs += n_epochs * len(self.staying)
         losses = np.full((*self.losses.shape[:-1], n_epochs), np.nan)

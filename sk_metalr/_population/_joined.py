@@ -44,9 +44,11 @@ class JoinedPopulation:
 
     @property
     def origin(self) -> str:
-        """What all members start from: structure and initial weights, in a text."""
-        models = [part.tasks[0].model for part in self.parts]
-        return joblib.hash([[architecture_key(m) or "", m.get_weights()] for m in models])
+        """What all members start from: rates, structure and initial weights, in a text."""
+        starts = [(part.learning_rates, part.tasks[0].model) for part in self.parts]
+        return joblib.hash(
+            [[rates, architecture_key(model) or "", model.get_weights()] for rates, model in starts]
+        )
 
     def snapshots(self) -> list[Snapshot]:
         """Return all that training has changed so far, for each optimizer."""
