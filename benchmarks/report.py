@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 from report_quality import quality_bars, quality_frame, quality_part
-from report_scaling import memory_bars, memory_part, scaling_bars, scaling_part, scaling_table
+from report_scaling import (
+    memory_bars,
+    memory_part,
+    scaling_bars,
+    scaling_part,
+    scaling_table,
+    workers_bars,
+    workers_part,
+)
 from report_speed import speed_bars, speed_part, speed_table
 from report_strategies import strategies_part
 from writing import Bar, markdown
@@ -22,7 +30,7 @@ def write(
     """Write tables to a page of this stem, records to JSON, and figures; tell if all bars hold."""
     suites = {
         suite: {name: record for name, record in records.items() if record["suite"] == suite}
-        for suite in ("speed", "quality", "scaling", "memory", "strategies")
+        for suite in ("speed", "quality", "scaling", "memory", "workers", "strategies")
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
@@ -42,6 +50,9 @@ def write(
     for record in suites["memory"].values():
         parts.append(memory_part(record["result"]))
         bars += list(memory_bars(record["result"]))
+    for record in suites["workers"].values():
+        parts.append(workers_part(record["result"]))
+        bars += list(workers_bars(record["result"]))
     if suites["strategies"]:
         parts.append(strategies_part(suites["strategies"]))
     seconds = sum(record["seconds"] for record in records.values())

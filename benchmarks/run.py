@@ -34,6 +34,7 @@ SUITES = {
     "quality": ["quality.py", "rate_range.py", "networks.py", "tables.py"],
     "scaling": ["scaling.py", "networks.py"],
     "memory": ["memory.py", "networks.py"],
+    "workers": ["workers.py", "networks.py"],
     "strategies": ["strategies.py", "quality.py", "networks.py", "tables.py"],
 }
 """Each suite, and the files that its records depend on."""
