@@ -94,7 +94,7 @@ def workers_part(result: dict) -> str:
         f"A fit by two Dask workers on the two cores took {seconds['dask']:.2f} s, in one process "
         f"{seconds['here']:.2f} s (medians of fits that alternate); the first of each, in which "
         f"every process compiles, {first['dask']:.1f} and {first['here']:.1f} s. Largest "
-        f"difference between the curves of what was chosen: {result['largest_difference']:.1e} nats."
+        f"difference between chosen curves: {result['largest_difference']:.1e} nats."
     )
 
 
