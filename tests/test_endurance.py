@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from joblib.externals.loky import get_reusable_executor
 from models import small_classifier
 from sklearn.model_selection import cross_validate
 
@@ -56,7 +55,6 @@ def test_a_hundred_cross_validations_take_no_more_memory(iris):
     used, scores = [], []
     for _ in range(100):
         scores.append(cross_validate(make(), X, y, cv=2, n_jobs=2)["test_score"])
-        get_reusable_executor()  # the same processes for all
         children = psutil.Process().children(recursive=True)
         used.append(resident() + sum(resident(child) for child in children))
     np.testing.assert_array_equal(scores, np.tile(scores[0], (100, 1)))
