@@ -4,6 +4,7 @@ __all__ = [
     "AllDivergedError",
     "CheckpointWarning",
     "EdgeOfSpaceWarning",
+    "ExperienceWarning",
     "ForgottenParametersWarning",
     "InterruptedSearchWarning",
     "NoSkillWarning",
@@ -30,6 +31,10 @@ class CheckpointWarning(UserWarning):
 
 class EdgeOfSpaceWarning(UserWarning):
     """The best learning rate is the lowest or the highest that was tried."""
+
+
+class ExperienceWarning(UserWarning):
+    """A line of an experience cannot be read, or a task is unlike all that it holds."""
 
 
 class ForgottenParametersWarning(UserWarning):

@@ -1,0 +1,195 @@
+"""Build the experience that sk_metalr ships: response curves on the benchmark's tables.
+
+    python benchmarks/build_experience.py [--jobs 2] [--limit N]
+
+Every table is searched with two plain strategies, and with a balanced fraction of all
+combinations of model, optimizer, batch size, epochs and number of rows. Each search is written
+down when it ends: started again after an interruption, the command goes on where it was.
+"""
+
+import argparse
+import hashlib
+import json
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from tables import NAMES, load
+
+HERE = Path(__file__).parent
+SEARCHES = HERE / "records" / "experience"
+RATES = np.geomspace(1e-5, 10, 25)
+"""Four a decade."""
+
+N_FOLDS = 5
+N_PER_TABLE = 10
+"""Searches of each table beside the two plain ones."""
+
+MODELS = {
+    "linear": ((), None),
+    "1 x 32": ((32,), None),
+    "2 x 128": ((128, 128), None),
+    "3 x 256": ((256, 256, 256), None),
+    "2 x 128, normalised": ((128, 128), "normalisation"),
+    "2 x 128, dropout": ((128, 128), "dropout"),
+}
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam"},
+    "momentum": {"optimizer": "sgd", "optimizer__momentum": 0.9},
+    "adamw": {"optimizer": "adamw"},
+    "rmsprop": {"optimizer": "rmsprop"},
+    "sgd": {"optimizer": "sgd"},
+}
+LEVELS = {
+    "model": [*MODELS, "2 x 128"],
+    "optimizer": ["adam", "adam", "adam", "momentum", "momentum", "adamw", "rmsprop", "sgd"],
+    "batch_size": [16, 32, 64, 128, 256],
+    "n_epochs": [10, 20, 40],
+    "n_rows": [400, 1_500],
+}
+"""What varies; a level that is named more than once is drawn more often."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search."""
+
+    table: str
+    model: str
+    optimizer: str
+    batch_size: int
+    n_epochs: int
+    n_rows: int
+
+    @property
+    def path(self) -> Path:
+        """Where its curves are kept."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
+        return SEARCHES / f"{digest}.npz"
+
+
+def cells() -> list[Cell]:
+    """Return all searches: the plain ones of every table first, then round after round."""
+    plain = [
+        Cell(table, "2 x 128", optimizer, 32, 40, 1_500)
+        for optimizer in ("adam", "momentum")
+        for table in NAMES
+    ]
+    random = np.random.default_rng(0)
+    more = []
+    for table in NAMES:
+        columns = {name: balanced(levels, random) for name, levels in LEVELS.items()}
+        rows = zip(*columns.values(), strict=True)
+        more.append([Cell(table, *row) for row in rows])
+    rounds = [cell for turn in zip(*more, strict=True) for cell in turn]
+    return list(dict.fromkeys(plain + rounds))
+
+
+def balanced(levels: list, random: np.random.Generator) -> list:
+    """Return levels for the searches of one table: all in turn, in random order."""
+    n_turns = -(-N_PER_TABLE // len(levels))
+    turns = np.concatenate([random.permutation(len(levels)) for _ in range(n_turns)])
+    return [levels[i] for i in random.permutation(turns[:N_PER_TABLE])]
+
+
+def network(meta, model):
+    """Build one of the models."""
+    import keras
+
+    widths, extra = MODELS[model]
+    layers = [keras.Input((meta["n_features_in_"],))]
+    for width in widths:
+        layers.append(keras.layers.Dense(width, activation="relu"))
+        if extra == "normalisation":
+            layers.append(keras.layers.BatchNormalization())
+        if extra == "dropout":
+            layers.append(keras.layers.Dropout(0.3))
+    layers.append(keras.layers.Dense(meta["n_classes_"], activation="softmax"))
+    return keras.Sequential(layers)
+
+
+def rows_of(cell: Cell):
+    """Return the table of a search, with as many training rows as it asks for."""
+    table = load(cell.table, seed=0)
+    X, y = table.X_train, table.y_train
+    if cell.n_rows < len(y):
+        X, _, y, _ = train_test_split(X, y, train_size=cell.n_rows, stratify=y, random_state=0)
+    return X, y, table.X_test, table.y_test
+
+
+def estimator_of(cell: Cell):
+    """Return the classifier of a search, unfitted."""
+    from scikeras.wrappers import KerasClassifier
+
+    return KerasClassifier(
+        network,
+        model__model=cell.model,
+        loss="sparse_categorical_crossentropy",
+        batch_size=cell.batch_size,
+        epochs=cell.n_epochs,
+        verbose=0,
+        **OPTIMIZERS[cell.optimizer],
+    )
+
+
+def train(cell: Cell) -> float:
+    """Search, and keep the learning curves; return seconds.
+
+    The last split is trained on all rows, and scored on rows that are in none of the others:
+    for judging what the experience proposes, and no part of it.
+    """
+    from sk_metalr import MetaLRClassifier
+
+    warnings.simplefilter("ignore")
+    start = perf_counter()
+    X, y, X_test, y_test = rows_of(cell)
+    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0).split(X, y)
+    rows = np.arange(len(y) + len(y_test))
+    splits = [*folds, (rows[: len(y)], rows[len(y) :])]
+    X, y = np.concatenate([X, X_test]), np.concatenate([y, y_test])
+    search = MetaLRClassifier(
+        estimator_of(cell),
+        learning_rates=RATES,
+        n_candidates=len(RATES),
+        cv=splits,
+        refit=False,
+        random_state=0,
+    ).fit(X, y)
+    curves = search.learning_curves_
+    # What a cautious loss adds is the mean over all classes of a row held out.
+    mean_curves = (len(y) + 1) * search.cautious_learning_curves_ - len(y) * curves
+    seconds = perf_counter() - start
+    SEARCHES.mkdir(parents=True, exist_ok=True)
+    partial = cell.path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            cell=json.dumps(asdict(cell)),
+            curves=curves.astype(np.float32),
+            mean_curves=mean_curves.astype(np.float32),
+            seconds=seconds,
+        )
+    partial.rename(cell.path)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=2, help="searches at a time")
+    parser.add_argument("--limit", type=int, help="only the first so many searches")
+    arguments = parser.parse_args()
+    wanted = cells()[: arguments.limit]
+    missing = [cell for cell in wanted if not cell.path.exists()]
+    print(f"{len(wanted)} searches, {len(missing)} of them to do", flush=True)
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+        for cell, seconds in zip(missing, pool.map(train, missing), strict=True):
+            print(f"{cell}: {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Meta-features: what a task is like, in numbers that say which tasks are alike.
+
+A task is a table, a model and a way to train it. What is asked of a Keras model comes from
+``_keras_model.py``.
+"""
+
+from math import ceil, log2, log10
+from typing import Any
+
+import numpy as np
+
+__all__ = ["coordinates", "data_features", "distances"]
+
+SPARSE = 0.9
+"""A column is sparse where its most frequent value, its lowest or highest, fills this share."""
+
+
+def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
+    """Return meta-features of a table.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Finite numbers, as the classifier sees them.
+    code : int ndarray of shape (n_samples,)
+        Class of each row, counted from 0.
+
+    Returns
+    -------
+    features : dict of str to number
+        ``n_rows``, ``n_features``, ``n_classes``, ``class_entropy`` (nats), ``share_binary`` and
+        ``share_sparse`` of the columns, ``scale`` (root of the mean square of all values).
+    """
+    X = X.reshape(len(X), -1)
+    lowest, highest = X == X.min(axis=0), X == X.max(axis=0)
+    is_binary = (lowest | highest).all(axis=0)
+    filled = np.maximum(lowest.mean(axis=0), highest.mean(axis=0))
+    frequency = np.bincount(code) / len(code)
+    frequency = frequency[frequency > 0]
+    return {
+        "n_rows": len(X),
+        "n_features": X.shape[1],
+        "n_classes": len(frequency),
+        "class_entropy": float(-(frequency * np.log(frequency)).sum()),
+        "share_binary": float(is_binary.mean()),
+        "share_sparse": float((filled >= SPARSE).mean()),
+        "scale": float(np.sqrt(np.square(X, dtype=np.float64).mean())),
+    }
+
+
+def coordinates(features: dict[str, Any]) -> np.ndarray:
+    """Return the place of a task among others: numbers of about the same weight.
+
+    Parameters
+    ----------
+    features : dict of str to number or str
+        Of data, model and training.
+
+    Returns
+    -------
+    place : ndarray of shape (n_coordinates,)
+        One unit is a factor of 10 in rows, features, parameters or scale, of 4 in steps, batch
+        size and depth, a kind of layer more or less.
+    """
+    rows_per_batch = min(features["batch_size"] or features["n_rows"], features["n_rows"])
+    n_steps = features["n_epochs"] * ceil(features["n_rows"] / rows_per_batch)
+    families = features["layers"].split("+")
+    return np.array(
+        [
+            log10(features["n_rows"]),
+            log10(features["n_features"]),
+            log10(max(1, features["n_parameters"])),
+            log10(max(1e-6, features["scale"])),
+            log2(n_steps) / 2,
+            log2(rows_per_batch) / 2,
+            log2(1 + features["depth"]) / 2,
+            log2(features["n_classes"]) / 2,
+            features["class_entropy"] / np.log(features["n_classes"]),
+            *(float(family in families) for family in FAMILIES),
+        ]
+    )
+
+
+FAMILIES = [
+    *("attention", "convolutional", "custom", "embedding"),
+    *("normalization", "regularization", "rnn"),
+]
+"""Kinds of layers beside dense ones, by their names in Keras."""
+
+
+def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:
+    """Return how unlike a task is to each of some others: (n_others,), 0 for one just like it."""
+    here = coordinates(task)
+    places = np.array([coordinates(other) for other in others]).reshape(-1, len(here))
+    return np.asarray(np.linalg.norm(places - here, axis=1))
