@@ -2,10 +2,13 @@
 
 from . import exceptions
 from ._estimator import MetaLRClassifier
+from ._experience import Experience, ExperienceRecord
 from ._plot import LearningCurvesDisplay, LearningRateDisplay
 from ._report import report
 
 __all__ = [
+    "Experience",
+    "ExperienceRecord",
     "LearningCurvesDisplay",
     "LearningRateDisplay",
     "MetaLRClassifier",

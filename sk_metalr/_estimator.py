@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -22,6 +23,14 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _wrapped as wrapped
+from ._advice import (
+    N_AT_RANDOM,
+    Advice,
+    Situation,
+    advise,
+    finished_searches,
+    open_experience,
+)
 from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
 from ._data import (
@@ -31,6 +40,7 @@ from ._data import (
     check_unmasked,
     with_validation_rows,
 )
+from ._experience import Experience
 from ._explore import Found, Search, explore, verify
 from ._identity import identity, of_data, of_versions
 from ._metrics import HeldOutMetrics, check_scoring
@@ -45,6 +55,7 @@ from ._space import Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
 from ._workers import n_workers
+from .exceptions import ExperienceWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -96,11 +107,16 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         values are divided by the highest, or a function that returns a factor for the
         progress, from 0 to 1. A refit for fewer epochs than the budget follows the schedule
         up to there.
-    n_candidates : int, default=16
+    n_candidates : int or None, default=None
         How many learning rates are tried, with each optimizer and schedule; a shorter list
-        is tried once each.
-    search : {"random", "halving", "hypergradient"}, default="random"
-        ``"random"``: every candidate is trained for the full budget. ``"halving"``: all are
+        is tried once each. None: 16; for ``search="portfolio"`` 4, as long as `experience` holds
+        tasks like this one.
+    search : {"random", "portfolio", "halving", "hypergradient"}, default="random"
+        ``"random"``: every candidate is trained for the full budget. ``"portfolio"``: so are a few
+        that `experience` proposes: those rates of which one was good, or nearly so, on every task
+        before, tasks like this one counting for more (Feurer et al., "Auto-sklearn 2.0", 2022,
+        arXiv:2007.04074). Where there were none like it, candidates are drawn at random, as many
+        as for ``"random"``, and a warning says so. ``"halving"``: all are
         trained for a part of it, the better ones go on from there, and only the last ones
         see all of it (successive halving; Jamieson & Talwalkar, 2016, arXiv:1502.07943).
         It saves most where training takes long: wide networks, convolutions.
@@ -109,6 +125,14 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         with hypergradient descent", 2018, arXiv:1703.04782, and the forward view of
         Franceschi et al., 2017, arXiv:1703.01785); every refit follows the chosen
         candidate's trajectory, the mean over splits.
+    experience : "default", str, os.PathLike, Experience or None, default="default"
+        Finished searches that ``search="portfolio"`` learns from: those that come with this
+        package, a file, or an :class:`Experience`. Those whose rows are also among these, such
+        as another fold of the same table, are set aside.
+    record_experience : bool, default=False
+        Whether the finished search is added to `experience`, which must be a file (the first
+        record creates it) or an :class:`Experience`. No row is kept, only hashes that tell
+        whether another table shares rows with this one.
     factor : float, default=3
         For halving: at each rung, about one candidate in `factor` stays, and one slow starter
         beside them, for `factor` times as many epochs.
@@ -241,7 +265,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         ``equivalent_single_fits`` of the full budget, the lane and its reason, and seconds:
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
         ``search_seconds`` (all of it), ``refit_seconds`` (compiling its program included,
-        where that was not done beside the search) and ``total_seconds``.
+        where that was not done beside the search) and ``total_seconds``. For
+        ``search="portfolio"`` also ``n_records`` that the candidates rest on, and
+        ``n_records_set_aside`` for sharing rows.
     no_skill_loss_ : float
         Log-loss of always predicting the class frequencies, in nats.
     classes_ : ndarray of shape (n_classes,)
@@ -281,8 +307,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         ],
         "optimizers": [list, tuple, None],
         "schedules": [list, tuple],
-        "n_candidates": [Interval(Integral, 1, None, closed="left")],
-        "search": [StrOptions({"random", "halving", "hypergradient"})],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
+        "search": [StrOptions({"random", "portfolio", "halving", "hypergradient"})],
+        "experience": [str, PathLike, Experience, None],
+        "record_experience": ["boolean"],
         "factor": [Interval(Real, 1.0, 1e6, closed="right")],
         "min_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_splits": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -312,8 +340,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         learning_rates: Any = None,
         optimizers: Any = None,
         schedules: Any = ("constant",),
-        n_candidates: int = 16,
+        n_candidates: int | None = None,
         search: str = "random",
+        experience: Any = "default",
+        record_experience: bool = False,
         factor: float = 3,
         min_epochs: int | None = None,
         n_splits: int | str = "auto",
@@ -341,6 +371,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         self.schedules = schedules
         self.n_candidates = n_candidates
         self.search = search
+        self.experience = experience
+        self.record_experience = record_experience
         self.factor = factor
         self.min_epochs = min_epochs
         self.n_splits = n_splits
@@ -443,17 +475,26 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             wrapped.check_fresh(estimator)
         plan = wrapped.training_plan(estimator)
         space = self._space()
+        experience = open_experience(self.experience, self.search, self.record_experience)
         scorers = check_scoring(self.scoring)
         decisive = self._decisive(scorers)
         groups = self._groups(params)
         X, y = self._validated(X, y, ensure_min_samples=2)
         data = check_training_data(X, y, sample_weight, groups)
         search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
-        candidates = None if space.is_open else space.sample(self.n_candidates, random_state)
+        n_candidates = self.n_candidates or N_AT_RANDOM
+        draws = not space.is_open and self.search != "portfolio"
+        candidates = space.sample(n_candidates, random_state) if draws else None
         rows, splits = self._split(data, *validation, random_state)
         metrics = HeldOutMetrics(scorers, rows, splits)
         settings = self._settings(estimator, plan, len(data.y), metrics)
         evaluation = Evaluation(estimator, plan, rows, splits, search_seed, settings)
+        advice = None
+        if experience is not None:
+            situation = Situation.of(evaluation, space)
+            if self.search == "portfolio":
+                advice = self._advised(space, situation, experience, random_state)
+                candidates = advice.candidates
         view = View(
             n_held_out=len(np.unique(np.concatenate([test for _, test in splits]))),
             no_skill_loss=data.no_skill_loss,
@@ -477,7 +518,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 self.tune_epochs,
                 conduct,
             ),
-            n_candidates=self.n_candidates,
+            n_candidates=n_candidates,
             random_state=random_state,
         )
         self._store(data, space, found, metrics.scores(found.record.losses), decisive)
@@ -504,6 +545,13 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 "total": refitted - start,
             },
         )
+        if advice is not None:
+            self.search_cost_ |= advice.cost
+        if experience is not None and self.record_experience:
+            for one in finished_searches(
+                space, situation, found, data.no_skill_loss, view.n_held_out
+            ):
+                experience.append(one)
         if self.verbose:
             print(f"[MetaLRClassifier] {summary(self)}")
 
@@ -516,7 +564,23 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 "The 'schedules' parameter of MetaLRClassifier must be left out for "
                 "search='hypergradient', which learns a schedule itself."
             )
+        if self.search == "portfolio":
+            for optimizer in range(len(space.optimizers)):
+                space.bounds(optimizer)  # which a list has not
         return space
+
+    def _advised(
+        self,
+        space: StrategySpace,
+        situation: Situation,
+        experience: Experience,
+        random_state: np.random.RandomState,
+    ) -> Advice:
+        """Return candidates from the experience; say where they had to be drawn at random."""
+        advice = advise(space, situation, experience, self.n_candidates, random_state)
+        if advice.message:
+            warnings.warn(ExperienceWarning(advice.message), stacklevel=5)
+        return advice
 
     def _settings(
         self, estimator: Any, plan: wrapped.TrainingPlan, n_rows: int, metrics: HeldOutMetrics

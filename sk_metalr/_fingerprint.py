@@ -65,6 +65,17 @@ class Sketch:
     n_distinct: int
     hashes: np.ndarray
 
+    def to_list(self) -> list[Any]:
+        """Return two numbers and a string, for JSON."""
+        text = b64encode(self.hashes.astype("<u4").tobytes()).decode()
+        return [self.n_columns, self.n_distinct, text]
+
+    @classmethod
+    def from_list(cls, values: list[Any]) -> "Sketch":
+        """Return what :meth:`to_list` was called on."""
+        n_columns, n_distinct, text = values
+        return cls(n_columns, n_distinct, np.frombuffer(b64decode(text), "<u4"))
+
     def containment(self, other: "Sketch") -> float:
         """Estimate which share of the smaller set is in the other one, too: 0 to 1."""
         shared = np.intersect1d(self.hashes, other.hashes)
@@ -94,23 +105,13 @@ class Fingerprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and strings, for JSON."""
-        sketches = {
-            name: [
-                one.n_columns,
-                one.n_distinct,
-                b64encode(one.hashes.astype("<u4").tobytes()).decode(),
-            ]
-            for name, one in self.sketches.items()
-        }
+        sketches = {name: sketch.to_list() for name, sketch in self.sketches.items()}
         return {"n_rows": self.n_rows, "n_columns": self.n_columns, "sketches": sketches}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Fingerprint":
         """Return what :meth:`to_dict` was called on."""
-        sketches = {
-            name: Sketch(n_columns, n_distinct, np.frombuffer(b64decode(text), "<u4"))
-            for name, (n_columns, n_distinct, text) in values["sketches"].items()
-        }
+        sketches = {name: Sketch.from_list(one) for name, one in values["sketches"].items()}
         return cls(values["n_rows"], values["n_columns"], sketches)
 
 

@@ -1,6 +1,7 @@
 """What is asked of a Keras model, whoever wraps it: its loss, its outputs, its learning rate."""
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -19,6 +20,8 @@ __all__ = [
     "has_logits",
     "is_builtin",
     "loss_of",
+    "model_features",
+    "optimizer_label",
     "set_strategy",
 ]
 
@@ -114,6 +117,62 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
         "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
         f"activation='{activation}', or compile it with a loss that has from_logits=True."
     )
+
+
+PLAIN_FAMILIES = {"activations", "core", "pooling", "preprocessing", "reshaping"}
+
+
+def model_features(model: keras.Model) -> dict[str, Any]:
+    """Return meta-features of a model.
+
+    Returns
+    -------
+    features : dict of str to number or str
+        ``n_parameters``; ``depth``, how many layers have a matrix of weights; ``layers``, the kinds
+        of layers in it, by their folders in Keras, beside dense ones and those that have no
+        weights and change no training.
+    """
+    layers = list(_layers_of(model))
+    families = {_family(layer) for layer in layers} - PLAIN_FAMILIES
+    deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
+    return {
+        "n_parameters": int(model.count_params()),
+        "depth": len(deep),
+        "layers": "+".join(sorted({"dense", *families})),
+    }
+
+
+def _layers_of(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, also of models inside it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        else:
+            yield layer
+
+
+def _family(layer: Any) -> str:
+    """Return the kind of a layer: the folder of Keras that it is in."""
+    if isinstance(layer, keras.layers.Embedding):
+        return "embedding"
+    path = type(layer).__module__.split(".")
+    return path[-2] if path[0] == "keras" and len(path) > 2 else "custom"
+
+
+IGNORED_SETTINGS = {"name", "learning_rate", "weight_decay"}
+
+
+def optimizer_label(optimizer: Any) -> str:
+    """Return an optimizer's class, and those settings that are not the default ones.
+
+    Learning rate and weight decay are left out: ``SGD(momentum=0.9)``.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    config = {k: v for k, v in optimizer.get_config().items() if k not in IGNORED_SETTINGS}
+    default = type(optimizer)().get_config() if is_builtin(optimizer) else {}
+    changed = [f"{k}={v}" for k, v in sorted(config.items()) if k not in default or v != default[k]]
+    return type(optimizer).__name__ + (f"({', '.join(changed)})" if changed else "")
 
 
 @keras.saving.register_keras_serializable(package="sk_metalr")

@@ -32,9 +32,10 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         ``share_sparse`` of the columns, ``scale`` (root of the mean square of all values).
     """
     X = X.reshape(len(X), -1)
-    lowest, highest = X == X.min(axis=0), X == X.max(axis=0)
-    is_binary = (lowest | highest).all(axis=0)
-    filled = np.maximum(lowest.mean(axis=0), highest.mean(axis=0))
+    low, high = X.min(axis=0), X.max(axis=0)
+    is_low, is_high = np.equal(X, low), np.equal(X, high)
+    is_binary = (is_low | is_high).all(axis=0)
+    filled = np.maximum(is_low.mean(axis=0), is_high.mean(axis=0))
     frequency = np.bincount(code) / len(code)
     frequency = frequency[frequency > 0]
     return {

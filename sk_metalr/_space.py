@@ -127,6 +127,34 @@ class StrategySpace:
                 parts.append((rates, np.full(len(rates), number), np.full(len(rates), schedule)))
         return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
+    def sample_one(
+        self, optimizer: int, n_candidates: int, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw learning rates of one optimizer, by its position: in increasing order."""
+        return self.learning_rates[optimizer].sample(n_candidates, random_state)
+
+    def bounds(self, optimizer: int) -> tuple[float, float]:
+        """Return the lowest and the highest learning rate of one optimizer, by its position.
+
+        Raises
+        ------
+        ValueError
+            If learning rates are left open, a list, or a distribution without a support.
+        """
+        given = self.learning_rates[optimizer].values
+        if given is None and not self.is_open:
+            return 0.0, np.inf
+        if not hasattr(given, "support"):
+            shown = "'auto'" if self.is_open else repr(given)
+            raise ValueError(
+                "The 'learning_rates' parameter of MetaLRClassifier must be None or a distribution "
+                "of scipy's for search='portfolio', which takes its bounds and proposes rates "
+                f"within them. Got {shown} instead; leave it out, or try these rates with "
+                "search='random'."
+            )
+        low, high = given.support()
+        return float(low), float(high)
+
     def over(self, learning_rates: list[Any]) -> "StrategySpace":
         """Return the same space over these learning rates, one entry for each optimizer."""
         space = copy(self)

@@ -25,8 +25,17 @@ def outcome(fitted: Any) -> dict[str, str]:
         "held-out score": f"{fitted.best_score_:.4f}",
         "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits in "
         f"{cost['search_seconds']:.1f} s",
+        **_experience(cost),
         "refit": f"{cost['refit_seconds']:.1f} s",
     }
+
+
+def _experience(cost: dict[str, Any]) -> dict[str, str]:
+    """Return what a search was told by the experience, where it asked."""
+    if "n_records" not in cost:
+        return {}
+    aside = cost["n_records_set_aside"]
+    return {"experience": f"{cost['n_records']} searches, {aside} more set aside"}
 
 
 def summary(fitted: Any) -> str:

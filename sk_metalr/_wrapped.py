@@ -35,6 +35,8 @@ from ._keras_model import (
     check_optimizers,
     check_outputs,
     has_logits,
+    model_features,
+    optimizer_label,
     set_strategy,
 )
 from ._schedules import Schedule
@@ -62,6 +64,7 @@ __all__ = [
     "refits_with_keras",
     "scheduled_rate",
     "taken_apart",
+    "task_features",
     "to_probabilities",
     "training_plan",
     "training_weights",
@@ -373,6 +376,34 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
         )
     check_loss(model, width, np.shape(y_rows)[-1])
     check_outputs(model, np.asarray(outputs, dtype=np.float64))
+
+
+def task_features(
+    opened: KerasClassifier, plan: TrainingPlan, optimizers: list[Any]
+) -> list[dict[str, Any]]:
+    """Return meta-features of model and training, for each optimizer.
+
+    Parameters
+    ----------
+    opened : KerasClassifier
+        What :func:`open_estimator` returned.
+    plan : TrainingPlan
+        How it trains.
+    optimizers : list of str, keras.optimizers.Optimizer or None
+        None for its own.
+
+    Returns
+    -------
+    features : list of dict
+        Those of :func:`._keras_model.model_features`, and ``optimizer``, ``batch_size`` (None for
+        all rows at once), ``n_epochs``.
+    """
+    shared = model_features(opened.model_) | {
+        "batch_size": plan.batch_size,
+        "n_epochs": plan.n_epochs,
+    }
+    own = opened.model_.optimizer
+    return [shared | {"optimizer": optimizer_label(own if o is None else o)} for o in optimizers]
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
