@@ -25,7 +25,7 @@ from ._refit import Evaluation
 from ._selection import cautious_losses, response_surface
 from ._space import Candidates, StrategySpace
 
-__all__ = ["Advice", "Situation", "advise", "finished_searches", "open_experience"]
+__all__ = ["Advice", "Situation", "advise", "finished_searches", "open_experience", "provenance"]
 
 N_FROM_EXPERIENCE, N_AT_RANDOM = 4, 16
 PACKAGES = ["sk-metalr", "keras", "tensorflow", "scikit-learn"]
@@ -189,6 +189,11 @@ def advise(
     )
 
 
+def provenance() -> dict[str, str]:
+    """Return versions and the date, as they are kept with a record."""
+    return {name: version(name) for name in PACKAGES} | {"date": f"{datetime.now(UTC):%F}"}
+
+
 def finished_searches(
     space: StrategySpace,
     situation: Situation,
@@ -225,7 +230,6 @@ def finished_searches(
     )
     epochs, curve = surface.lowest(surface.smoothed)
     went_on = record.n_resources == record.losses.shape[-1]
-    provenance = {name: version(name) for name in PACKAGES} | {"date": f"{datetime.now(UTC):%F}"}
     records = []
     for family in np.unique(candidates.family[went_on]):
         (mine,) = np.nonzero((candidates.family == family) & went_on)
@@ -240,7 +244,7 @@ def finished_searches(
                 np.where(np.isfinite(curve[mine]), errors, np.inf),
                 epochs[mine] + 1,
                 no_skill_loss,
-                provenance=provenance,
+                provenance=provenance(),
             )
         )
     return records
