@@ -25,7 +25,7 @@ RESOLUTIONS = [
     ("all", 4, 6),
     ("all", 4, 8),
     ("all", 8, 6),
-    ("all", 32, 2),
+    ("all", 16, 4),
     ("all", 32, 4),
     ("all", 32, 8),
     ("many-valued", 8, 4),

@@ -1,0 +1,80 @@
+"""What a task is like, and which tasks are alike."""
+
+import keras
+import numpy as np
+import pytest
+
+from sk_metalr._keras_model import model_features, optimizer_label
+from sk_metalr._meta_features import data_features, distances
+
+layers = keras.layers
+TASK = {
+    **{"n_rows": 1000, "n_features": 20, "n_classes": 2, "class_entropy": 0.69, "scale": 1.0},
+    **{"n_parameters": 20_000, "depth": 3, "layers": "dense", "batch_size": 32, "n_epochs": 40},
+}
+
+
+def test_features_of_a_table():
+    X = np.array([[0, 1.0, 5], [1, 1, 6], [0, 1, 7], [1, 1, 8]])
+    assert data_features(X, np.array([0, 0, 1, 1])) == {
+        "n_rows": 4,
+        "n_features": 3,
+        "n_classes": 2,
+        "class_entropy": pytest.approx(np.log(2)),
+        "share_binary": pytest.approx(2 / 3),  # a constant has two values at most
+        "share_sparse": pytest.approx(1 / 3),
+        "scale": pytest.approx(np.sqrt((2 + 4 + 25 + 36 + 49 + 64) / 12)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "least", "most"),
+    [
+        ({}, 0, 0),
+        ({"n_rows": 1100}, 0, 0.2),
+        ({"n_rows": 10_000}, 1, 2),
+        ({"batch_size": 128}, 1, 1.5),
+        ({"batch_size": None}, 2, 4),
+        ({"layers": "convolutional+dense"}, 1, 1),
+    ],
+)
+def test_distance_grows_with_the_difference(change, least, most):
+    (away,) = distances(TASK, [TASK | change])
+    assert least - 1e-9 <= away <= most + 1e-9
+
+
+def test_no_task_is_far_from_none():
+    assert distances(TASK, []).shape == (0,)
+
+
+def test_features_of_a_model():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            keras.Sequential([layers.Dense(4), layers.Dropout(0.1)]),
+            layers.Dense(2),
+        ]
+    )
+    assert model_features(model) == {
+        "n_parameters": model.count_params(),
+        "depth": 3,
+        "layers": "convolutional+dense+normalization+regularization",
+    }
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "label"),
+    [
+        ("adam", "Adam"),
+        (keras.optimizers.Adam(0.3, name="mine"), "Adam"),
+        (keras.optimizers.AdamW(weight_decay=0.1), "AdamW"),
+        (keras.optimizers.SGD(momentum=0.9), "SGD(momentum=0.9)"),
+        (keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "SGD"),
+    ],
+)
+def test_an_optimizer_goes_by_its_class_and_settings(optimizer, label):
+    assert optimizer_label(optimizer) == label
