@@ -1,0 +1,184 @@
+"""The experience is asked before a search and told after it, and no row leaks through it."""
+
+import warnings
+
+import numpy as np
+import pytest
+from models import small_classifier
+from scipy.stats import loguniform
+from sklearn.model_selection import StratifiedKFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_metalr import Experience, MetaLRClassifier, _advice
+from sk_metalr.exceptions import ExperienceWarning
+
+QUICK = {"n_splits": 1, "random_state": 0, "refit": False}
+
+
+def search(experience, **params):
+    return MetaLRClassifier(small_classifier(), experience=experience, **QUICK | params)
+
+
+@pytest.fixture(scope="module")
+def learned(cancer):
+    """Return what three searches on different rows have recorded."""
+    X, y = cancer
+    experience = Experience()
+    for part in range(3):
+        rows = slice(100 * part, 100 * part + 100)
+        search(experience, record_experience=True, n_candidates=6).fit(X[rows], y[rows])
+    return experience
+
+
+def fresh_rows(cancer):
+    X, y = cancer
+    return X[300:400], y[300:400]
+
+
+def test_a_search_is_recorded_as_the_choice_saw_it(cancer):
+    X, y = cancer
+    experience = Experience()
+    fitted = search(experience, record_experience=True, n_candidates=4).fit(X, y)
+    (one,) = experience
+    np.testing.assert_array_equal(one.learning_rates, fitted.cv_results_["param_learning_rate"])
+    np.testing.assert_allclose(one.losses, -fitted.cv_results_["selection_score"])
+    np.testing.assert_array_equal(one.n_epochs, fitted.cv_results_["n_epochs"])
+    assert one.no_skill_loss == fitted.no_skill_loss_
+    expected = {"n_rows": 569, "n_features": 30, "n_classes": 2, "optimizer": "Adam"}
+    expected |= {"depth": 2, "n_parameters": 30 * 8 + 8 + 18, "batch_size": 16, "n_epochs": 3}
+    assert expected.items() <= one.features.items()
+    assert "n_records" not in fitted.search_cost_
+
+
+def test_there_is_a_record_for_each_optimizer_and_schedule(cancer):
+    experience = Experience()
+    search(
+        experience,
+        record_experience=True,
+        optimizers=["sgd", "adam"],
+        schedules=["constant", "cosine"],
+        n_candidates=2,
+    ).fit(*fresh_rows(cancer))
+    names = [(one.features["optimizer"], one.features["schedule"]) for one in experience]
+    assert names == [(o, s) for o in ("SGD", "Adam") for s in ("constant", "cosine")]
+    assert [len(one.learning_rates) for one in experience] == [2] * 4
+
+
+def test_of_halving_only_those_that_went_all_the_way_are_recorded(cancer):
+    experience = Experience()
+    fitted = search(experience, record_experience=True, search="halving", n_candidates=9).fit(
+        *fresh_rows(cancer)
+    )
+    (one,) = experience
+    n_resources = fitted.cv_results_["n_resources"]
+    assert len(one.learning_rates) == np.count_nonzero(n_resources == 3) < 9
+
+
+def test_a_search_that_ended_early_is_not_recorded(cancer):
+    experience = Experience()
+    with pytest.warns(UserWarning, match="ended after"):
+        search(experience, record_experience=True, n_candidates=2, max_time=1e-6).fit(
+            *fresh_rows(cancer)
+        )
+    assert len(experience) == 0
+
+
+def test_candidates_come_from_what_was_learned(cancer, learned):
+    fitted = search(learned, search="portfolio").fit(*fresh_rows(cancer))
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(rates) == 4
+    cost = fitted.search_cost_
+    assert (cost["n_records"], cost["n_records_set_aside"]) == (3, 0)
+    best = [one.learning_rates[one.losses.argmin()] for one in learned]
+    assert rates.min() >= min(best) / 3
+    assert len(learned) == 3  # nothing was added
+
+
+def test_bounds_and_number_of_candidates_are_the_users(cancer, learned):
+    fitted = search(
+        learned, search="portfolio", n_candidates=3, learning_rates=loguniform(1e-5, 1e-4)
+    ).fit(*fresh_rows(cancer))
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(rates) == 3
+    assert rates.max() <= 1.001e-4
+
+
+@pytest.mark.parametrize(("params", "n"), [({}, 16), ({"n_candidates": 3}, 3)])
+def test_a_task_unlike_all_is_searched_at_random_and_said_so(cancer, learned, params, n):
+    X, y = fresh_rows(cancer)
+    with pytest.warns(ExperienceWarning, match="no searches like this one.*RMSprop"):
+        fitted = search(learned, search="portfolio", optimizers=["rmsprop"], **params).fit(X, y)
+    drawn = search(None, optimizers=["rmsprop"], **params).fit(X, y)
+    assert len(fitted.cv_results_["params"]) == len(drawn.cv_results_["params"]) == n
+    assert fitted.search_cost_["n_records"] == 0
+
+
+def test_records_of_the_same_rows_are_set_aside(cancer, learned):
+    X, y = cancer
+    with pytest.warns(ExperienceWarning, match="no searches like this one"):
+        fitted = search(learned, search="portfolio", n_candidates=2).fit(X[:100], y[:100])
+    assert fitted.search_cost_["n_records"] == 2
+    assert fitted.search_cost_["n_records_set_aside"] == 1
+
+
+def test_recording_changes_no_score_of_a_cross_validation(cancer):
+    X, y = cancer
+    outcomes = {}
+    for records in (False, True):
+        experience = Experience().merge(Experience.load("default"))
+        n_before = len(experience)
+        model = make_pipeline(
+            StandardScaler(),
+            search(experience, search="portfolio", record_experience=records, refit=True),
+        )
+        folds = StratifiedKFold(4, shuffle=True, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperienceWarning)
+            outcomes[records] = cross_validate(model, X, y, cv=folds, return_estimator=True)
+        assert len(experience) == n_before + 4 * records
+    np.testing.assert_array_equal(outcomes[False]["test_score"], outcomes[True]["test_score"])
+    costs = {
+        records: [one[-1].search_cost_ for one in outcome["estimator"]]
+        for records, outcome in outcomes.items()
+    }
+    aside = [
+        told["n_records_set_aside"] - untold["n_records_set_aside"]
+        for untold, told in zip(costs[False], costs[True], strict=True)
+    ]
+    assert aside == [0, 1, 2, 3]
+    assert [one["n_records"] for one in costs[False]] == [one["n_records"] for one in costs[True]]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"search": "portfolio", "experience": None}, "'experience' parameter .* Got None"),
+        ({"record_experience": True}, "'experience' parameter .* Got 'default'"),
+        ({"record_experience": True, "experience": None}, "'experience' parameter"),
+        (
+            {"record_experience": True, "experience": Experience(), "search": "hypergradient"},
+            "'record_experience' parameter",
+        ),
+        ({"search": "portfolio", "learning_rates": [0.1, 0.2]}, r"'learning_rates' .* Got \[0.1"),
+        ({"search": "portfolio", "learning_rates": "auto"}, "'learning_rates' .* Got 'auto'"),
+        ({"search": "portfolio", "experience": 3}, "'experience' parameter"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(cancer, params, message, monkeypatch):
+    monkeypatch.setattr(_advice.Situation, "of", None)  # no work is done before
+    model = MetaLRClassifier(small_classifier(), **params)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*cancer)
+
+
+def test_a_path_is_read_and_made(cancer, tmp_path):
+    X, y = fresh_rows(cancer)
+    with pytest.raises(FileNotFoundError, match="no experience at"):
+        search(tmp_path / "none.jsonl", search="portfolio").fit(X, y)
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        search(tmp_path / "no" / "one.jsonl", record_experience=True).fit(X, y)
+    path = str(tmp_path / "mine.jsonl")
+    for _ in range(2):
+        search(path, record_experience=True, n_candidates=2).fit(X, y)
+    assert len(Experience.load(path)) == 2
