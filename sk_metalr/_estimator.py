@@ -51,7 +51,7 @@ from ._saving import load, save
 from ._schedules import learned
 from ._search import Conduct
 from ._selection import View, cautious_losses
-from ._space import Strategy, StrategySpace
+from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
 from ._workers import n_workers
@@ -502,7 +502,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             cautious=self.selection != "min",
         )
         if checkpoint is not None:
-            checkpoint.check(self._identity(rows, splits))
+            proposed = None if advice is None else advice.candidates
+            checkpoint.check(self._identity(rows, splits, proposed))
         probe = self._probe(space, data, evaluation, refit_seeds)
         conduct = self._conduct(task, start, probe, checkpoint)
         found = explore(
@@ -600,7 +601,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             "n_rows_later": n_rows if refits_alike else 0,
         }
 
-    def _identity(self, rows: TrainingData, splits: list[Split]) -> dict[str, str]:
+    def _identity(
+        self, rows: TrainingData, splits: list[Split], proposed: Candidates | None
+    ) -> dict[str, str]:
         """Return what the search depends on, by its name."""
         given = self.get_params(deep=False)
         if not isinstance(self.random_state, Integral):
@@ -610,7 +613,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             for name, value in given.items()
             if name not in WITHOUT_EFFECT
         }
-        return of_data(rows, splits) | of_versions() | params
+        known = {"what the experience proposed (it has grown since)": identity(proposed)}
+        return of_data(rows, splits) | of_versions() | params | known
 
     def _conduct(
         self,
@@ -966,10 +970,12 @@ NO_NUMBERS = (
 WITHOUT_EFFECT = {
     "checkpoint_dir",
     "checkpoint_every",
+    "experience",  # but for the candidates that it proposes
     "max_memory",
     "max_time",
     "n_jobs",
     "on_interrupt",
+    "record_experience",
     "verbose",
 }
 """Parameters that may differ where a search goes on."""

@@ -1,6 +1,7 @@
 """The experience is asked before a search and told after it, and no row leaks through it."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import Experience, MetaLRClassifier, _advice
+from sk_metalr._population import Population
 from sk_metalr.exceptions import ExperienceWarning
 
 QUICK = {"n_splits": 1, "random_state": 0, "refit": False}
@@ -182,3 +184,31 @@ def test_a_path_is_read_and_made(cancer, tmp_path):
     for _ in range(2):
         search(path, record_experience=True, n_candidates=2).fit(X, y)
     assert len(Experience.load(path)) == 2
+
+
+def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
+    cancer, learned, tmp_path, monkeypatch
+):
+    experience = Experience().merge(learned)
+    X, y = fresh_rows(cancer)
+    model = search(experience, search="portfolio", checkpoint_dir=tmp_path, checkpoint_every=1)
+    train_epoch = Population._train_epoch
+
+    def dies_in_epoch_3(self, group, task, epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return train_epoch(self, group, task, epoch)
+
+    monkeypatch.setattr(Population, "_train_epoch", dies_in_epoch_3)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    monkeypatch.undo()
+    later = [replace(one, losses=one.losses[::-1], source="later") for one in learned]
+    grown = search(Experience().merge([*learned, *later]), **vars_of(model))
+    with pytest.raises(ValueError, match="what the experience proposed"):
+        grown.fit(X, y)
+    assert len(model.fit(X, y).cv_results_["params"]) == 4
+
+
+def vars_of(model):
+    return {name: getattr(model, name) for name in ("search", "checkpoint_dir", "checkpoint_every")}
