@@ -142,31 +142,10 @@ def estimator_of(cell: Cell):
 
 
 def train(cell: Cell) -> float:
-    """Search, and keep the learning curves; return seconds.
-
-    The last split is trained on all rows, and scored on rows that are in none of the others:
-    for judging what the experience proposes, and no part of it.
-    """
-    from sk_metalr import MetaLRClassifier
-
+    """Search, and keep the learning curves; return seconds."""
     warnings.simplefilter("ignore")
     start = perf_counter()
-    X, y, X_test, y_test = rows_of(cell)
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0).split(X, y)
-    rows = np.arange(len(y) + len(y_test))
-    splits = [*folds, (rows[: len(y)], rows[len(y) :])]
-    X, y = np.concatenate([X, X_test]), np.concatenate([y, y_test])
-    search = MetaLRClassifier(
-        estimator_of(cell),
-        learning_rates=RATES,
-        n_candidates=len(RATES),
-        cv=splits,
-        refit=False,
-        random_state=0,
-    ).fit(X, y)
-    curves = search.learning_curves_
-    # What a cautious loss adds is the mean over all classes of a row held out.
-    mean_curves = (len(y) + 1) * search.cautious_learning_curves_ - len(y) * curves
+    curves, mean_curves = curves_of(estimator_of(cell), *rows_of(cell), RATES)
     seconds = perf_counter() - start
     SEARCHES.mkdir(parents=True, exist_ok=True)
     partial = cell.path.with_suffix(".partial")
@@ -180,6 +159,32 @@ def train(cell: Cell) -> float:
         )
     partial.rename(cell.path)
     return seconds
+
+
+def curves_of(estimator, X, y, X_test, y_test, rates, seed=0) -> tuple[np.ndarray, np.ndarray]:
+    """Return log-losses of some rates, and the same with the mean over classes in place of y.
+
+    Of shape (n_rates, n_folds + 1, n_epochs). The last split is trained on all rows, and scored
+    on the test rows, which are in none of the others: for judging what the experience proposes,
+    and no part of it.
+    """
+    from sk_metalr import MetaLRClassifier
+
+    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(X, y)
+    rows = np.arange(len(y) + len(y_test))
+    splits = [*folds, (rows[: len(y)], rows[len(y) :])]
+    X, y = np.concatenate([X, X_test]), np.concatenate([y, y_test])
+    search = MetaLRClassifier(
+        estimator,
+        learning_rates=rates,
+        n_candidates=len(rates),
+        cv=splits,
+        refit=False,
+        random_state=seed,
+    ).fit(X, y)
+    curves = search.learning_curves_
+    # What a cautious loss adds is the mean over all classes of a row held out.
+    return curves, (len(y) + 1) * search.cautious_learning_curves_ - len(y) * curves
 
 
 def record_of(cell: Cell):

@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from tables import NAMES, Table, load
 
-from sk_metalr import MetaLRClassifier
+from sk_metalr import Experience, MetaLRClassifier
 from sk_metalr import _wrapped as wrapped
 from sk_metalr._data import check_training_data
 from sk_metalr._population import Population, preserved_random_state
@@ -50,6 +50,7 @@ QUICK = ["penguins", "breast_cancer"]
 OURS = "MetaLRClassifier"
 WHOLE_FIT = "MetaLRClassifier, its own refit"
 FIVE_REFITS = "MetaLRClassifier, n_refits=5"
+PORTFOLIO = "MetaLRClassifier, portfolio of 4 from the other tables"
 FIVE_FOLDS = "RandomizedSearchCV, cv=5"
 FIVE_FOLDS_AND_EPOCHS = "five folds, lowest (rate, epoch)"
 DEFAULT = "default rate, all epochs"
@@ -175,6 +176,14 @@ class Searches:
         )
         return estimator.fit(self.table.X_train, self.table.y_train)
 
+    def from_other_tables(self) -> tuple[float, int]:
+        """Return what is chosen of four rates that the other tables have taught."""
+        others = [one for one in Experience.load("default") if one.source != self.table.name]
+        found = self.search(
+            self.folds, search="portfolio", n_candidates=4, experience=Experience().merge(others)
+        )
+        return found.best_learning_rate_, found.best_n_epochs_
+
     def last_losses_on_grid(self) -> np.ndarray:
         """Return the last loss of every rate of the dense grid on the first fold."""
         grid = self.search(self.folds[:1], learning_rates=DENSE_GRID, n_candidates=len(DENSE_GRID))
@@ -186,6 +195,7 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
     default = searches.default
     choices = {
         OURS: ours(searches, n_auto_splits(len(searches.table.y_train), 0.2), "smooth"),
+        PORTFOLIO: searches.from_other_tables(),
         DEFAULT: (DEFAULT_RATE, EPOCHS),
         "default rate, epoch of one split": (DEFAULT_RATE, int(default[0].argmin()) + 1),
         "default rate, epoch of five splits": (

@@ -140,6 +140,17 @@ def quality_bars(scores: pd.DataFrame, quick: bool) -> Iterator[Bar]:
         bool(mine.max() <= 0.06),
     )
     ranks = loss[CHOOSING].rank(axis=1).mean().sort_values()
+    four, all_of_them = excess[quality.PORTFOLIO], excess[quality.OURS]
+    yield (
+        "portfolio of 4: mean excess at most that of 16 random",
+        f"{four.mean():.4f} against {all_of_them.mean():.4f}",
+        bool(four.mean() <= all_of_them.mean()),
+    )
+    yield (
+        "portfolio of 4: worst table at most 0.01 above that of 16 random",
+        f"{four.max():.4f} against {all_of_them.max():.4f}",
+        bool(four.max() <= all_of_them.max() + 0.01),
+    )
     rank = ranks.pop(quality.OURS)
     five_folds = ranks.pop(quality.FIVE_FOLDS)
     yield (
