@@ -47,6 +47,7 @@ def test_dask_chooses_the_same(iris, dask):
     assert_same(make(search="halving").fit(X, y), there, X)
 
 
+@pytest.mark.long
 def test_dask_survives_the_death_of_a_worker(iris, dask, monkeypatch):
     X, y = iris
     elsewhere, pids = Population._train_elsewhere, list(dask.run(os.getpid).values())
@@ -68,12 +69,14 @@ def search_within(X, y):
     return search.fit(X, y).cv_results_["mean_test_score"]
 
 
+@pytest.mark.long
 def test_searches_within_a_dask_worker(iris, dask):
     X, y = iris
     there = dask.submit(search_within, X, y, pure=False).result()
     np.testing.assert_array_equal(there, search_within(X, y))
 
 
+@pytest.mark.long
 def test_ray_chooses_the_same(iris):
     ray = pytest.importorskip("ray")
     from ray.util.joblib import register_ray

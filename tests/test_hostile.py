@@ -40,7 +40,7 @@ def hypothetically(*arguments, **named):
     common = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
     def decorate(test):
-        few = settings(max_examples=15, derandomize=True, database=None, **common)
+        few = settings(max_examples=8, derandomize=True, database=None, **common)
         many = settings(max_examples=150, database=None, **common)
 
         @pytest.mark.parametrize(
