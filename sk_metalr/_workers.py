@@ -6,7 +6,9 @@ between is trained again by another.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,12 +109,13 @@ def unordered(
     left, n_failures = dict(enumerate(arguments)), 0
     while left:
         try:
-            for number, result, error in _outcomes(function, left, n_jobs):
-                if error is not None:
-                    raise _OfFunction(error)
-                n_failures = 0
-                del left[number]
-                yield number, result
+            with closing(_outcomes(function, left, n_jobs)) as outcomes:
+                for number, result, error in outcomes:
+                    if error is not None:
+                        raise _OfFunction(error)
+                    n_failures = 0
+                    del left[number]
+                    yield number, result
         except _OfFunction as raised:
             raise raised.error from None
         except Exception:  # of the backend, whichever it is: a worker is gone
@@ -130,12 +133,22 @@ class _OfFunction(BaseException):
 
 def _outcomes(
     function: Callable[..., Any], arguments: dict[int, tuple[Any, ...]], n_jobs: int
-) -> Iterable[tuple[int, Any, Exception | None]]:
+) -> Generator[tuple[int, Any, Exception | None], None, None]:
     backend, _ = get_active_backend()
     as_they_come = getattr(backend, "supports_return_generator", False)
-    return Parallel(
+    outcomes = Parallel(
         n_jobs, batch_size=1, return_as="generator_unordered" if as_they_come else "list"
     )(delayed(_outcome)(function, number, *of_call) for number, of_call in arguments.items())
+    try:
+        # "yield from" would close it itself, and warn.
+        for outcome in outcomes:  # noqa: UP028
+            yield outcome
+    finally:
+        if as_they_come:
+            with warnings.catch_warnings():
+                # Who stops early, after an error, knows that tasks are left.
+                warnings.filterwarnings("ignore", r"\d+ tasks which")
+                outcomes.close()
 
 
 def _outcome(
