@@ -32,6 +32,8 @@ N_DRAWS = 2
 
 IMAGES = "digits"
 
+TAUGHT, RANDOM = "portfolio of 4", "16 random"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -93,8 +95,9 @@ def measure_once(name: str, seed: int, task: Task) -> list[dict]:
     random = np.random.RandomState(seed)
     draws = {n: [drawn(n, random) for _ in range(N_DRAWS)] for n in (4, 16)}
     proposals = {
-        "portfolio of 4": [found.learning_rates if found.learning_rates.size else draws[16][0]],
-        **{f"{n} random": sets for n, sets in draws.items()},
+        TAUGHT: [found.learning_rates if found.learning_rates.size else draws[16][0]],
+        "4 random": draws[4],
+        RANDOM: draws[16],
     }
     rates = np.unique(
         np.concatenate([DENSE_GRID, *(s for sets in proposals.values() for s in sets)])

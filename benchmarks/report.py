@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from report_portfolio import portfolio_bars, portfolio_frame, portfolio_part
 from report_quality import quality_bars, quality_frame, quality_part
 from report_scaling import (
     memory_bars,
@@ -30,7 +31,7 @@ def write(
     """Write tables to a page of this stem, records to JSON, and figures; tell if all bars hold."""
     suites = {
         suite: {name: record for name, record in records.items() if record["suite"] == suite}
-        for suite in ("speed", "quality", "scaling", "memory", "workers", "strategies")
+        for suite in ("speed", "quality", "scaling", "memory", "workers", "strategies", "portfolio")
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
@@ -55,6 +56,10 @@ def write(
         bars += list(workers_bars(record["result"]))
     if suites["strategies"]:
         parts.append(strategies_part(suites["strategies"]))
+    if suites["portfolio"]:
+        rows = portfolio_frame(suites["portfolio"])
+        parts.append(portfolio_part(rows))
+        bars += list(portfolio_bars(rows))
     seconds = sum(record["seconds"] for record in records.values())
     lines = [
         "# Results",

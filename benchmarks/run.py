@@ -3,13 +3,13 @@
     python benchmarks/run.py [--quick] [--out DIR] [--only SUITE]
 
 Writes RESULTS.md, results.json and figures to DIR: this folder, or with --quick or --only
-`partial` inside it. (`--only strategies` writes STRATEGIES.md and strategies.json, here.) Every
-cell runs in a process of its own and is recorded when it ends: started again after an
+`partial` inside it. (`--only strategies` writes STRATEGIES.md and strategies.json, here, and
+`--only portfolio` the like.) Every cell runs in a process of its own and is recorded when it ends: started again after an
 interruption, the command goes on where it was. A record counts only for the same code, data,
 versions and machine. Exits non-zero where a bar is missed.
 
 Measure on an idle machine. The full run takes about an hour on two cores, the strategies
-another 45 minutes, --quick 3 minutes.
+another 45 minutes, the portfolio an hour and a half, --quick 3 minutes.
 """
 
 import argparse
@@ -36,13 +36,14 @@ SUITES = {
     "memory": ["memory.py", "networks.py"],
     "workers": ["workers.py", "networks.py"],
     "strategies": ["strategies.py", "quality.py", "networks.py", "tables.py"],
+    "portfolio": ["portfolio.py", "build_experience.py", "networks.py", "tables.py"],
 }
 """Each suite, and the files that its records depend on."""
 
-ON_DEMAND = ["strategies"]
+ON_DEMAND = ["strategies", "portfolio"]
 """Suites that only run where --only names them."""
 
-AT_A_TIME = {"quality": 2, "strategies": 2}
+AT_A_TIME = {"quality": 2, "strategies": 2, "portfolio": 2}
 """How many cells of a suite run at a time: where no time is measured, one a core."""
 
 PACKAGES = [
@@ -74,7 +75,11 @@ def _processor() -> str:
 def fingerprint(suite: str) -> str:
     """Return a digest of all that the records of a suite depend on."""
     digest = hashlib.sha256(json.dumps(environment()).encode())
-    sources = [*sorted(PACKAGE.rglob("*.py")), *(HERE / name for name in SUITES[suite])]
+    sources = [
+        *sorted(PACKAGE.rglob("*.py")),
+        PACKAGE / "experience.jsonl",
+        *(HERE / name for name in SUITES[suite]),
+    ]
     for path in [*sources, *sorted((HERE / "data").glob("*.gz"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -55,7 +55,7 @@ from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
 from ._workers import n_workers
-from .exceptions import ExperienceWarning
+from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -526,7 +526,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         log_losses, mean_losses = found.record.losses[:2]
         self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
         for doubt in doubts(found, data.no_skill_loss if view.metric is None else None):
-            warnings.warn(doubt, stacklevel=4)
+            # The edge of a portfolio is not that of what the experience knows.
+            if advice is None or advice.unlike or not isinstance(doubt, EdgeOfSpaceWarning):
+                warnings.warn(doubt, stacklevel=4)
         if self.verify:
             self.verification_ = verify(space, found, evaluation, self.verify)
         searched = perf_counter()

@@ -23,11 +23,14 @@ GRID_STEP = 0.125
 BANDWIDTH = 1.0
 """Distance at which a task counts for 0.6 of one just like it."""
 
-MAX_DISTANCE = 1.5
+MAX_DISTANCE = 2.0
 """A task that is further away than this is not like the one at hand."""
 
 MIN_RECORDS = 3
 """With fewer alike, there is no experience to speak of."""
+
+MAX_LOSS = 1.5
+"""Highest loss that counts, in multiples of the no-skill loss: one task must not rule."""
 
 OTHER_SCHEDULE = 1.0
 """Distance between two schedules."""
@@ -96,8 +99,9 @@ def portfolio(
 def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     """Return how much more than the best recorded rate each of some rates costs, in nats.
 
-    A loss counts as no higher than that of always predicting the class frequencies, which is
-    also what is assumed of rates that diverged, and of those outside the range that was tried.
+    A loss counts as no higher than 1.5 times that of always predicting the class frequencies,
+    which is also what is assumed of rates that diverged, and of those outside the range that was
+    tried: nothing is known of them.
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     regrets : ndarray of shape (n_rates,)
     """
     lowest = record.losses.min()
-    worst = max(record.no_skill_loss, lowest)
+    worst = max(MAX_LOSS * record.no_skill_loss, lowest)
     losses = np.minimum(record.losses, worst)
     between = np.interp(
         np.log(rates), np.log(record.learning_rates), losses, left=worst, right=worst

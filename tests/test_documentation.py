@@ -10,10 +10,13 @@ import pytest
 from numpydoc.validate import validate
 
 from sk_metalr import (
+    Experience,
+    ExperienceRecord,
     LearningCurvesDisplay,
     LearningRateDisplay,
     MetaLRClassifier,
     _estimator,
+    _experience,
     _report,
 )
 from sk_metalr.exceptions import __all__ as exceptions
@@ -30,7 +33,10 @@ PAGES = sorted(
 )
 """Pages whose code is run; what others include from elsewhere is not theirs."""
 
-CLASSES = (MetaLRClassifier, LearningRateDisplay, LearningCurvesDisplay)
+CLASSES = (
+    *(MetaLRClassifier, LearningRateDisplay, LearningCurvesDisplay),
+    *(Experience, ExperienceRecord),
+)
 METHODS = [
     (owner, name)
     for owner in CLASSES
@@ -52,7 +58,7 @@ NOT_ASKED_FOR = {
 }
 
 
-@pytest.mark.parametrize("module", [_estimator, _report])
+@pytest.mark.parametrize("module", [_estimator, _experience, _report])
 def test_the_examples_in_docstrings_run(module):
     results = doctest.testmod(module)
     assert results.attempted > 0

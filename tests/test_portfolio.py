@@ -41,11 +41,16 @@ def test_without_anything_to_gain_the_next_best_is_taken():
     assert greedy_portfolio(np.array([[0.0, 0.5]]), np.ones(1), 5) == [0, 1]
 
 
-def test_regrets_are_capped_at_no_skill_and_outside_what_was_tried():
+def test_regrets_are_capped_and_highest_outside_what_was_tried():
     rates = np.array([1e-3, 1e-2, 1e-1])
     one = record(rates=rates, losses=np.array([0.5, 0.3, np.inf]))
     asked = np.array([1e-4, 1e-3, 10**-2.5, 1e-2, 1e-1, 1.0])
-    np.testing.assert_allclose(regrets(one, asked), [0.4, 0.2, 0.1, 0, 0.4, 0.4])
+    np.testing.assert_allclose(regrets(one, asked), [0.75, 0.2, 0.1, 0, 0.75, 0.75])
+
+
+def test_a_task_without_skill_tells_which_rates_are_worse():
+    one = record(rates=RATES[:3], losses=np.array([0.9, 0.75, 0.8]))
+    np.testing.assert_allclose(regrets(one, RATES[:3]), [0.15, 0, 0.05])
 
 
 def test_it_holds_a_good_rate_for_every_task():
@@ -78,7 +83,7 @@ def test_another_schedule_counts_for_less_and_another_optimizer_for_nothing():
         [],
         [record(), record()],  # too few
         [record(optimizer="SGD") for _ in range(5)],
-        [record(layers="convolutional+dense+rnn", depth=12) for _ in range(5)],
+        [record(layers="convolutional+dense+rnn", n_parameters=10**7) for _ in range(5)],
         [record(losses=np.full(len(RATES), np.inf)) for _ in range(5)],
         [record(rates=RATES[:1]) for _ in range(5)],
     ],
