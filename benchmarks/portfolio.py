@@ -109,6 +109,9 @@ def measure_once(name: str, seed: int, task: Task) -> list[dict]:
     rows = []
     for label, sets in proposals.items():
         outcomes = [outcome(losses, tested, rates, mine, no_skill) for mine in sets]
+        if label == TAUGHT and outcomes[0][1]:  # no skill: random ones are tried, too
+            both = np.union1d(sets[0], draws[16][0])
+            outcomes = [outcome(losses, tested, rates, both, no_skill)]
         rows.append(
             {
                 "method": label,

@@ -67,6 +67,9 @@ class Advice:
     ----------
     candidates : Candidates
         From the experience, or drawn at random.
+    spare : Candidates or None
+        Drawn at random, for each optimizer and schedule whose candidates were not: to be tried
+        where those show no skill. None where all were, or their number was given.
     n_records : int
         Records of the same optimizers whose rows are others.
     n_set_aside : int
@@ -76,6 +79,7 @@ class Advice:
     """
 
     candidates: Candidates
+    spare: Candidates | None
     n_records: int
     n_set_aside: int
     unlike: list[str]
@@ -170,22 +174,38 @@ def advise(
         record for record in experience if not shares_rows(situation.rows, record.fingerprint)
     ]
     labels = {task["optimizer"] for task in situation.tasks}
-    parts, unlike = [], []
+    parts, spare, unlike = [], [], []
     for optimizer, task in enumerate(situation.tasks):
         bounds = space.bounds(optimizer)
         for number, schedule in enumerate(space.schedules):
             task = task | {"schedule": schedule.name}
+            drawn = space.sample_one(optimizer, n_candidates or N_AT_RANDOM, random_state)
             found = portfolio(task, others, n_candidates or N_FROM_EXPERIENCE, bounds)
             rates = found.learning_rates
+            if rates.size and n_candidates is None:
+                spare.append(_family(drawn, optimizer, number))
             if not rates.size:
                 unlike.append(f"{task['optimizer']}, {task['schedule']}")
-                rates = space.sample_one(optimizer, n_candidates or N_AT_RANDOM, random_state)
-            parts.append((rates, np.full(len(rates), optimizer), np.full(len(rates), number)))
+                rates = drawn
+            parts.append(_family(rates, optimizer, number))
     return Advice(
-        Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True))),
+        _together(parts),
+        _together(spare) if spare else None,
         sum(record.features["optimizer"] in labels for record in others),
         len(experience) - len(others),
         unlike,
+    )
+
+
+def _family(rates: np.ndarray, optimizer: int, schedule: int) -> Candidates:
+    return Candidates(rates, np.full(len(rates), optimizer), np.full(len(rates), schedule))
+
+
+def _together(parts: list[Candidates]) -> Candidates:
+    return Candidates(
+        np.concatenate([part.learning_rates for part in parts]),
+        np.concatenate([part.optimizer for part in parts]),
+        np.concatenate([part.schedule for part in parts]),
     )
 
 

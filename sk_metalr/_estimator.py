@@ -116,7 +116,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         that `experience` proposes: those rates of which one was good, or nearly so, on every task
         before, tasks like this one counting for more (Feurer et al., "Auto-sklearn 2.0", 2022,
         arXiv:2007.04074). Where there were none like it, candidates are drawn at random, as many
-        as for ``"random"``, and a warning says so. ``"halving"``: all are
+        as for ``"random"``, and a warning says so; where the few do no better than the class
+        frequencies, they are drawn, too. ``"halving"``: all are
         trained for a part of it, the better ones go on from there, and only the last ones
         see all of it (successive halving; Jamieson & Talwalkar, 2016, arXiv:1502.07943).
         It saves most where training takes long: wide networks, convolutions.
@@ -521,6 +522,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             ),
             n_candidates=n_candidates,
             random_state=random_state,
+            spare=None if advice is None else advice.spare,
         )
         self._store(data, space, found, metrics.scores(found.record.losses), decisive)
         log_losses, mean_losses = found.record.losses[:2]

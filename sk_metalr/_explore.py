@@ -80,6 +80,7 @@ def explore(
     *,
     n_candidates: int,
     random_state: np.random.RandomState,
+    spare: Candidates | None = None,
 ) -> Found:
     """Search a strategy space.
 
@@ -99,6 +100,8 @@ def explore(
         Learning rates to draw for each optimizer and schedule.
     random_state : numpy.random.RandomState
         Where the draw comes from.
+    spare : Candidates or None
+        Tried, too, where no candidate does better than always predicting the class frequencies.
 
     Raises
     ------
@@ -123,12 +126,11 @@ def explore(
     choice = _choice(candidates, record, view, search)
     grown = 0
     while (
-        is_open
-        and grown < MAX_GROWTH
-        and record.is_complete
-        and search.conduct.has_time(evaluation.n_epochs)
+        grown < MAX_GROWTH and record.is_complete and search.conduct.has_time(evaluation.n_epochs)
     ):
-        more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
+        more = spare if not grown and _has_no_skill(choice, view) else None
+        if is_open:
+            more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
             break
         population = _populated(evaluation, space, more, search)
@@ -229,6 +231,11 @@ def _choice(candidates: Candidates, record: Record, view: View, search: Search) 
         selection=search.selection,
         tune_epochs=search.tune_epochs,
     )
+
+
+def _has_no_skill(choice: Choice, view: View) -> bool:
+    """Tell whether the best candidate does no better than the class frequencies."""
+    return view.worst_loss is not None and choice.losses[choice.best] >= view.worst_loss
 
 
 def _swept_ranges(

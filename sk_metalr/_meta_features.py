@@ -61,7 +61,8 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
     -------
     place : ndarray of shape (n_coordinates,)
         One unit is a factor of 10 in rows, features, parameters or scale, of 4 in steps, batch
-        size and depth, a kind of layer more or less.
+        size and depth, a kind of layer more or less that normalises or regularises; two, any
+        other kind.
     """
     rows_per_batch = min(features["batch_size"] or features["n_rows"], features["n_rows"])
     n_steps = features["n_epochs"] * ceil(features["n_rows"] / rows_per_batch)
@@ -77,16 +78,16 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
             log2(1 + features["depth"]) / 2,
             log2(features["n_classes"]) / 2,
             features["class_entropy"] / np.log(features["n_classes"]),
-            *(float(family in families) for family in FAMILIES),
+            *(weight * (family in families) for family, weight in FAMILIES.items()),
         ]
     )
 
 
-FAMILIES = [
-    *("attention", "convolutional", "custom", "embedding"),
-    *("normalization", "regularization", "rnn"),
-]
-"""Kinds of layers beside dense ones, by their names in Keras."""
+FAMILIES = {
+    **{"attention": 2.0, "convolutional": 2.0, "custom": 2.0, "embedding": 2.0, "rnn": 2.0},
+    **{"normalization": 1.0, "regularization": 1.0},
+}
+"""Kinds of layers beside dense ones, by their names in Keras, and how much each sets apart."""
 
 
 def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:

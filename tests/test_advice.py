@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import Experience, MetaLRClassifier, _advice
 from sk_metalr._population import Population
-from sk_metalr.exceptions import ExperienceWarning
+from sk_metalr.exceptions import ExperienceWarning, NoSkillWarning
 
 QUICK = {"n_splits": 1, "random_state": 0, "refit": False}
 
@@ -114,6 +114,17 @@ def test_a_task_unlike_all_is_searched_at_random_and_said_so(cancer, learned, pa
     drawn = search(None, optimizers=["rmsprop"], **params).fit(X, y)
     assert len(fitted.cv_results_["params"]) == len(drawn.cv_results_["params"]) == n
     assert fitted.search_cost_["n_records"] == 0
+
+
+def test_where_the_few_show_no_skill_more_are_tried(cancer, learned):
+    X, y = fresh_rows(cancer)
+    shuffled = np.random.RandomState(0).permutation(y)
+    with pytest.warns(NoSkillWarning, match="No learning rate did better"):
+        fitted = search(learned, search="portfolio", n_splits=3).fit(X, shuffled)
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(rates) == 4 + 16
+    assert (np.diff(rates) > 0).all()
+    assert fitted.search_cost_["member_epochs"] == 20 * 3 * 3
 
 
 def test_records_of_the_same_rows_are_set_aside(cancer, learned):

@@ -35,7 +35,8 @@ def test_features_of_a_table():
         ({"n_rows": 10_000}, 1, 2),
         ({"batch_size": 128}, 1, 1.5),
         ({"batch_size": None}, 2, 4),
-        ({"layers": "convolutional+dense"}, 1, 1),
+        ({"layers": "convolutional+dense"}, 2, 2),
+        ({"layers": "dense+normalization"}, 1, 1),
     ],
 )
 def test_distance_grows_with_the_difference(change, least, most):
