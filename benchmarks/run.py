@@ -5,8 +5,8 @@
 Writes RESULTS.md, results.json and figures to DIR: this folder, or with --quick or --only
 `partial` inside it. (`--only strategies` writes STRATEGIES.md and strategies.json, here, and
 `--only portfolio` the like.) Every cell runs in a process of its own and is recorded when it
-ends: started again after an interruption, the command goes on where it was. A record counts only for the same code, data,
-versions and machine. Exits non-zero where a bar is missed.
+ends: started again after an interruption, the command goes on where it was. A record counts only
+for the same code, data, versions and machine. Exits non-zero where a bar is missed.
 
 Measure on an idle machine. The full run takes about an hour on two cores, the strategies
 another 45 minutes, the portfolio an hour and a half, --quick 3 minutes.

@@ -34,7 +34,7 @@ SHIPPED = Path(__file__).parent / "experience.jsonl"
 class ExperienceRecord:
     """One finished search: on what, of what, and the response curve.
 
-    Attributes
+    Parameters
     ----------
     fingerprint : Fingerprint
         Of the training rows; none of them can be read from it.
@@ -68,7 +68,13 @@ class ExperienceRecord:
     provenance: dict[str, str] = field(default_factory=dict)
 
     def to_line(self) -> str:
-        """Return the record as one line of JSON, numbers to six digits."""
+        """Return the record as one line of JSON, numbers to six digits.
+
+        Returns
+        -------
+        line : str
+            It ends with a newline.
+        """
         values = {
             "version": VERSION,
             "source": self.source,
@@ -87,7 +93,23 @@ class ExperienceRecord:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
-        """Return the record that a parsed line holds."""
+        """Return the record that a parsed line holds.
+
+        Parameters
+        ----------
+        values : dict
+            What ``json.loads`` made of :meth:`to_line`.
+
+        Returns
+        -------
+        record : ExperienceRecord
+            The record, arrays in place of lists.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If something is missing or cannot be.
+        """
         curve = values["curve"]
         columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
         rates, losses, errors = (
@@ -183,6 +205,7 @@ class Experience:
         Returns
         -------
         self : Experience
+            With one record more.
         """
         if self.path is not None:
             _append(self.path, record.to_line())
@@ -200,6 +223,7 @@ class Experience:
         Returns
         -------
         self : Experience
+            With the records of both.
         """
         known = {record.to_line() for record in self}
         for record in list(other):
@@ -213,6 +237,7 @@ class Experience:
         Returns
         -------
         frame : pandas.DataFrame
+            It needs pandas.
         """
         import pandas
 
