@@ -71,7 +71,7 @@ def test_exponent_of_a_power_law():
     assert exponent(values, np.r_[7.0, values[1:] ** 1.5]) == pytest.approx(1.5)
 
 
-def quality_scores(ours, default, early=0.3):
+def quality_scores(ours, default, portfolio=0.2, early=0.3):
     pytest.importorskip("optuna")
     import report_quality as report
 
@@ -79,6 +79,7 @@ def quality_scores(ours, default, early=0.3):
     losses |= {
         report.quality.OURS: ours,
         report.quality.DEFAULT: default,
+        report.quality.PORTFOLIO: portfolio,
         report.quality.EARLY_STOPPING: early,
     }
     return pd.DataFrame(
@@ -92,10 +93,32 @@ def quality_scores(ours, default, early=0.3):
 
 @pytest.mark.parametrize(
     ("scores", "held"),
-    [((0.2, 0.3), 7), ((0.2, 0.24), 6), ((0.22, 0.3), 6), ((0.6, 0.3), 0)],
+    [((0.2, 0.3), 9), ((0.2, 0.24), 8), ((0.22, 0.3), 8), ((0.6, 0.3), 2), ((0.2, 0.3, 0.25), 7)],
 )
 def test_quality_bars_hold_or_not(scores, held):
     scores = quality_scores(*scores)
     from report_quality import quality_bars
 
     assert sum(holds for _, _, holds in quality_bars(scores, quick=False)) == held
+
+
+@pytest.mark.parametrize(
+    ("four", "unlike", "says_so", "held"),
+    [(0.1, 0.1, 1.0, 5), (0.1, 0.1, 0.0, 4), (0.105, 0.1, 1.0, 4), (0.1, 0.12, 1.0, 4)],
+)
+def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
+    pytest.importorskip("optuna")
+    import report_portfolio as report
+
+    excess = dict.fromkeys(report.LIKE, four)
+    rows = [
+        {"table": table, "task": task, "method": method, "excess": value, "without_skill": says_so}
+        for table in ("one", "two")
+        for task in ["2 x 128, Adam", "labels shuffled", "linear, Adam"]
+        for method, value in {
+            report.RANDOM: 0.1,
+            report.TAUGHT: excess.get(task, unlike if task == "linear, Adam" else 0.1),
+        }.items()
+    ]
+    bars = report.portfolio_bars(pd.DataFrame(rows))
+    assert sum(holds for _, _, holds in bars) == held
