@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from ._fingerprint import Fingerprint
+from ._meta_features import coordinates
 from .exceptions import ExperienceWarning
 
 if TYPE_CHECKING:
@@ -121,9 +122,14 @@ class ExperienceRecord:
             raise ValueError("its curve has columns of different lengths")
         if not (np.isfinite(rates) & (rates > 0)).all():
             raise ValueError("its learning rates are not all above 0")
+        features = dict(values["features"])
+        if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
+            raise ValueError("its optimizer and schedule are not both words")
+        if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
+            raise ValueError("its features are not all numbers")
         return cls(
             Fingerprint.from_dict(values["fingerprint"]),
-            dict(values["features"]),
+            features,
             rates,
             losses,
             errors,

@@ -121,6 +121,7 @@ def test_the_lane_is_remembered(iris, tmp_path, kill_at):
     assert_same(whole, resumed, X)
 
 
+@pytest.mark.long
 def test_workers_go_on_where_this_process_was(iris, tmp_path, kill_at):
     X, y = iris
     whole = make(search="halving", factor=2).fit(X, y)

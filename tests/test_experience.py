@@ -109,6 +109,8 @@ def test_a_last_line_without_its_newline_counts(path):
         *("nonsense", "[]", "{}", '{"version":"1"}', '{"version":1}', "null"),
         full_record().to_line().replace('"learning_rate":[1e-05,', '"learning_rate":['),
         full_record().to_line().replace('"learning_rate":[1e-05,', '"learning_rate":[-1,'),
+        full_record().to_line().replace('"n_rows"', '"rows"', 1),
+        full_record().to_line().replace('"optimizer":"', '"optimiser":"', 1),
     ],
 )
 def test_a_line_that_is_no_record_is_named_and_left_out(path, line):

@@ -28,6 +28,7 @@ def measured(folder, *sizes):
     return [float(value) for value in last[1:5]]
 
 
+@pytest.mark.long
 def test_a_memory_map_is_never_copied_whole(tmp_path):
     n_bytes, fit_peak, predict_peak, accuracy = measured(tmp_path, 100_000, 500, 2, 1)
     assert fit_peak < 0.7 * n_bytes  # held-out rows are a fifth; training rows would be 0.8

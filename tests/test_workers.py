@@ -50,6 +50,7 @@ def test_every_result_comes_once(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1  # one worker has died
 
 
+@pytest.mark.long
 def test_workers_that_die_again_and_again_are_an_error(tmp_path):
     with pytest.raises(RuntimeError, match=r"terminated|died|killed"):
         list(unordered(doubled, [(1, str(tmp_path), 99)], 2))
@@ -64,10 +65,13 @@ def test_an_error_of_the_function_is_raised_as_it_is():
 @pytest.mark.parametrize(
     "params",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.long),
         {"search": "halving", "factor": 2, "min_epochs": 1},
         {"search": "hypergradient", "n_splits": 1},
-        {"optimizers": ["sgd", "adam"], "n_refits": 2, "on_interrupt": "refit"},
+        pytest.param(
+            {"optimizers": ["sgd", "adam"], "n_refits": 2, "on_interrupt": "refit"},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["random", "halving", "hypergradient", "optimizers"],
 )
