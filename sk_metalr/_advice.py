@@ -6,6 +6,7 @@ from the rows that this search is to be scored on.
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,8 +25,17 @@ from ._portfolio import portfolio
 from ._refit import Evaluation
 from ._selection import cautious_losses, response_surface
 from ._space import Candidates, StrategySpace
+from .exceptions import ExperienceWarning
 
-__all__ = ["Advice", "Situation", "advise", "finished_searches", "open_experience", "provenance"]
+__all__ = [
+    "Advice",
+    "Situation",
+    "advise",
+    "finished_searches",
+    "open_experience",
+    "provenance",
+    "record",
+]
 
 N_FROM_EXPERIENCE, N_AT_RANDOM = 4, 16
 PACKAGES = ["sk-metalr", "keras", "tensorflow", "scikit-learn"]
@@ -268,3 +278,18 @@ def finished_searches(
             )
         )
     return records
+
+
+def record(experience: Experience, searches: list[ExperienceRecord]) -> None:
+    """Add finished searches to the experience; warn where its file cannot be written.
+
+    By then all has been trained: that is not given up for a record of it.
+    """
+    try:
+        for one in searches:
+            experience.append(one)
+    except OSError as error:
+        warnings.warn(
+            ExperienceWarning(f"The search was not recorded: {error}. The fit itself is complete."),
+            stacklevel=5,
+        )

@@ -30,6 +30,7 @@ from ._advice import (
     advise,
     finished_searches,
     open_experience,
+    record,
 )
 from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
@@ -553,10 +554,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if advice is not None:
             self.search_cost_ |= advice.cost
         if experience is not None and self.record_experience:
-            for one in finished_searches(
-                space, situation, found, data.no_skill_loss, view.n_held_out
-            ):
-                experience.append(one)
+            record(
+                experience,
+                finished_searches(space, situation, found, data.no_skill_loss, view.n_held_out),
+            )
         if self.verbose:
             print(f"[MetaLRClassifier] {summary(self)}")
 

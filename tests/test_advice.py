@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import Experience, MetaLRClassifier, _advice
+from sk_metalr import Experience, MetaLRClassifier, _advice, _experience
 from sk_metalr._population import Population
 from sk_metalr.exceptions import ExperienceWarning, NoSkillWarning
 
@@ -195,6 +195,18 @@ def test_a_path_is_read_and_made(cancer, tmp_path):
     for _ in range(2):
         search(path, record_experience=True, n_candidates=2).fit(X, y)
     assert len(Experience.load(path)) == 2
+
+
+def test_a_search_that_cannot_be_written_down_is_not_lost(cancer, tmp_path, monkeypatch):
+    def full(path, line):
+        raise OSError("The disk is full")
+
+    monkeypatch.setattr(_experience, "_append", full)
+    experience = Experience(tmp_path / "experience.jsonl")
+    with pytest.warns(ExperienceWarning, match="not recorded: The disk is full"):
+        fitted = search(experience, record_experience=True).fit(*cancer)
+    assert fitted.best_learning_rate_ > 0
+    assert not len(experience)
 
 
 def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
