@@ -80,7 +80,13 @@ def assert_same(one, other, X):
     assert one.search_cost_["lane"] == other.search_cost_["lane"]
 
 
-@pytest.mark.parametrize("kind", SEARCHES)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind in ("random", "halving") else [pytest.mark.long])
+        for kind in SEARCHES
+    ],
+)
 def test_a_search_goes_on_where_it_was(iris, tmp_path, kill_at, kind):
     X, y = iris
     counted = kill_at()

@@ -149,7 +149,17 @@ def trained(task, lane):
 NOT_VECTORIZABLE = {"SeparableConv2D"}
 
 
-@pytest.mark.parametrize("name", [*CHAINS, *GRAPHS])
+SLOW = {"GRU", "Bidirectional"}
+"""Those that need long to compile, and differ little from LSTM."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in SLOW else [])
+        for name in [*CHAINS, *GRAPHS]
+    ],
+)
 def test_all_lanes_train_alike(name):
     lanes = (
         ["compiled", "keras"] if name in NOT_VECTORIZABLE else ["vectorized", "compiled", "keras"]

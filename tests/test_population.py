@@ -156,7 +156,7 @@ def assert_equals_keras(make_optimizer, hidden, rates, jits, engines=("auto",)):
             np.testing.assert_allclose(member.epoch_losses, train_losses, atol=1e-5)
 
 
-@pytest.mark.parametrize("hidden", [plain, normalised])
+@pytest.mark.parametrize("hidden", [pytest.param(plain, marks=pytest.mark.long), normalised])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_eight_members_equal_eight_keras_models(name, hidden):
     assert_equals_keras(OPTIMIZERS[name], hidden, RATES, jits=[False, True])
