@@ -143,6 +143,8 @@ def estimator_of(cell: Cell):
 
 def train(cell: Cell) -> float:
     """Search, and keep the learning curves; return seconds."""
+    from sk_metalr._advice import provenance
+
     warnings.simplefilter("ignore")
     start = perf_counter()
     curves, mean_curves = curves_of(estimator_of(cell), *rows_of(cell), RATES)
@@ -156,6 +158,7 @@ def train(cell: Cell) -> float:
             curves=curves.astype(np.float32),
             mean_curves=mean_curves.astype(np.float32),
             seconds=seconds,
+            provenance=json.dumps(provenance()),
         )
     partial.rename(cell.path)
     return seconds
@@ -191,7 +194,6 @@ def record_of(cell: Cell):
     """Return what the experience keeps of a search."""
     from sk_metalr import ExperienceRecord
     from sk_metalr import _wrapped as wrapped
-    from sk_metalr._advice import provenance
     from sk_metalr._fingerprint import fingerprint
     from sk_metalr._meta_features import data_features
     from sk_metalr._selection import cautious_losses, response_surface
@@ -209,7 +211,7 @@ def record_of(cell: Cell):
     epochs, curve = surface.lowest(surface.smoothed)
     errors = [surface.standard_error(i, int(epoch)) for i, epoch in enumerate(epochs)]
     return ExperienceRecord(
-        fingerprint(X),
+        fingerprint(X, code),
         features,
         RATES,
         curve,
@@ -217,7 +219,7 @@ def record_of(cell: Cell):
         epochs + 1,
         features["class_entropy"],
         source=cell.table,
-        provenance=provenance(),
+        provenance=json.loads(str(kept["provenance"])),
     )
 
 

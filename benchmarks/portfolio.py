@@ -1,29 +1,23 @@
 """Does the experience of other tables replace a search? On tasks like those before, and unlike.
 
-Leave one table out: no record of a table counts for its own searches. Each task is trained once,
-with the rates of the portfolio, those of random searches and a dense grid, on five folds and on
-all training rows, as in build_experience.py; every way of proposing rates then chooses from its
-own ones as MetaLRClassifier does. What it chose is scored on the test rows.
+Leave one table out: no record of a table counts for its own searches. On the same five folds, from
+the same initial weights, MetaLRClassifier searches by portfolio and among 16 random rates. What
+was chosen is trained on all training rows, beside a dense grid, and scored on the test rows.
 """
 
 import warnings
 from dataclasses import dataclass
-from functools import cache
 
 import keras
 import numpy as np
-from build_experience import N_FOLDS, curves_of
+from build_experience import N_FOLDS
 from networks import convolutions
 from quality import DENSE_GRID
 from scikeras.wrappers import KerasClassifier
+from sklearn.model_selection import StratifiedKFold
 from tables import NAMES, load
 
-from sk_metalr import Experience
-from sk_metalr import _wrapped as wrapped
-from sk_metalr._meta_features import data_features
-from sk_metalr._portfolio import portfolio
-from sk_metalr._selection import cautious_losses, choose
-from sk_metalr._space import StrategySpace
+from sk_metalr import Experience, MetaLRClassifier
 
 SEEDS = 1
 EPOCHS, BATCH_SIZE = 40, 32
@@ -32,7 +26,8 @@ N_DRAWS = 2
 
 IMAGES = "digits"
 
-TAUGHT, RANDOM = "portfolio of 4", "16 random"
+FOUR, TAUGHT, RANDOM = "portfolio of 4", "portfolio", "16 random"
+"""Four rates and no more, what ``search="portfolio"`` does by itself, the default search."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +72,74 @@ def measure(table: str, seeds: int, tasks: list[str] | None = None) -> list[dict
 
 def measure_once(name: str, seed: int, task: Task) -> list[dict]:
     table = load(name, seed)
-    X, y = table.X_train, table.y_train
-    y_test = table.y_test
+    y, y_test = table.y_train, table.y_test
     if task.shuffled:
         random = np.random.RandomState(seed)
         y, y_test = random.permutation(y), random.permutation(y_test)
-    estimator = KerasClassifier(
+    estimator = estimator_of(task)
+    taught = {"search": "portfolio", "experience": others(name)}
+    ways = {FOUR: [taught | {"n_candidates": 4}], TAUGHT: [taught], RANDOM: [{}] * N_DRAWS}
+    searches = {
+        way: [search(estimator, table.X_train, y, seed + 100 * i, **p) for i, p in enumerate(each)]
+        for way, each in ways.items()
+    }
+    chosen = [one.best_learning_rate_ for each in searches.values() for one in each]
+    rates = np.unique(np.concatenate([DENSE_GRID, chosen]))
+    tested = test_losses(estimator, table, y, y_test, rates, seed)
+    return [
+        {
+            "method": way,
+            "excess": mean(tested[_place(one, rates)] for one in each) - float(tested.min()),
+            "log_loss": mean(tested[_place(one, rates)] for one in each),
+            "without_skill": mean(is_without_skill(one) for one in each),
+            "unlike": each[0].search_cost_.get("n_records") == 0,
+            "fits": mean(one.search_cost_["member_epochs"] / EPOCHS for one in each),
+            "rates": each[0].cv_results_["param_learning_rate"].data.tolist(),
+        }
+        for way, each in searches.items()
+    ]
+
+
+def mean(values) -> float:
+    return float(np.mean(list(values)))
+
+
+def _place(search, rates) -> tuple[int, int]:
+    return int(np.searchsorted(rates, search.best_learning_rate_)), search.best_n_epochs_ - 1
+
+
+def search(estimator, X, y, seed, **params) -> MetaLRClassifier:
+    """Search on five folds, which are the same for every seed."""
+    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
+    search = MetaLRClassifier(estimator, cv=folds, refit=False, random_state=seed, **params)
+    return search.fit(X, y)
+
+
+def is_without_skill(search: MetaLRClassifier) -> bool:
+    """Tell whether a search has warned that no rate does better than the class frequencies."""
+    return bool(-search.cv_results_["selection_score"].max() >= search.no_skill_loss_)
+
+
+def test_losses(estimator, table, y, y_test, rates, seed) -> np.ndarray:
+    """Return test log-losses after training on all training rows: (n_rates, n_epochs)."""
+    n, n_test = len(y), len(y_test)
+    curves = (
+        MetaLRClassifier(
+            estimator,
+            learning_rates=rates,
+            n_candidates=len(rates),
+            cv=[(np.arange(n), np.arange(n, n + n_test))],
+            refit=False,
+            random_state=seed,
+        )
+        .fit(np.concatenate([table.X_train, table.X_test]), np.concatenate([y, y_test]))
+        .learning_curves_[:, 0]
+    )
+    return np.where(np.isfinite(curves), curves, np.inf)
+
+
+def estimator_of(task: Task) -> KerasClassifier:
+    return KerasClassifier(
         network,
         model__widths=task.widths,
         loss="sparse_categorical_crossentropy",
@@ -91,47 +148,6 @@ def measure_once(name: str, seed: int, task: Task) -> list[dict]:
         verbose=0,
         **task.optimizer,
     )
-    found = portfolio(features_of(estimator, X, y), others(name), 4)
-    random = np.random.RandomState(seed)
-    draws = {n: [drawn(n, random) for _ in range(N_DRAWS)] for n in (4, 16)}
-    proposals = {
-        TAUGHT: [found.learning_rates if found.learning_rates.size else draws[16][0]],
-        "4 random": draws[4],
-        RANDOM: draws[16],
-    }
-    rates = np.unique(
-        np.concatenate([DENSE_GRID, *(s for sets in proposals.values() for s in sets)])
-    )
-    curves, means = curves_of(estimator, X, y, table.X_test, y_test, rates, seed)
-    losses = cautious_losses(curves[:, :N_FOLDS], means[:, :N_FOLDS], len(y))
-    tested = np.where(np.isfinite(curves[:, N_FOLDS]), curves[:, N_FOLDS], np.inf)
-    no_skill = entropy(y)
-    rows = []
-    for label, sets in proposals.items():
-        outcomes = [outcome(losses, tested, rates, mine, no_skill) for mine in sets]
-        if label == TAUGHT and outcomes[0][1]:  # no skill: random ones are tried, too
-            both = np.union1d(sets[0], draws[16][0])
-            outcomes = [outcome(losses, tested, rates, both, no_skill)]
-        rows.append(
-            {
-                "method": label,
-                "log_loss": float(np.mean([loss for loss, _ in outcomes])),
-                "excess": float(np.mean([loss for loss, _ in outcomes]) - tested.min()),
-                "without_skill": float(np.mean([said for _, said in outcomes])),
-                "unlike": not found.learning_rates.size,
-                "nearest": found.nearest,
-                "rates": np.round(sets[0], 7).tolist(),
-            }
-        )
-    return rows
-
-
-def outcome(losses, tested, rates, mine, no_skill) -> tuple[float, bool]:
-    """Return test log-loss of what is chosen among some rates, and whether it has no skill."""
-    at = np.searchsorted(rates, mine)
-    choice = choose(losses[at], rates[at], no_skill_loss=no_skill)
-    chosen = tested[at[choice.index], choice.n_epochs[choice.index] - 1]
-    return float(chosen), bool(choice.losses[choice.best] >= no_skill)
 
 
 def network(meta, widths):
@@ -142,27 +158,6 @@ def network(meta, widths):
     return keras.Sequential([keras.Input((meta["n_features_in_"],)), *hidden, output])
 
 
-def features_of(estimator, X, y) -> dict:
-    opened = wrapped.open_estimator(estimator, X, y, seed=0)
-    (task,) = wrapped.task_features(opened, wrapped.training_plan(estimator), [None])
-    code = np.unique(y, return_inverse=True)[1]
-    return data_features(X, code) | task | {"schedule": "constant"}
-
-
-@cache
-def shipped() -> Experience:
-    return Experience.load("default")
-
-
-def others(name: str) -> list:
-    """Return the shipped records of all tables but one."""
-    return [record for record in shipped() if record.source != name]
-
-
-def drawn(n: int, random: np.random.RandomState) -> np.ndarray:
-    return StrategySpace().sample(n, random).learning_rates
-
-
-def entropy(y) -> float:
-    frequency = np.unique(y, return_counts=True)[1] / len(y)
-    return float(-(frequency * np.log(frequency)).sum())
+def others(name: str) -> Experience:
+    """Return the shipped experience of all tables but one."""
+    return Experience().merge(one for one in Experience.load("default") if one.source != name)

@@ -51,6 +51,7 @@ OURS = "MetaLRClassifier"
 WHOLE_FIT = "MetaLRClassifier, its own refit"
 FIVE_REFITS = "MetaLRClassifier, n_refits=5"
 PORTFOLIO = "MetaLRClassifier, portfolio of 4 from the other tables"
+BY_PORTFOLIO = "MetaLRClassifier, search=portfolio from the other tables"
 FIVE_FOLDS = "RandomizedSearchCV, cv=5"
 FIVE_FOLDS_AND_EPOCHS = "five folds, lowest (rate, epoch)"
 DEFAULT = "default rate, all epochs"
@@ -176,11 +177,14 @@ class Searches:
         )
         return estimator.fit(self.table.X_train, self.table.y_train)
 
-    def from_other_tables(self) -> tuple[float, int]:
-        """Return what is chosen of four rates that the other tables have taught."""
+    def from_other_tables(self, n_candidates: int | None) -> tuple[float, int]:
+        """Return what is chosen of rates that the other tables have taught."""
         others = [one for one in Experience.load("default") if one.source != self.table.name]
         found = self.search(
-            self.folds, search="portfolio", n_candidates=4, experience=Experience().merge(others)
+            self.folds,
+            search="portfolio",
+            n_candidates=n_candidates,
+            experience=Experience().merge(others),
         )
         return found.best_learning_rate_, found.best_n_epochs_
 
@@ -195,7 +199,8 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
     default = searches.default
     choices = {
         OURS: ours(searches, n_auto_splits(len(searches.table.y_train), 0.2), "smooth"),
-        PORTFOLIO: searches.from_other_tables(),
+        PORTFOLIO: searches.from_other_tables(4),
+        BY_PORTFOLIO: searches.from_other_tables(None),
         DEFAULT: (DEFAULT_RATE, EPOCHS),
         "default rate, epoch of one split": (DEFAULT_RATE, int(default[0].argmin()) + 1),
         "default rate, epoch of five splits": (

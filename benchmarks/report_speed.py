@@ -7,7 +7,7 @@ import figures
 import numpy as np
 import pandas as pd
 import speed
-from peers import HALVING, OTHERS, OURS, PEERS
+from peers import HALVING, OTHERS, OURS, PEERS, PORTFOLIO, SHORTER
 from writing import Bar, markdown
 
 ONE_SPLIT, FIVE_SPLITS = OURS
@@ -21,7 +21,10 @@ def speed_table(records: dict[str, dict]) -> pd.DataFrame:
         key = record["arguments"]["setting"], record["arguments"]["contender"]
         result = record["result"]
         values = (np.array(result["seconds"]) / np.array(result["plain"])).tolist()
-        if key[1] in (*OURS, HALVING, speed.CROSS_VALIDATION, speed.PREDICTION) and len(values) > 1:
+        if (
+            key[1] in (*OURS, *SHORTER, speed.CROSS_VALIDATION, speed.PREDICTION)
+            and len(values) > 1
+        ):
             firsts[key], values = values[0], values[1:]
         ratios.setdefault(key, []).extend(values)
         peaks[key] = max(record["peak_megabytes"], peaks.get(key, 0))
@@ -54,7 +57,7 @@ def ours_beside(table: pd.DataFrame, setting: str, contender: str, which: str = 
 
 def speed_part(records: dict[str, dict], table: pd.DataFrame, out: Path) -> str:
     figures.speed_bars(table, out / "figures" / "speed.png")
-    fits = table[table.contender.isin([*OURS, HALVING, *PEERS, *OTHERS])].copy()
+    fits = table[table.contender.isin([*OURS, *SHORTER, *PEERS, *OTHERS])].copy()
     for column, which in (("slower", "ratio"), ("slower_than_first", "first")):
         fits[column] = [
             row.ratio / ours_beside(table, row.setting, row.contender, which)
@@ -121,6 +124,7 @@ def speed_bars(table: pd.DataFrame) -> Iterator[Bar]:
         ("digits, width 32", ONE_SPLIT): 0.8,
         ("digits, width 512", ONE_SPLIT): 2.5,
         (speed.MAIN, FIVE_SPLITS): 2.5,
+        (speed.MAIN, PORTFOLIO): 1.5,
         (speed.IMAGES, HALVING): 3.0,
         (speed.MAIN, speed.CROSS_VALIDATION): 1.0,
         (speed.MAIN, speed.PREDICTION): 1.0,

@@ -19,9 +19,10 @@ from peers import (
     OTHERS,
     OURS,
     PEERS,
+    PORTFOLIO,
+    SHORTER,
     STRONG_PEERS,
     ours,
-    ours_halving,
     plain,
 )
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -56,7 +57,7 @@ def cells(quick: bool) -> dict[str, dict]:
         for setting in SETTINGS:
             if setting != MAIN:
                 plan += [(setting, one_split, FEWER_ROUNDS), (setting, STRONG_PEERS[0], 1)]
-        plan += [(IMAGES, HALVING, FEWER_ROUNDS)]
+        plan += [(IMAGES, HALVING, FEWER_ROUNDS), (MAIN, PORTFOLIO, ROUNDS)]
     return {
         f"speed {setting} {contender}": {
             "setting": setting,
@@ -82,7 +83,7 @@ def measure(setting: str, contender: str, rounds: int) -> dict:
         return predictions(X, y, width)
     if contender == CROSS_VALIDATION:
         return cross_validations(X, y, width, rounds)
-    fit = (OURS | PEERS | OTHERS | {HALVING: ours_halving})[contender]
+    fit = (OURS | PEERS | OTHERS | SHORTER)[contender]
     plain(X, y, width, 0)
     if "n_jobs=2" in contender:
         _start_workers()

@@ -5,12 +5,10 @@ among those at hand (another fold of the same table) are set aside: what they kn
 from the rows that this search is to be scored on.
 """
 
-import os
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,7 +36,10 @@ __all__ = [
 ]
 
 N_FROM_EXPERIENCE, N_AT_RANDOM = 4, 16
-PACKAGES = ["sk-metalr", "keras", "tensorflow", "scikit-learn"]
+MODULES = {
+    **{"sk-metalr": "sk_metalr", "keras": "keras"},
+    **{"tensorflow": "tensorflow", "scikit-learn": "sklearn"},
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Situation:
             )
         of_data = data_features(data.X, data.code)
         of_model = wrapped.task_features(opened, evaluation.plan, space.optimizers)
-        return cls(fingerprint(data.X), [of_data | one for one in of_model])
+        return cls(fingerprint(data.X, data.code), [of_data | one for one in of_model])
 
 
 @dataclass(frozen=True)
@@ -81,32 +82,60 @@ class Advice:
         Drawn at random, for each optimizer and schedule whose candidates were not: to be tried
         where those show no skill. None where all were, or their number was given.
     n_records : int
-        Records of the same optimizers whose rows are others.
+        Records of tasks alike, of other rows, that candidates rest on.
     n_set_aside : int
         Records of any optimizer that share rows.
+    n_drawn : int
+        How many of the candidates were drawn at random.
     unlike : list of str
-        Optimizer and schedule, in words, whose candidates were drawn at random.
+        Optimizer and schedule, in words, whose candidates were all drawn at random.
     """
 
     candidates: Candidates
     spare: Candidates | None
     n_records: int
     n_set_aside: int
+    n_drawn: int
     unlike: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return numbers, strings and arrays."""
+        spare = None if self.spare is None else vars(self.spare)
+        return vars(self) | {"candidates": vars(self.candidates), "spare": spare}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Advice":
+        """Return what :meth:`to_dict` was called on."""
+        spare = None if values["spare"] is None else Candidates(**values["spare"])
+        return cls(**values | {"candidates": Candidates(**values["candidates"]), "spare": spare})
 
     @property
     def cost(self) -> dict[str, int]:
         """What ``search_cost_`` says of it."""
-        return {"n_records": self.n_records, "n_records_set_aside": self.n_set_aside}
+        return {
+            "n_records": self.n_records,
+            "n_records_set_aside": self.n_set_aside,
+            "n_drawn_at_random": self.n_drawn,
+        }
 
     @property
     def message(self) -> str:
         """Say that candidates were drawn at random; empty if none were."""
-        if not self.unlike:
+        if not self.n_drawn:
             return ""
+        drawn = f"{self.n_drawn} of {len(self.candidates.learning_rates)} candidates"
+        if not self.unlike:
+            return (
+                "The experience proposes fewer rates than n_candidates within the bounds of "
+                f"learning_rates, so {drawn} were drawn at random."
+            )
+        aside = (
+            f" {self.n_set_aside} searches were set aside: their rows, or as many of each class, "
+            "are among these."
+        )
         return (
-            f"The experience holds no searches like this one ({'; '.join(self.unlike)}), so the "
-            f"candidates were drawn at random: {len(self.candidates.learning_rates)} in all. "
+            f"The experience holds no searches like this one ({'; '.join(self.unlike)}), so "
+            f"{drawn} were drawn at random.{aside if self.n_set_aside else ''} "
             "record_experience=True adds this search for the next ones."
         )
 
@@ -127,8 +156,8 @@ def open_experience(experience: Any, search: str, records: bool) -> Experience |
     ------
     ValueError
         If it is needed and is not there, or cannot be added to.
-    FileNotFoundError
-        If there is no such file, or no folder for a new one.
+    OSError
+        If there is no such file, or no folder for a new one, or it may not be written.
     """
     if search != "portfolio" and not records:
         return None
@@ -143,14 +172,13 @@ def open_experience(experience: Any, search: str, records: bool) -> Experience |
             "The 'record_experience' parameter of MetaLRClassifier must be False for "
             "search='hypergradient', whose candidates change their rates. Got True instead."
         )
-    if isinstance(experience, Experience):
-        return experience
-    if not records:
-        return Experience.load(experience)
-    folder = Path(os.fspath(experience)).parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(folder)!r} to keep an experience in.")
-    return Experience(experience)
+    if not isinstance(experience, Experience):
+        experience = Experience(experience) if records else Experience.load(experience)
+    else:
+        experience.refresh()
+    if records:
+        experience.check_writable()
+    return experience
 
 
 def advise(
@@ -180,31 +208,46 @@ def advise(
     ValueError
         If the space is a list of learning rates.
     """
-    others = [
-        record for record in experience if not shares_rows(situation.rows, record.fingerprint)
-    ]
-    labels = {task["optimizer"] for task in situation.tasks}
-    parts, spare, unlike = [], [], []
+    records = list(experience)
+    others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
+    n_wanted = n_candidates or N_FROM_EXPERIENCE
+    parts, spare, unlike, n_drawn = [], [], [], 0
+    alike: set[int] = set()
     for optimizer, task in enumerate(situation.tasks):
         bounds = space.bounds(optimizer)
         for number, schedule in enumerate(space.schedules):
             task = task | {"schedule": schedule.name}
             drawn = space.sample_one(optimizer, n_candidates or N_AT_RANDOM, random_state)
-            found = portfolio(task, others, n_candidates or N_FROM_EXPERIENCE, bounds)
+            found = portfolio(task, others, n_wanted, bounds)
             rates = found.learning_rates
-            if rates.size and n_candidates is None:
-                spare.append(_family(drawn, optimizer, number))
             if not rates.size:
                 unlike.append(f"{task['optimizer']}, {task['schedule']}")
                 rates = drawn
+            else:
+                rates = _filled(rates, drawn, n_wanted)
+                if n_candidates is None:
+                    spare.append(_family(drawn, optimizer, number))
+            n_drawn += len(rates) - len(found.learning_rates)
+            alike.update(map(id, found.records))
             parts.append(_family(rates, optimizer, number))
     return Advice(
         _together(parts),
         _together(spare) if spare else None,
-        sum(record.features["optimizer"] in labels for record in others),
-        len(experience) - len(others),
-        unlike,
+        n_records=len(alike),
+        n_set_aside=len(records) - len(others),
+        n_drawn=n_drawn,
+        unlike=unlike,
     )
+
+
+def _filled(rates: np.ndarray, drawn: np.ndarray, n: int) -> np.ndarray:
+    """Return `n` rates, if there are as many: those drawn that lie furthest from all others."""
+    for _ in range(n - len(rates)):
+        away = np.abs(np.log(drawn[:, None] / rates)).min(axis=1)
+        if away.max() == 0:
+            break
+        rates = np.append(rates, drawn[away.argmax()])
+    return np.sort(rates)
 
 
 def _family(rates: np.ndarray, optimizer: int, schedule: int) -> Candidates:
@@ -221,7 +264,8 @@ def _together(parts: list[Candidates]) -> Candidates:
 
 def provenance() -> dict[str, str]:
     """Return versions and the date, as they are kept with a record."""
-    return {name: version(name) for name in PACKAGES} | {"date": f"{datetime.now(UTC):%F}"}
+    versions = {name: import_module(module).__version__ for name, module in MODULES.items()}
+    return versions | {"date": f"{datetime.now(UTC):%F}"}
 
 
 def finished_searches(
@@ -280,15 +324,22 @@ def finished_searches(
     return records
 
 
-def record(experience: Experience, searches: list[ExperienceRecord]) -> None:
-    """Add finished searches to the experience; warn where its file cannot be written.
+def record(experience: Experience, *search: Any) -> None:
+    """Add a finished search to the experience; warn where that cannot be done.
 
     By then all has been trained: that is not given up for a record of it.
+
+    Parameters
+    ----------
+    experience : Experience
+        Where it is kept.
+    *search : object
+        What :func:`finished_searches` takes.
     """
     try:
-        for one in searches:
+        for one in finished_searches(*search):
             experience.append(one)
-    except OSError as error:
+    except Exception as error:
         warnings.warn(
             ExperienceWarning(f"The search was not recorded: {error}. The fit itself is complete."),
             stacklevel=5,

@@ -109,6 +109,11 @@ class Checkpoint:
         again.set_state(self._saved["random_state"])
         return again
 
+    def advice(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what the experience proposed when the search began; `given` if it begins now."""
+        advice: dict[str, Any] = self._saved.setdefault("advice", given)
+        return advice
+
     def check(self, identity: dict[str, str]) -> None:
         """Check that the search that was saved is the one that is being done.
 

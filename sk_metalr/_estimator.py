@@ -28,7 +28,6 @@ from ._advice import (
     Advice,
     Situation,
     advise,
-    finished_searches,
     open_experience,
     record,
 )
@@ -52,7 +51,7 @@ from ._saving import load, save
 from ._schedules import learned
 from ._search import Conduct
 from ._selection import View, cautious_losses
-from ._space import Candidates, Strategy, StrategySpace
+from ._space import Strategy, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
 from ._workers import n_workers
@@ -495,7 +494,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if experience is not None:
             situation = Situation.of(evaluation, space)
             if self.search == "portfolio":
-                advice = self._advised(space, situation, experience, random_state)
+                advice = self._advised(space, situation, experience, random_state, checkpoint)
                 candidates = advice.candidates
         view = View(
             n_held_out=len(np.unique(np.concatenate([test for _, test in splits]))),
@@ -504,8 +503,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             cautious=self.selection != "min",
         )
         if checkpoint is not None:
-            proposed = None if advice is None else advice.candidates
-            checkpoint.check(self._identity(rows, splits, proposed))
+            checkpoint.check(self._identity(rows, splits))
         probe = self._probe(space, data, evaluation, refit_seeds)
         conduct = self._conduct(task, start, probe, checkpoint)
         found = explore(
@@ -529,8 +527,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         log_losses, mean_losses = found.record.losses[:2]
         self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
         for doubt in doubts(found, data.no_skill_loss if view.metric is None else None):
-            # The edge of a portfolio is not that of what the experience knows.
-            if advice is None or advice.unlike or not isinstance(doubt, EdgeOfSpaceWarning):
+            # The edge of so many rates as were asked for is not that of what the experience knows.
+            counted = advice is not None and advice.spare is None and not advice.unlike
+            if not (counted and isinstance(doubt, EdgeOfSpaceWarning)):
                 warnings.warn(doubt, stacklevel=4)
         if self.verify:
             self.verification_ = verify(space, found, evaluation, self.verify)
@@ -554,10 +553,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if advice is not None:
             self.search_cost_ |= advice.cost
         if experience is not None and self.record_experience:
-            record(
-                experience,
-                finished_searches(space, situation, found, data.no_skill_loss, view.n_held_out),
-            )
+            record(experience, space, situation, found, data.no_skill_loss, view.n_held_out)
         if self.verbose:
             print(f"[MetaLRClassifier] {summary(self)}")
 
@@ -581,9 +577,12 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         situation: Situation,
         experience: Experience,
         random_state: np.random.RandomState,
+        checkpoint: Checkpoint | None,
     ) -> Advice:
         """Return candidates from the experience; say where they had to be drawn at random."""
         advice = advise(space, situation, experience, self.n_candidates, random_state)
+        if checkpoint is not None:  # the experience may have grown since
+            advice = Advice.from_dict(checkpoint.advice(advice.to_dict()))
         if advice.message:
             warnings.warn(ExperienceWarning(advice.message), stacklevel=5)
         return advice
@@ -606,9 +605,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             "n_rows_later": n_rows if refits_alike else 0,
         }
 
-    def _identity(
-        self, rows: TrainingData, splits: list[Split], proposed: Candidates | None
-    ) -> dict[str, str]:
+    def _identity(self, rows: TrainingData, splits: list[Split]) -> dict[str, str]:
         """Return what the search depends on, by its name."""
         given = self.get_params(deep=False)
         if not isinstance(self.random_state, Integral):
@@ -618,8 +615,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             for name, value in given.items()
             if name not in WITHOUT_EFFECT
         }
-        known = {"what the experience proposed (it has grown since)": identity(proposed)}
-        return of_data(rows, splits) | of_versions() | params | known
+        return of_data(rows, splits) | of_versions() | params
 
     def _conduct(
         self,

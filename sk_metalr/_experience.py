@@ -28,6 +28,9 @@ VERSION = 1
 """Version of the format of a line."""
 
 DIGITS = 6
+LOCK_SECONDS = 60
+"""How long an append waits for others to end theirs, which take milliseconds."""
+
 SHIPPED = Path(__file__).parent / "experience.jsonl"
 
 
@@ -108,7 +111,7 @@ class ExperienceRecord:
 
         Raises
         ------
-        KeyError, ValueError
+        LookupError, TypeError, ValueError, ArithmeticError
             If something is missing or cannot be.
         """
         curve = values["curve"]
@@ -120,8 +123,13 @@ class ExperienceRecord:
         n_epochs = np.array(curve["n_epochs"], int)
         if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
             raise ValueError("its curve has columns of different lengths")
-        if not (np.isfinite(rates) & (rates > 0)).all():
-            raise ValueError("its learning rates are not all above 0")
+        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
+            raise ValueError("its learning rates are not above 0, in increasing order")
+        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
+            raise ValueError("its curve is not all numbers")
+        no_skill_loss = float(values["no_skill_loss"])
+        if not (np.isfinite(no_skill_loss) and no_skill_loss > 0):
+            raise ValueError("its no-skill loss is not above 0")
         features = dict(values["features"])
         if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
             raise ValueError("its optimizer and schedule are not both words")
@@ -134,7 +142,7 @@ class ExperienceRecord:
             losses,
             errors,
             n_epochs,
-            float(values["no_skill_loss"]),
+            no_skill_loss,
             values.get("source", ""),
             dict(values.get("provenance", {})),
         )
@@ -144,13 +152,20 @@ class Experience:
     """Finished searches that the next one learns from, in memory or in a file.
 
     The file holds one search a line, in JSON. It is only ever appended to, under a lock, so that
-    many processes may record at a time. Rows of a table are not in it, only hashes that tell
-    whether another table shares rows with it.
+    many processes may record at a time; a fit reads what others have added. Rows of a table are
+    not in it, only hashes that tell whether another table shares rows with it.
 
     Parameters
     ----------
     path : str, os.PathLike or None, default=None
-        A file to read, and to append to; the first record creates it. None: in memory.
+        A file to read, and to append to; the first record creates it. None: in memory. What
+        another process (a worker of joblib's, say) records in memory stays with that process.
+
+    Raises
+    ------
+    ValueError
+        If `path` is a folder, or "default", which is no file but what :meth:`load` calls the
+        experience that comes with this package.
 
     See Also
     --------
@@ -166,10 +181,15 @@ class Experience:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = None if path is None else Path(path)
+        if path is not None and (path == "default" or Path(path).is_dir()):
+            raise ValueError(
+                "The 'path' parameter of Experience must name a file, or be None. Got "
+                f"{os.fspath(path)!r} instead; name one, such as 'experience.jsonl'. "
+                "Experience.load('default') is the one that comes with this package."
+            )
+        self.path = None if path is None else Path(path).absolute()
         self._records: list[ExperienceRecord] = []
-        if self.path is not None and self.path.exists():
-            self._records = list(_read(self.path))
+        self.refresh()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Experience":
@@ -199,6 +219,18 @@ class Experience:
                 "so does MetaLRClassifier(experience=path, record_experience=True)."
             )
         return cls(path)
+
+    def refresh(self) -> "Experience":
+        """Read the file again, where there is one: others may have added to it.
+
+        Returns
+        -------
+        self : Experience
+            With all records of the file.
+        """
+        if self.path is not None and self.path.exists():
+            self._records = list(_read(self.path))
+        return self
 
     def append(self, record: ExperienceRecord) -> "Experience":
         """Add a record, also to the file where there is one.
@@ -230,11 +262,23 @@ class Experience:
         -------
         self : Experience
             With the records of both.
+
+        Raises
+        ------
+        TypeError
+            If `other` is a path: :meth:`load` reads one.
         """
-        known = {record.to_line() for record in self}
+        if isinstance(other, str | os.PathLike):
+            raise TypeError(
+                "The 'other' parameter of Experience.merge must hold records. Got the path "
+                f"{os.fspath(other)!r} instead; give Experience.load of it."
+            )
+        known = {record.to_line() for record in self.refresh()}
         for record in list(other):
-            if record.to_line() not in known:
+            line = record.to_line()
+            if line not in known:
                 self.append(record)
+                known.add(line)
         return self
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -263,6 +307,35 @@ class Experience:
         """Return itself: clones of an estimator learn from one store, and add to it."""
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Have a copy in another process read and append to the same file, where there is one."""
+        return {"path": self.path, "_records": [] if self.path else self._records}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.refresh()
+
+    def check_writable(self) -> None:
+        """Check that a record can be added, before there is one.
+
+        Raises
+        ------
+        OSError
+            If the folder of its file is not there, or may not be written to.
+        """
+        if self.path is None:
+            return
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {str(self.path.parent)!r} to keep an experience in."
+            )
+        for path in (self.path, _lock_of(self.path)):
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise PermissionError(
+                    f"The experience at {str(self.path)!r} cannot be added to: {str(path)!r} may "
+                    "not be written; name another file, or leave record_experience=False."
+                )
+
 
 def _summary(record: ExperienceRecord) -> dict[str, Any]:
     best = int(np.argmin(record.losses))
@@ -278,9 +351,13 @@ def _summary(record: ExperienceRecord) -> dict[str, Any]:
     }
 
 
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
 def _append(path: Path, line: str) -> None:
     """Write a line at the end of a file, at once, while nobody else does."""
-    with FileLock(f"{path}.lock"):
+    with FileLock(_lock_of(path), timeout=LOCK_SECONDS):
         torn = _ends_torn(path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
@@ -316,20 +393,20 @@ def _read(path: Path) -> Iterator[ExperienceRecord]:
                 newer += 1
                 continue
             yield ExperienceRecord.from_dict(values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             if number <= len(lines):
                 warnings.warn(
                     f"Line {number} of {str(path)!r} is no record of a search ({error}); it is "
                     "left out. Was a process killed while it wrote? Then delete the line.",
                     ExperienceWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
     if newer:
         warnings.warn(
             f"{newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
             "out; upgrade to read them.",
             ExperienceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

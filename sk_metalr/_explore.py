@@ -1,7 +1,8 @@
 """The search over a strategy space: candidates are trained and scored, and one is chosen.
 
 The space may be left open (``learning_rates="auto"``): then a short sweep finds where it lies,
-and it grows while the best learning rate is at its edge.
+and it grows while the best learning rate is at its edge. Candidates that an experience proposed
+are followed by others, once, where they are not enough.
 """
 
 from collections import Counter
@@ -26,6 +27,9 @@ MAX_GROWTH = 4
 """How many decades a space that is left open grows by, at most."""
 
 MIN_NEW_CANDIDATES = 3
+
+STEP_BEYOND = 0.5
+"""How far beyond the outermost rate that was proposed another one is tried, in decades."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,9 @@ def explore(
     random_state : numpy.random.RandomState
         Where the draw comes from.
     spare : Candidates or None
-        Tried, too, where no candidate does better than always predicting the class frequencies.
+        Where candidates were proposed, others of the same optimizers and schedules: tried, too,
+        where none of the former does better than always predicting the class frequencies. Where
+        the best is the outermost of those, so is one rate beyond it.
 
     Raises
     ------
@@ -123,13 +129,17 @@ def explore(
     lanes, trajectories = population.lanes, population.trajectories if adapts else None
     seconds.update(population.seconds)
     member_epochs += population.member_epochs
-    choice = _choice(candidates, record, view, search)
+    choice = None
+    if spare is None or not record.is_diverged.all():
+        choice = _choice(candidates, record, view, search)
     grown = 0
     while (
         grown < MAX_GROWTH and record.is_complete and search.conduct.has_time(evaluation.n_epochs)
     ):
-        more = spare if not grown and _has_no_skill(choice, view) else None
-        if is_open:
+        more = None
+        if spare is not None and not grown:
+            more = _beside_proposed(space, candidates, choice, view, spare)
+        elif is_open and choice is not None:
             more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
             break
@@ -149,6 +159,8 @@ def explore(
         member_epochs += population.member_epochs
         choice = _choice(candidates, record, view, search)
         grown += 1
+    if choice is None:
+        choice = _choice(candidates, record, view, search)
     return Found(candidates, record, choice, trajectories, member_epochs, lanes, dict(seconds))
 
 
@@ -282,6 +294,32 @@ def _beyond_the_edge(
         np.full(n, candidates.optimizer[best]),
         np.full(n, candidates.schedule[best]),
     )
+
+
+def _beside_proposed(
+    space: StrategySpace,
+    candidates: Candidates,
+    choice: Choice | None,
+    view: View,
+    spare: Candidates,
+) -> Candidates | None:
+    """Return what to try beside candidates that were proposed, None where they are enough.
+
+    All of `spare` where they have no skill; a rate beyond the best one if that is the outermost.
+    """
+    if choice is None or _has_no_skill(choice, view):
+        return spare
+    best = choice.best
+    optimizer, schedule = candidates.optimizer[best], candidates.schedule[best]
+    if not ((spare.optimizer == optimizer) & (spare.schedule == schedule)).any():
+        return None  # these were drawn at random
+    rates = candidates.learning_rates[candidates.family == candidates.family[best]]
+    edge = candidates.learning_rates[best]
+    step = {rates.min(): -STEP_BEYOND, rates.max(): STEP_BEYOND}.get(edge, 0.0)
+    beyond = np.clip(edge * 10**step, *space.bounds(int(optimizer)))
+    if len(rates) < 2 or beyond == edge:
+        return None
+    return Candidates(np.array([beyond]), np.array([optimizer]), np.array([schedule]))
 
 
 def _order(candidates: Candidates, more: Candidates) -> np.ndarray:

@@ -9,8 +9,11 @@ all hashes the lowest are kept: a sketch, from which the overlap of two sets can
 
 A value beside a quantile may fall on its other side in another fold, the more often the finer
 the codes are; coarse codes are shared by different rows. Hence several sketches, of few and
-of many columns, coarse and fine, and a threshold that rises with the share of rows that have
-the codes of another row of their own table.
+of many columns, coarse and fine, one of the values as they are, and a threshold that rises with
+the share of rows that have the codes of another row of their own table.
+
+Two folds need not share rows for one to tell of the other: each half of a table is what the other
+is tested on. But folds that are stratified have as many rows of each class as one another.
 """
 
 from base64 import b64decode, b64encode
@@ -18,8 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
-__all__ = ["Fingerprint", "Sketch", "fingerprint", "shares_rows"]
+__all__ = ["Fingerprint", "Sketch", "are_stratified_alike", "fingerprint", "shares_rows"]
 
 RESOLUTIONS = [
     ("all", 4, 6),
@@ -29,18 +33,26 @@ RESOLUTIONS = [
     ("all", 32, 4),
     ("all", 32, 8),
     ("many-valued", 8, 4),
-    ("many-valued", 8, 16),
 ]
 """Which columns are drawn from, how many at most, and into how many parts each is cut.
 
 Columns of two values come and go with the categories that an encoder has seen; the others stay.
 """
 
+MAX_VALUES = 2**20
+"""How many values of a table are looked at at a time, to spare memory."""
+
+EXACT = "exact"
+"""Name of the sketch of the values as they are: no scaler was fitted to each fold."""
+
 N_HASHES = 128
 """How many hashes a sketch keeps: 512 bytes."""
 
 MIN_DISTINCT = 0.6
 """A sketch is kept only where the share of rows with codes of their own is no lower."""
+
+MIN_COLUMNS = 0.9
+"""Folds have as many columns as this share of each other's: encoders see other categories."""
 
 MARGIN = 0.1
 DUPLICATES = 1.75
@@ -72,9 +84,12 @@ class Sketch:
 
     @classmethod
     def from_list(cls, values: list[Any]) -> "Sketch":
-        """Return what :meth:`to_list` was called on."""
+        """Return what :meth:`to_list` was called on; ValueError if that cannot be."""
         n_columns, n_distinct, text = values
-        return cls(n_columns, n_distinct, np.frombuffer(b64decode(text), "<u4"))
+        hashes = np.frombuffer(b64decode(text), "<u4")
+        if not 0 < len(hashes) <= int(n_distinct):
+            raise ValueError("its fingerprint has a sketch without rows")
+        return cls(int(n_columns), int(n_distinct), hashes)
 
     def containment(self, other: "Sketch") -> float:
         """Estimate which share of the smaller set is in the other one, too: 0 to 1."""
@@ -95,39 +110,53 @@ class Fingerprint:
     ----------
     n_rows, n_columns : int
         Its shape.
+    class_counts : tuple of int
+        Rows of each class.
     sketches : dict of str to Sketch
         By the name of their resolution.
     """
 
     n_rows: int
     n_columns: int
+    class_counts: tuple[int, ...]
     sketches: dict[str, Sketch]
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and strings, for JSON."""
         sketches = {name: sketch.to_list() for name, sketch in self.sketches.items()}
-        return {"n_rows": self.n_rows, "n_columns": self.n_columns, "sketches": sketches}
+        return {
+            "n_rows": self.n_rows,
+            "n_columns": self.n_columns,
+            "class_counts": list(self.class_counts),
+            "sketches": sketches,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Fingerprint":
-        """Return what :meth:`to_dict` was called on."""
+        """Return what :meth:`to_dict` was called on; ValueError if that cannot be."""
         sketches = {name: Sketch.from_list(one) for name, one in values["sketches"].items()}
-        return cls(values["n_rows"], values["n_columns"], sketches)
+        counts = tuple(int(n) for n in values["class_counts"])
+        n_rows, n_columns = int(values["n_rows"]), int(values["n_columns"])
+        if n_rows < 1 or sum(counts) != n_rows:
+            raise ValueError("its fingerprint has not as many rows as its classes")
+        return cls(n_rows, n_columns, counts, sketches)
 
 
-def fingerprint(X: np.ndarray) -> Fingerprint:
+def fingerprint(X: np.ndarray, code: np.ndarray) -> Fingerprint:
     """Return the fingerprint of a table.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, ...)
+    X : float32 ndarray of shape (n_samples, ...)
         Finite numbers.
+    code : int ndarray of shape (n_samples,)
+        Class of each row, counted from 0.
     """
     X = X.reshape(len(X), -1)
     lowest, highest = X.min(axis=0), X.max(axis=0)
     inside = (lowest < X) & (highest > X)
     pools = {"all": np.arange(X.shape[1]), "many-valued": np.flatnonzero(inside.any(axis=0))}
-    sketches = {}
+    hashes = {EXACT: (X.shape[1], _exact_hashes(X))}
     for number, (kind, n_columns, n_parts) in enumerate(RESOLUTIONS):
         pool = pools[kind]
         if not pool.size:
@@ -135,37 +164,65 @@ def fingerprint(X: np.ndarray) -> Fingerprint:
         order = np.random.RandomState(len(pool)).permutation(pool)
         # Other columns each time: one whose codes have moved spoils one sketch.
         drawn = np.roll(order, -7 * number)[:n_columns]
-        hashes = np.unique(_hashes(X, drawn, n_parts))
-        if len(hashes) >= MIN_DISTINCT * len(X):
-            sketches[f"{kind} {n_columns}x{n_parts}"] = Sketch(
-                len(pool), len(hashes), hashes[:N_HASHES]
-            )
-    return Fingerprint(*X.shape, sketches)
+        name = f"{kind} {n_columns}x{n_parts}"
+        hashes[name] = len(pool), _hashes(X, drawn, n_parts)
+    sketches = {}
+    for name, (n_columns, of_rows) in hashes.items():
+        distinct = np.unique(of_rows)
+        if len(distinct) >= MIN_DISTINCT * len(X):
+            sketches[name] = Sketch(n_columns, len(distinct), distinct[:N_HASHES])
+    return Fingerprint(*X.shape, tuple(np.bincount(code).tolist()), sketches)
 
 
 def shares_rows(one: Fingerprint, other: Fingerprint) -> bool:
-    """Tell whether two tables seem to share rows, a few in ten of the smaller one or more.
+    """Tell whether two tables seem to share rows, or to be folds of one table.
 
-    Tables without any sketch of the same kind, in which nearly all rows equal another one, are
-    said to share rows where their shapes are alike: the same columns, and numbers of rows
-    within a factor of 2.
+    They share rows where a sketch says so of a few in ten of the smaller one or more. Tables that
+    have no sketch of codes in common, because nearly all rows have the codes of another one, are
+    said to where their shapes are alike: the same columns, and numbers of rows within a factor
+    of 2. They seem to be folds of one table where each class has as many rows in both, give or
+    take one.
 
     Parameters
     ----------
     one, other : Fingerprint
         What :func:`fingerprint` returned.
     """
+    if are_stratified_alike(one, other):
+        return True
+    were_compared = False
     for name in one.sketches.keys() & other.sketches.keys():
         mine, theirs = one.sketches[name], other.sketches[name]
         if mine.n_columns != theirs.n_columns:
             continue
+        were_compared |= name != EXACT
         distinct = min(mine.n_distinct / one.n_rows, theirs.n_distinct / other.n_rows)
         if mine.containment(theirs) > MARGIN + DUPLICATES * (1 - distinct):
             return True
-    if one.sketches or other.sketches:
+    if were_compared:
         return False
     ratio = one.n_rows / other.n_rows
     return one.n_columns == other.n_columns and 0.5 <= ratio <= 2
+
+
+def are_stratified_alike(one: Fingerprint, other: Fingerprint) -> bool:
+    """Tell whether two tables have as many rows of each class, and columns, as folds have."""
+    if len(one.class_counts) != len(other.class_counts):
+        return False
+    apart = np.abs(np.subtract(one.class_counts, other.class_counts)).max()
+    fewer, more = sorted([one.n_columns, other.n_columns])
+    return bool(apart <= 1 and fewer >= MIN_COLUMNS * more)
+
+
+def _exact_hashes(X: np.ndarray) -> np.ndarray:
+    """Return a hash of every row as it is: (n_samples,) of type uint32."""
+    factors = np.random.RandomState(0).randint(2**63, size=X.shape[1], dtype=np.uint64)
+    sums = [
+        # Adding 0 makes one of -0.0 and 0.0.
+        ((X[rows].astype(np.float32) + 0.0).view(np.uint32) * factors).sum(axis=1, dtype=np.uint64)
+        for rows in gen_batches(len(X), max(1, MAX_VALUES // X.shape[1]))
+    ]
+    return (_mixed(np.concatenate(sums)) >> np.uint64(32)).astype(np.uint32)
 
 
 def _hashes(X: np.ndarray, columns: np.ndarray, n_parts: int) -> np.ndarray:

@@ -130,15 +130,17 @@ def model_features(model: keras.Model) -> dict[str, Any]:
     features : dict of str to number or str
         ``n_parameters``; ``depth``, how many layers have a matrix of weights; ``layers``, the kinds
         of layers in it, by their folders in Keras, beside dense ones and those that have no
-        weights and change no training.
+        weights and change no training; ``output``, "logits", "sigmoid" (of one unit) or "softmax".
     """
     layers = list(_layers_of(model))
     families = {_family(layer) for layer in layers} - PLAIN_FAMILIES
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
+    probabilities = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
     return {
         "n_parameters": int(model.count_params()),
         "depth": len(deep),
         "layers": "+".join(sorted({"dense", *families})),
+        "output": "logits" if has_logits(model) else probabilities,
     }
 
 

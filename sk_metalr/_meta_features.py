@@ -8,11 +8,15 @@ from math import ceil, log2, log10
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 __all__ = ["coordinates", "data_features", "distances"]
 
 SPARSE = 0.9
 """A column is sparse where its most frequent value, its lowest or highest, fills this share."""
+
+MAX_VALUES = 2**20
+"""How many values of a table are looked at at a time, to spare memory."""
 
 
 def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
@@ -33,9 +37,15 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
     """
     X = X.reshape(len(X), -1)
     low, high = X.min(axis=0), X.max(axis=0)
-    is_low, is_high = np.equal(X, low), np.equal(X, high)
-    is_binary = (is_low | is_high).all(axis=0)
-    filled = np.maximum(is_low.mean(axis=0), is_high.mean(axis=0))
+    n_low, n_high, n_either = np.zeros((3, X.shape[1]), int)
+    squares = 0.0
+    for rows in gen_batches(len(X), max(1, MAX_VALUES // X.shape[1])):
+        is_low, is_high = np.equal(X[rows], low), np.equal(X[rows], high)
+        n_low += is_low.sum(axis=0)
+        n_high += is_high.sum(axis=0)
+        n_either += (is_low | is_high).sum(axis=0)
+        squares += np.square(X[rows], dtype=np.float64).sum()
+    filled = np.maximum(n_low, n_high) / len(X)
     frequency = np.bincount(code) / len(code)
     frequency = frequency[frequency > 0]
     return {
@@ -43,9 +53,9 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         "n_features": X.shape[1],
         "n_classes": len(frequency),
         "class_entropy": float(-(frequency * np.log(frequency)).sum()),
-        "share_binary": float(is_binary.mean()),
+        "share_binary": float((n_either == len(X)).mean()),
         "share_sparse": float((filled >= SPARSE).mean()),
-        "scale": float(np.sqrt(np.square(X, dtype=np.float64).mean())),
+        "scale": float(np.sqrt(squares / X.size)),
     }
 
 

@@ -4,7 +4,8 @@ Every recorded response curve says what each rate would have cost. The rates tha
 are found greedily: the first is the one with the lowest mean regret over tasks, each further one
 the one that lowers the mean regret of the best rate so far the most (Feurer, Eggensperger,
 Falkner, Lindauer & Hutter, "Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022,
-arXiv:2007.04074, section 3.1). Tasks like the one at hand count for more.
+arXiv:2007.04074, section 3.1). Tasks like the one at hand count for more, and a task that was
+recorded several times counts once.
 """
 
 from dataclasses import dataclass
@@ -13,21 +14,25 @@ from typing import Any
 import numpy as np
 
 from ._experience import ExperienceRecord
+from ._fingerprint import are_stratified_alike
 from ._meta_features import distances
 
-__all__ = ["Portfolio", "greedy_portfolio", "portfolio", "regrets"]
+__all__ = ["Portfolio", "greedy_portfolio", "n_repeats", "portfolio", "regrets", "with_means"]
 
 GRID_STEP = 0.125
 """Distance of the rates that are considered, in decades."""
 
-BANDWIDTH = 1.0
+BANDWIDTH = 0.7
 """Distance at which a task counts for 0.6 of one just like it."""
 
 MAX_DISTANCE = 2.0
 """A task that is further away than this is not like the one at hand."""
 
-MIN_RECORDS = 3
+MIN_TASKS = 3
 """With fewer alike, there is no experience to speak of."""
+
+SAME_DISTANCE = 0.1
+"""Folds of one table are no further apart."""
 
 MAX_LOSS = 1.5
 """Highest loss that counts, in multiples of the no-skill loss: one task must not rule."""
@@ -47,15 +52,12 @@ class Portfolio:
     ----------
     learning_rates : ndarray of shape (n,)
         In increasing order; empty where the task is unlike all that were recorded.
-    n_records : int
-        How many records of the same optimizer there are.
-    nearest : float
-        Distance of the nearest one; infinite where there is none.
+    records : list of ExperienceRecord
+        Of the tasks like it.
     """
 
     learning_rates: np.ndarray
-    n_records: int
-    nearest: float
+    records: list[ExperienceRecord]
 
 
 def portfolio(
@@ -86,22 +88,38 @@ def portfolio(
     away = distances(task, [record.features for record in records])
     is_other = [record.features["schedule"] != task["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
-    nearest = float(away.min(initial=np.inf))
-    if np.count_nonzero(away <= MAX_DISTANCE) < MIN_RECORDS:
-        return Portfolio(np.empty(0), len(records), nearest)
-    grid = _grid(records, bounds)
-    weights = np.exp(-0.5 * (away / BANDWIDTH) ** 2)
-    on_grid = np.array([regrets(record, grid) for record in records])
-    chosen = greedy_portfolio(on_grid, weights, n_rates)
-    return Portfolio(np.sort(grid[chosen]), len(records), nearest)
+    alike = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
+    share = 1 / n_repeats(alike)
+    grid = _grid(alike, bounds)
+    if share.sum() < MIN_TASKS - 1e-9 or not grid.size:
+        return Portfolio(np.empty(0), [])
+    weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
+    known = np.array([regrets(record, grid) for record in alike])
+    chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
+    return Portfolio(np.sort(grid[chosen]), alike)
+
+
+def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
+    """Return how many records are of the same task as each one, itself among them: (n_records,).
+
+    Such as those of the folds of a cross-validation.
+    """
+    counts = np.ones(len(records), int)
+    for i, one in enumerate(records):
+        away = distances(one.features, [record.features for record in records])
+        counts[i] = sum(
+            record.features["schedule"] == one.features["schedule"]
+            and are_stratified_alike(record.fingerprint, one.fingerprint)
+            for record in (records[j] for j in np.flatnonzero(away <= SAME_DISTANCE))
+        )
+    return counts
 
 
 def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     """Return how much more than the best recorded rate each of some rates costs, in nats.
 
     A loss counts as no higher than 1.5 times that of always predicting the class frequencies,
-    which is also what is assumed of rates that diverged, and of those outside the range that was
-    tried: nothing is known of them.
+    which is also what is assumed of rates that diverged.
 
     Parameters
     ----------
@@ -113,14 +131,29 @@ def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     Returns
     -------
     regrets : ndarray of shape (n_rates,)
+        NaN outside the range that was tried: nothing is known of those rates.
     """
     lowest = record.losses.min()
     worst = max(MAX_LOSS * record.no_skill_loss, lowest)
     losses = np.minimum(record.losses, worst)
-    between = np.interp(
-        np.log(rates), np.log(record.learning_rates), losses, left=worst, right=worst
-    )
+    tried = np.log(record.learning_rates)
+    between = np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan)
     return np.asarray(between - lowest)
+
+
+def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return regrets whose NaN are filled with the mean of the tasks that tell.
+
+    Parameters
+    ----------
+    regrets : ndarray of shape (n_tasks, n_columns)
+        At least one of each column is a number.
+    weights : ndarray of shape (n_tasks,)
+        Weight of each task, above 0.
+    """
+    is_known = ~np.isnan(regrets)
+    means = weights @ np.where(is_known, regrets, 0) / (weights @ is_known)
+    return np.where(is_known, regrets, means)
 
 
 def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[int]:
@@ -157,10 +190,13 @@ def _is_curve(record: ExperienceRecord) -> bool:
 
 
 def _grid(records: list[ExperienceRecord], bounds: tuple[float, float]) -> np.ndarray:
-    """Return the rates that are considered: those within the bounds and the records."""
-    low = max(bounds[0], min(record.learning_rates[0] for record in records))
-    high = min(bounds[1], max(record.learning_rates[-1] for record in records))
-    if low >= high:
-        return np.array([low])
+    """Return the rates that are considered: those within the bounds and what was tried."""
+    low = max(bounds[0], min((one.learning_rates[0] for one in records), default=np.inf))
+    high = min(bounds[1], max((one.learning_rates[-1] for one in records), default=0.0))
+    if low > high:
+        return np.empty(0)
     n_steps = max(1, round(np.log10(high / low) / GRID_STEP))
-    return np.geomspace(low, high, n_steps + 1)
+    grid = np.unique(np.geomspace(low, high, n_steps + 1).clip(low, high))
+    # Between records of narrow ranges there may be rates that none has tried.
+    tried = [(one.learning_rates[0] <= grid) & (grid <= one.learning_rates[-1]) for one in records]
+    return np.asarray(grid[np.any(tried, axis=0)])

@@ -25,6 +25,10 @@ __all__ = [
 RATE_BANDWIDTH = 0.25
 """Standard deviation of the Gaussian kernel over learning rates, in decades."""
 
+FEW, BANDWIDTH_OF_FEW = 8, 0.15
+"""The same where a family has fewer candidates than these. They are far apart, and the bend of the
+curve between two of them is mistaken for noise: of four, it is often the outermost that gains."""
+
 EPOCH_BANDWIDTH = 2.0
 """Standard deviation of the Gaussian kernel over epochs, in epochs."""
 
@@ -390,12 +394,14 @@ def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.nda
     Row i holds the weights of the candidates that candidate i is averaged with: those of
     its family, by their distance in log10 learning rate.
     """
-    kernel = _kernel(np.log10(learning_rates), RATE_BANDWIDTH) * (family[:, None] == family)
+    same = family[:, None] == family
+    bandwidth = np.where(same.sum(axis=1) < FEW, BANDWIDTH_OF_FEW, RATE_BANDWIDTH)
+    kernel = _kernel(np.log10(learning_rates), bandwidth[:, None]) * same
     return kernel / kernel.sum(axis=1, keepdims=True)
 
 
-def _kernel(positions: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return values of a Gaussian of shape (n, n) at all distances."""
+def _kernel(positions: np.ndarray, bandwidth: float | np.ndarray) -> np.ndarray:
+    """Return values of a Gaussian of shape (n, n) at all distances; a bandwidth may be a row's."""
     return np.exp(-0.5 * ((positions[:, None] - positions) / bandwidth) ** 2)
 
 

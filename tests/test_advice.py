@@ -13,7 +13,12 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import Experience, MetaLRClassifier, _advice, _experience
 from sk_metalr._population import Population
-from sk_metalr.exceptions import ExperienceWarning, NoSkillWarning
+from sk_metalr.exceptions import (
+    AllDivergedError,
+    EdgeOfSpaceWarning,
+    ExperienceWarning,
+    NoSkillWarning,
+)
 
 QUICK = {"n_splits": 1, "random_state": 0, "refit": False}
 
@@ -113,7 +118,28 @@ def test_a_task_unlike_all_is_searched_at_random_and_said_so(cancer, learned, pa
         fitted = search(learned, search="portfolio", optimizers=["rmsprop"], **params).fit(X, y)
     drawn = search(None, optimizers=["rmsprop"], **params).fit(X, y)
     assert len(fitted.cv_results_["params"]) == len(drawn.cv_results_["params"]) == n
-    assert fitted.search_cost_["n_records"] == 0
+    cost = fitted.search_cost_
+    assert (cost["n_records"], cost["n_drawn_at_random"]) == (0, n)
+
+
+def test_some_optimizers_are_known_and_others_drawn(cancer, learned):
+    X, y = fresh_rows(cancer)
+    with pytest.warns(ExperienceWarning, match="16 of 20 candidates were drawn"):
+        fitted = search(learned, search="portfolio", optimizers=["adam", "rmsprop"]).fit(X, y)
+    cost = fitted.search_cost_
+    assert (cost["n_records"], cost["n_drawn_at_random"]) == (3, 16)
+
+
+def test_where_the_experience_proposes_too_few_others_are_drawn(cancer, learned):
+    X, y = fresh_rows(cancer)
+    with pytest.warns(ExperienceWarning, match="fewer rates than n_candidates.* of 12 candidates"):
+        fitted = search(
+            learned, search="portfolio", n_candidates=12, learning_rates=loguniform(1e-4, 2e-4)
+        ).fit(X, y)
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(np.unique(rates)) == 12
+    assert 1e-4 <= rates.min() < rates.max() <= 2.001e-4
+    assert 0 < fitted.search_cost_["n_drawn_at_random"] < 12
 
 
 def test_where_the_few_show_no_skill_more_are_tried(cancer, learned):
@@ -127,15 +153,63 @@ def test_where_the_few_show_no_skill_more_are_tried(cancer, learned):
     assert fitted.search_cost_["member_epochs"] == 20 * 3 * 3
 
 
+def misled(learned, lowest, highest, **features):
+    """Return records of searches that went better, the nearer they came to one end."""
+    n = len(next(iter(learned)).losses)
+    rates = np.geomspace(lowest, highest, n)
+    return Experience().merge(
+        replace(
+            one,
+            features=one.features | features,
+            learning_rates=rates,
+            losses=np.linspace(0.6, 0.3, n),
+        )
+        for one in learned
+    )
+
+
+def test_beyond_the_outermost_rate_another_one_is_tried(cancer, learned):
+    X, y = fresh_rows(cancer)
+    low = misled(learned, 1e-4, 3e-3)
+    with pytest.warns(EdgeOfSpaceWarning, match="highest that was tried"):
+        fitted = search(low, search="portfolio").fit(X, y)
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(rates) == 4 + 1
+    assert rates[-1] == pytest.approx(rates[-2] * 10**0.5)
+    assert fitted.search_cost_["member_epochs"] == 5 * 3
+    bounds = loguniform(1e-4, 4e-3)
+    fitted = search(low, search="portfolio", learning_rates=bounds).fit(X, y)
+    assert fitted.cv_results_["param_learning_rate"].data[-1] == pytest.approx(4e-3)
+
+
+def test_as_many_rates_are_tried_as_were_asked_for(cancer, learned):
+    model = search(misled(learned, 1e-4, 3e-3), search="portfolio", n_candidates=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EdgeOfSpaceWarning)
+        fitted = model.fit(*fresh_rows(cancer))
+    assert len(fitted.cv_results_["params"]) == 4
+
+
+def test_where_all_that_were_proposed_diverge_others_are_tried(cancer, learned):
+    high = misled(learned, 1e18, 1e20, optimizer="SGD")
+    fitted = search(high, search="portfolio", optimizers=["sgd"]).fit(*fresh_rows(cancer))
+    assert len(fitted.cv_results_["params"]) == 4 + 16
+    assert fitted.cv_results_["diverged"][-4:].all()
+    assert fitted.best_learning_rate_ < 10
+    asked_for = search(high, search="portfolio", optimizers=["sgd"], n_candidates=4)
+    with pytest.raises(AllDivergedError):
+        asked_for.fit(*fresh_rows(cancer))
+
+
 def test_records_of_the_same_rows_are_set_aside(cancer, learned):
     X, y = cancer
-    with pytest.warns(ExperienceWarning, match="no searches like this one"):
+    with pytest.warns(ExperienceWarning, match="no searches like this one.* 1 searches were set"):
         fitted = search(learned, search="portfolio", n_candidates=2).fit(X[:100], y[:100])
-    assert fitted.search_cost_["n_records"] == 2
+    assert fitted.search_cost_["n_records"] == 0  # two alike are too few
     assert fitted.search_cost_["n_records_set_aside"] == 1
 
 
-def test_recording_changes_no_score_of_a_cross_validation(cancer):
+def test_recording_changes_no_score_of_a_cross_validation(cancer, monkeypatch):
     X, y = cancer
     outcomes = {}
     for records in (False, True):
@@ -161,6 +235,13 @@ def test_recording_changes_no_score_of_a_cross_validation(cancer):
     ]
     assert aside == [0, 1, 2, 3]
     assert [one["n_records"] for one in costs[False]] == [one["n_records"] for one in costs[True]]
+    # It was the experience that proposed, and what other folds had learned would have counted.
+    assert all(one["n_records"] and not one["n_drawn_at_random"] for one in costs[True])
+    monkeypatch.setattr(_advice, "shares_rows", lambda one, other: False)
+    rows, _ = next(folds.split(X, y))
+    told = model.fit(X[rows], y[rows])[-1]
+    untold = outcomes[True]["estimator"][0][-1]
+    assert told.search_cost_["n_records"] > untold.search_cost_["n_records"]
 
 
 @pytest.mark.parametrize(
@@ -227,10 +308,11 @@ def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
         model.fit(X, y)
     monkeypatch.undo()
     later = [replace(one, losses=one.losses[::-1], source="later") for one in learned]
-    grown = search(Experience().merge([*learned, *later]), **vars_of(model))
-    with pytest.raises(ValueError, match="what the experience proposed"):
-        grown.fit(X, y)
-    assert len(model.fit(X, y).cv_results_["params"]) == 4
+    grown = search(Experience().merge([*learned, *later]), **vars_of(model)).fit(X, y)
+    began_with = search(learned, search="portfolio").fit(X, y)
+    np.testing.assert_array_equal(grown.learning_curves_, began_with.learning_curves_)
+    changed = search(Experience().merge([*learned, *later]), search="portfolio").fit(X, y)
+    assert changed.cv_results_["params"] != grown.cv_results_["params"]
 
 
 def vars_of(model):

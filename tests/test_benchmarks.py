@@ -104,7 +104,7 @@ def test_quality_bars_hold_or_not(scores, held):
 
 @pytest.mark.parametrize(
     ("four", "unlike", "says_so", "held"),
-    [(0.1, 0.1, 1.0, 5), (0.1, 0.1, 0.0, 4), (0.105, 0.1, 1.0, 4), (0.1, 0.12, 1.0, 4)],
+    [(0.1, 0.1, 1.0, 9), (0.1, 0.1, 0.0, 8), (0.105, 0.1, 1.0, 8), (0.1, 0.12, 1.0, 8)],
 )
 def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
     pytest.importorskip("optuna")
@@ -117,6 +117,7 @@ def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
         for task in ["2 x 128, Adam", "labels shuffled", "linear, Adam"]
         for method, value in {
             report.RANDOM: 0.1,
+            report.FOUR: 0.1,
             report.TAUGHT: excess.get(task, unlike if task == "linear, Adam" else 0.1),
         }.items()
     ]

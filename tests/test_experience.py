@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,20 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from sklearn.base import clone
 from test_portfolio import record
 
 import sk_metalr
-from sk_metalr import Experience, MetaLRClassifier
+from sk_metalr import Experience, MetaLRClassifier, _experience
 from sk_metalr._fingerprint import fingerprint
 from sk_metalr.exceptions import ExperienceWarning
+
+CODE = np.arange(300) % 2
 
 
 def full_record(source="a"):
     """Return a record with a fingerprint and a rate that diverged."""
     X = np.random.RandomState(0).normal(size=(300, 10))
     one = record(losses=np.append(np.linspace(0.5, 0.3, 20), np.inf))
-    return type(one)(**{**vars(one), "fingerprint": fingerprint(X), "source": source})
+    return type(one)(**{**vars(one), "fingerprint": fingerprint(X, CODE), "source": source})
 
 
 @pytest.fixture
@@ -70,6 +75,42 @@ def test_merging_adds_what_is_new(path):
     assert sources(one.merge(one)) == ["a", "b"]
     assert sources(Experience.load(path)) == ["a", "b"]
     assert len(other) == 2
+    other.append(full_record("c")).append(full_record("c"))
+    Experience(path).append(full_record("d"))  # by somebody else
+    assert sources(one.merge(other)) == ["a", "b", "d", "c"]
+    with pytest.raises(TypeError, match=r"'other' parameter .* Experience.load"):
+        one.merge(path)
+
+
+def test_what_others_add_is_read_where_it_is_asked_for(path):
+    mine, theirs = Experience(path), Experience(path)
+    theirs.append(full_record("a"))
+    assert sources(mine) == []
+    assert sources(mine.refresh()) == ["a"]
+
+
+def test_a_copy_in_another_process_has_the_same_file(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experience = Experience(path.name).append(full_record("a"))
+    message = pickle.dumps(experience)
+    assert len(message) < 1_000  # no records travel
+    monkeypatch.chdir("/")
+    pickle.loads(message).append(full_record("b"))
+    assert sources(experience.refresh()) == ["a", "b"]
+    in_memory = pickle.loads(pickle.dumps(Experience().append(full_record("a"))))
+    assert sources(in_memory) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["default", "", "."])
+def test_a_folder_is_no_experience(name):
+    with pytest.raises(ValueError, match="'path' parameter of Experience"):
+        Experience(name)
+
+
+def test_a_lock_that_is_held_for_ever_ends_in_an_error(path, monkeypatch):
+    monkeypatch.setattr(_experience, "LOCK_SECONDS", 0.01)
+    with FileLock(f"{path}.lock"), pytest.raises(OSError, match="lock"):
+        Experience(path).append(full_record("a"))
 
 
 def test_a_frame_has_a_row_for_each_search():
@@ -103,6 +144,9 @@ def test_a_last_line_without_its_newline_counts(path):
     assert sources(Experience.load(path)) == ["a", "b"]
 
 
+EMPTY_CURVE = '"curve":{"learning_rate":[],"loss":[],"standard_error":[],"n_epochs":[]}'
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -111,6 +155,14 @@ def test_a_last_line_without_its_newline_counts(path):
         full_record().to_line().replace('"learning_rate":[1e-05,', '"learning_rate":[-1,'),
         full_record().to_line().replace('"n_rows"', '"rows"', 1),
         full_record().to_line().replace('"optimizer":"', '"optimiser":"', 1),
+        full_record().to_line().replace('"n_rows":1000', '"n_rows":0', 1),
+        full_record().to_line().replace('"n_rows":1000', '"n_rows":1e400', 1),
+        full_record().to_line().replace('"learning_rate":[1e-05,', '"learning_rate":[1,'),
+        full_record().to_line().replace('"loss":[0.5', '"loss":[NaN'),
+        full_record().to_line().replace('"no_skill_loss":0.7', '"no_skill_loss":0'),
+        full_record().to_line().replace('"class_counts":[150', '"class_counts":[151'),
+        re.sub(r'"curve":\{.*?\}', EMPTY_CURVE, full_record().to_line()),
+        re.sub(r'"exact":\[10,\d+,"[^"]*"', '"exact":[10,0,""', full_record().to_line()),
     ],
 )
 def test_a_line_that_is_no_record_is_named_and_left_out(path, line):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from sk_metalr import _meta_features
 from sk_metalr._keras_model import model_features, optimizer_label
 from sk_metalr._meta_features import data_features, distances
 
@@ -12,6 +13,16 @@ TASK = {
     **{"n_rows": 1000, "n_features": 20, "n_classes": 2, "class_entropy": 0.69, "scale": 1.0},
     **{"n_parameters": 20_000, "depth": 3, "layers": "dense", "batch_size": 32, "n_epochs": 40},
 }
+
+
+def test_a_table_is_looked_at_in_parts(monkeypatch):
+    random = np.random.RandomState(0)
+    X = np.c_[random.normal(size=(50, 3)), random.uniform(size=(50, 4)) < 0.05]
+    code = random.randint(3, size=50)
+    whole = data_features(X, code)
+    monkeypatch.setattr(_meta_features, "MAX_VALUES", 60)
+    assert data_features(X, code) == pytest.approx(whole)
+    assert whole["share_binary"] == pytest.approx(4 / 7)
 
 
 def test_features_of_a_table():
@@ -60,11 +71,20 @@ def test_features_of_a_model():
             layers.Dense(2),
         ]
     )
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert model_features(model) == {
         "n_parameters": model.count_params(),
         "depth": 3,
         "layers": "convolutional+dense+normalization+regularization",
+        "output": "logits",
     }
+
+
+@pytest.mark.parametrize(("n_units", "output"), [(1, "sigmoid"), (3, "softmax")])
+def test_the_output_of_a_model(n_units, output):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(n_units, activation=output)])
+    model.compile(loss="binary_crossentropy")
+    assert model_features(model)["output"] == output
 
 
 @pytest.mark.parametrize(

@@ -127,14 +127,14 @@ def test_smoothing_keeps_constants_and_mixes_close_rates_only():
     constant = np.full((16, 2, 7), 0.4)
     weights = weights_over_rates(RATES, ONE_FAMILY)
     np.testing.assert_allclose(smooth_losses(constant, weights, np.ones((16, 7), bool)), 0.4)
-    spike = np.zeros((3, 1, 1))
+    spike = np.zeros((8, 1, 1))
     spike[0] = 1.0
-    weights = weights_over_rates(np.array([1e-3, 10**-2.75, 1.0]), np.zeros(3))
-    near_and_far = smooth_losses(spike, weights, np.ones((3, 1), bool))[:, 0, 0]
-    kernel = np.exp(-0.5)
-    np.testing.assert_allclose(
-        near_and_far, [1 / (1 + kernel), kernel / (1 + kernel), 0], atol=1e-12
-    )
+    rates = np.append([1e-3, 10**-2.75], 10.0 ** np.arange(6))
+    for n, kernel in [(8, np.exp(-0.5)), (7, np.exp(-0.5 * (0.25 / 0.15) ** 2))]:  # few: less
+        weights = weights_over_rates(rates[:n], np.zeros(n))
+        near_and_far = smooth_losses(spike[:n], weights, np.ones((n, 1), bool))[:, 0, 0]
+        expected = np.append([1 / (1 + kernel), kernel / (1 + kernel)], np.zeros(n - 2))
+        np.testing.assert_allclose(near_and_far, expected, atol=1e-12)
 
 
 def test_a_perfect_loss_beyond_the_cliff_is_no_temptation():
