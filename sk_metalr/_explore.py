@@ -2,7 +2,7 @@
 
 The space may be left open (``learning_rates="auto"``): then a short sweep finds where it lies,
 and it grows while the best learning rate is at its edge. Candidates that an experience proposed
-are followed by others, once, where they are not enough.
+are followed by others where they are not enough.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
 """What a sweep tries: two rates a decade."""
 
 MAX_GROWTH = 4
-"""How many decades a space that is left open grows by, at most."""
+"""How often a space grows: by a decade, or by one rate where candidates were proposed."""
 
 MIN_NEW_CANDIDATES = 3
 
 STEP_BEYOND = 0.5
-"""How far beyond the outermost rate that was proposed another one is tried, in decades."""
+"""How far beyond the outermost rate the next one is tried, in decades."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def explore(
         Where the draw comes from.
     spare : Candidates or None
         Where candidates were proposed, others of the same optimizers and schedules: tried, too,
-        where none of the former does better than always predicting the class frequencies. Where
-        the best is the outermost of those, so is one rate beyond it.
+        where none of the former does better than always predicting the class frequencies. While
+        the best is the outermost of those, one rate beyond it is tried.
 
     Raises
     ------
@@ -137,8 +137,8 @@ def explore(
         grown < MAX_GROWTH and record.is_complete and search.conduct.has_time(evaluation.n_epochs)
     ):
         more = None
-        if spare is not None and not grown:
-            more = _beside_proposed(space, candidates, choice, view, spare)
+        if spare is not None:
+            more = _beside_proposed(space, candidates, choice, view, spare, is_first=not grown)
         elif is_open and choice is not None:
             more = _beyond_the_edge(candidates, choice.best, n_candidates, random_state)
         if more is None:
@@ -302,22 +302,23 @@ def _beside_proposed(
     choice: Choice | None,
     view: View,
     spare: Candidates,
+    is_first: bool,
 ) -> Candidates | None:
     """Return what to try beside candidates that were proposed, None where they are enough.
 
-    All of `spare` where they have no skill; a rate beyond the best one if that is the outermost.
+    At first, all of `spare` where they have no skill; else one rate beyond the best, where that is
+    the outermost.
     """
     if choice is None or _has_no_skill(choice, view):
-        return spare
+        return spare if is_first else None
     best = choice.best
     optimizer, schedule = candidates.optimizer[best], candidates.schedule[best]
-    if not ((spare.optimizer == optimizer) & (spare.schedule == schedule)).any():
-        return None  # these were drawn at random
+    was_proposed = ((spare.optimizer == optimizer) & (spare.schedule == schedule)).any()
     rates = candidates.learning_rates[candidates.family == candidates.family[best]]
     edge = candidates.learning_rates[best]
     step = {rates.min(): -STEP_BEYOND, rates.max(): STEP_BEYOND}.get(edge, 0.0)
     beyond = np.clip(edge * 10**step, *space.bounds(int(optimizer)))
-    if len(rates) < 2 or beyond == edge:
+    if beyond == edge or len(rates) < 2 or not was_proposed:
         return None
     return Candidates(np.array([beyond]), np.array([optimizer]), np.array([schedule]))
 
