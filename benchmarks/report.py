@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from report_portfolio import portfolio_bars, portfolio_frame, portfolio_part
+from report_portfolio import folds_part, portfolio_bars, portfolio_frames, portfolio_part
 from report_quality import quality_bars, quality_frame, quality_part
 from report_scaling import (
     memory_bars,
@@ -57,8 +57,8 @@ def write(
     if suites["strategies"]:
         parts.append(strategies_part(suites["strategies"]))
     if suites["portfolio"]:
-        rows = portfolio_frame(suites["portfolio"])
-        parts.append(portfolio_part(rows))
+        rows, folds = portfolio_frames(suites["portfolio"])
+        parts += [portfolio_part(rows), folds_part(folds)]
         bars += list(portfolio_bars(rows))
     seconds = sum(record["seconds"] for record in records.values())
     lines = [

@@ -7,8 +7,34 @@ from portfolio import FOUR, LIKE, RANDOM, TAUGHT, UNLIKE
 from writing import Bar, markdown
 
 
-def portfolio_frame(records: dict[str, dict]) -> pd.DataFrame:
-    return pd.DataFrame([row for record in records.values() for row in record["result"]])
+def portfolio_frames(records: dict[str, dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what was chosen, and which parts of tables were known again."""
+    rows = [row for record in records.values() for row in record["result"]]
+    chosen = [row for row in rows if "task" in row]
+    return pd.DataFrame(chosen), pd.DataFrame([row for row in rows if "comparison" in row])
+
+
+def folds_part(rows: pd.DataFrame) -> str:
+    by_kind = rows.groupby("comparison", sort=False)["share"]
+    missed = [
+        ", ".join(rows[(rows.comparison == what) & (rows.share < 1)].table)
+        for what in by_kind.groups
+    ]
+    shown = pd.DataFrame(
+        {
+            "what is compared": list(by_kind.groups),
+            "said to be of one table": [f"{share:.0%}" for share in by_kind.mean()],
+            "not always": [few if len(few) < 80 else "" for few in missed],
+        }
+    )
+    return "\n\n".join(
+        [
+            "## Folds",
+            f"Pairs of parts of {rows.table.nunique()} tables, each part scaled anew by one of "
+            "three scalers. What is said to be of one table is set aside.",
+            markdown(shown),
+        ]
+    )
 
 
 def portfolio_part(rows: pd.DataFrame) -> str:

@@ -36,7 +36,10 @@ SUITES = {
     "memory": ["memory.py", "networks.py"],
     "workers": ["workers.py", "networks.py"],
     "strategies": ["strategies.py", "quality.py", "networks.py", "tables.py"],
-    "portfolio": ["portfolio.py", "build_experience.py", "networks.py", "tables.py"],
+    "portfolio": [
+        *("portfolio.py", "overlap.py", "build_experience.py"),
+        *("quality.py", "networks.py", "tables.py"),
+    ],
 }
 """Each suite, and the files that its records depend on."""
 

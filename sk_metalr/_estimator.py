@@ -46,7 +46,7 @@ from ._identity import identity, of_data, of_versions
 from ._metrics import HeldOutMetrics, check_scoring
 from ._progress import Progress, Task
 from ._refit import Evaluation, all_rows, committee, predicted, refit
-from ._results import cv_results, search_cost
+from ._results import cv_results, is_edge_known, search_cost
 from ._saving import load, save
 from ._schedules import learned
 from ._search import Conduct
@@ -93,7 +93,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
     learning_rates : array-like of float, object with a method ``rvs``, dict, "auto" or None, \
             default=None
         Learning rates to choose from: a list of each of them, or a distribution such as
-        ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1. A dict holds
+        ``scipy.stats.loguniform(1e-4, 1e-1)``. None: log-uniform on 1e-5 … 1, or what
+        ``search="portfolio"`` proposes, which may be outside of that. A dict holds
         them by the name of an optimizer. ``"auto"``: log-uniform between the rates at which
         one epoch makes no progress and those at which it diverges; while the best one is the
         lowest or the highest tried, a further decade is searched.
@@ -109,15 +110,15 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         up to there.
     n_candidates : int or None, default=None
         How many learning rates are tried, with each optimizer and schedule; a shorter list
-        is tried once each. None: 16; for ``search="portfolio"`` 4, as long as `experience` holds
-        tasks like this one.
+        is tried once each. None: 16; for ``search="portfolio"`` 4 and, while the best of them
+        is the outermost, a further one, as long as `experience` holds tasks like this one.
     search : {"random", "portfolio", "halving", "hypergradient"}, default="random"
         ``"random"``: every candidate is trained for the full budget. ``"portfolio"``: so are a few
-        that `experience` proposes: those rates of which one was good, or nearly so, on every task
-        before, tasks like this one counting for more (Feurer et al., "Auto-sklearn 2.0", 2022,
-        arXiv:2007.04074). Where there were none like it, candidates are drawn at random, as many
-        as for ``"random"``, and a warning says so; where the few do no better than the class
-        frequencies, they are drawn, too. ``"halving"``: all are
+        that `experience` proposes for each optimizer and schedule: those rates of which one was
+        good, or nearly so, on every task before, tasks like this one counting for more (Feurer et
+        al., "Auto-sklearn 2.0", 2022, arXiv:2007.04074). Where there were none like it, candidates
+        are drawn at random, as many as for ``"random"``, and a warning says so; where the few do no
+        better than the class frequencies, they are drawn, too. ``"halving"``: all are
         trained for a part of it, the better ones go on from there, and only the last ones
         see all of it (successive halving; Jamieson & Talwalkar, 2016, arXiv:1502.07943).
         It saves most where training takes long: wide networks, convolutions.
@@ -128,12 +129,12 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         candidate's trajectory, the mean over splits.
     experience : "default", str, os.PathLike, Experience or None, default="default"
         Finished searches that ``search="portfolio"`` learns from: those that come with this
-        package, a file, or an :class:`Experience`. Those whose rows are also among these, such
-        as another fold of the same table, are set aside.
+        package, a file, or an :class:`Experience`. Those whose rows are also among these, or that
+        seem to be of another fold of the same table, are set aside.
     record_experience : bool, default=False
         Whether the finished search is added to `experience`, which must be a file (the first
-        record creates it) or an :class:`Experience`. No row is kept, only hashes that tell
-        whether another table shares rows with this one.
+        record creates it) or an :class:`Experience`. No row is kept, only the numbers of rows of
+        each class and hashes, which tell whether another table shares rows with this one.
     factor : float, default=3
         For halving: at each rung, about one candidate in `factor` stays, and one slow starter
         beside them, for `factor` times as many epochs.
@@ -267,8 +268,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         ``compiling_seconds``, ``training_seconds`` and ``scoring_seconds`` of the search,
         ``search_seconds`` (all of it), ``refit_seconds`` (compiling its program included,
         where that was not done beside the search) and ``total_seconds``. For
-        ``search="portfolio"`` also ``n_records`` that the candidates rest on, and
-        ``n_records_set_aside`` for sharing rows.
+        ``search="portfolio"`` also ``n_records`` that the candidates rest on,
+        ``n_records_set_aside`` for sharing rows, and ``n_drawn_at_random``, how many candidates
+        the experience did not propose.
     no_skill_loss_ : float
         Log-loss of always predicting the class frequencies, in nats.
     classes_ : ndarray of shape (n_classes,)
@@ -527,9 +529,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         log_losses, mean_losses = found.record.losses[:2]
         self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
         for doubt in doubts(found, data.no_skill_loss if view.metric is None else None):
-            # The edge of so many rates as were asked for is not that of what the experience knows.
-            counted = advice is not None and advice.spare is None and not advice.unlike
-            if not (counted and isinstance(doubt, EdgeOfSpaceWarning)):
+            is_known = is_edge_known(self.n_candidates, advice.cost if advice else {})
+            if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
                 warnings.warn(doubt, stacklevel=4)
         if self.verify:
             self.verification_ = verify(space, found, evaluation, self.verify)

@@ -153,19 +153,7 @@ def fingerprint(X: np.ndarray, code: np.ndarray) -> Fingerprint:
         Class of each row, counted from 0.
     """
     X = X.reshape(len(X), -1)
-    lowest, highest = X.min(axis=0), X.max(axis=0)
-    inside = (lowest < X) & (highest > X)
-    pools = {"all": np.arange(X.shape[1]), "many-valued": np.flatnonzero(inside.any(axis=0))}
-    hashes = {EXACT: (X.shape[1], _exact_hashes(X))}
-    for number, (kind, n_columns, n_parts) in enumerate(RESOLUTIONS):
-        pool = pools[kind]
-        if not pool.size:
-            continue
-        order = np.random.RandomState(len(pool)).permutation(pool)
-        # Other columns each time: one whose codes have moved spoils one sketch.
-        drawn = np.roll(order, -7 * number)[:n_columns]
-        name = f"{kind} {n_columns}x{n_parts}"
-        hashes[name] = len(pool), _hashes(X, drawn, n_parts)
+    hashes = {EXACT: (X.shape[1], _exact_hashes(X))} | _code_hashes(X)
     sketches = {}
     for name, (n_columns, of_rows) in hashes.items():
         distinct = np.unique(of_rows)
@@ -225,23 +213,39 @@ def _exact_hashes(X: np.ndarray) -> np.ndarray:
     return (_mixed(np.concatenate(sums)) >> np.uint64(32)).astype(np.uint32)
 
 
-def _hashes(X: np.ndarray, columns: np.ndarray, n_parts: int) -> np.ndarray:
-    """Return a hash of every row's codes: (n_samples,) of type uint32."""
-    hashes = np.zeros(len(X), np.uint64)
-    for column in columns:
-        codes = _codes(X[:, column], n_parts).astype(np.uint64)
-        hashes = _mixed(hashes * np.uint64(0x9E3779B97F4A7C15) + codes + np.uint64(1))
-    return (hashes >> np.uint64(32)).astype(np.uint32)
+def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
+    """Return for each resolution how many columns there were, and a hash of every row's codes."""
+    inside = (X.min(axis=0) < X) & (X.max(axis=0) > X)
+    pools = {"all": np.arange(X.shape[1]), "many-valued": np.flatnonzero(inside.any(axis=0))}
+    drawn = {}
+    for number, (kind, n_columns, n_parts) in enumerate(RESOLUTIONS):
+        pool = pools[kind]
+        order = np.random.RandomState(len(pool)).permutation(pool)
+        # Other columns each time: one whose codes have moved spoils one sketch.
+        columns = np.roll(order, -7 * number)[:n_columns].tolist()
+        if columns:
+            drawn[f"{kind} {n_columns}x{n_parts}"] = (len(pool), columns, n_parts)
+    hashes = {name: np.zeros(len(X), np.uint64) for name in drawn}
+    for column in sorted({column for _, columns, _ in drawn.values() for column in columns}):
+        values, ordered = X[:, column], np.sort(X[:, column])
+        for name, (_, columns, n_parts) in drawn.items():
+            if column in columns:
+                codes = _codes(values, ordered, n_parts).astype(np.uint64)
+                hashes[name] = _mixed(hashes[name] * np.uint64(0x9E3779B97F4A7C15) + codes)
+    return {
+        name: (len_pool, (hashes[name] >> np.uint64(32)).astype(np.uint32))
+        for name, (len_pool, _, _) in drawn.items()
+    }
 
 
-def _codes(values: np.ndarray, n_parts: int) -> np.ndarray:
-    """Return which part of the column each value is in, or, of a few values, which it is."""
-    few, position = np.unique(values, return_inverse=True)
+def _codes(values: np.ndarray, ordered: np.ndarray, n_parts: int) -> np.ndarray:
+    """Return from 1 on which part of the column each value is in, or, of a few, which it is."""
+    few = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(few) <= 2 * n_parts:
-        return np.asarray(position)
-    cuts = np.unique(np.sort(values)[np.arange(1, n_parts) * len(values) // n_parts])
+        return np.searchsorted(few, values) + 1
+    cuts = np.unique(ordered[np.arange(1, n_parts) * len(values) // n_parts])
     # Twice the part; an odd number for the value of a cut, of which there may be many.
-    return np.searchsorted(cuts, values, "left") + np.searchsorted(cuts, values, "right")
+    return np.searchsorted(cuts, values, "left") + np.searchsorted(cuts, values, "right") + 1
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:

@@ -24,7 +24,14 @@ from ._plot import (
     import_matplotlib,
     response_curves,
 )
-from ._results import RATE, best_seen, edge_message, family_of, no_skill_message
+from ._results import (
+    RATE,
+    best_seen,
+    edge_message,
+    family_of,
+    is_edge_known,
+    no_skill_message,
+)
 
 __all__ = ["report"]
 
@@ -197,9 +204,9 @@ def _made(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
 def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     results, n_epochs = fitted.cv_results_, fitted.learning_curves_.shape[2]
     best = best_seen(results, n_epochs)
-    # The edge of a portfolio is not that of what the experience knows.
-    is_portfolio = "n_records" in fitted.search_cost_
-    messages = [] if is_portfolio else [edge_message(*family_of(results["params"], best))]
+    messages = []
+    if not is_edge_known(fitted.n_candidates, fitted.search_cost_):
+        messages.append(edge_message(*family_of(results["params"], best)))
     n_seen = int(np.isfinite(fitted.learning_curves_).any(axis=(0, 1)).sum())
     if n_seen < n_epochs:
         messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")

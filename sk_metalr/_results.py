@@ -14,6 +14,7 @@ __all__ = [
     "cv_results",
     "edge_message",
     "family_of",
+    "is_edge_known",
     "no_skill_message",
     "search_cost",
 ]
@@ -147,6 +148,21 @@ def edge_message(best: float, rates: Sequence[float]) -> str:
         f"{direction} ones may be better still: raise n_candidates, widen learning_rates, or leave "
         "them to learning_rates='auto'."
     )
+
+
+def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
+    """Tell whether rates beyond the edge were known and not asked for.
+
+    That of a portfolio of so many rates is not the edge of what the experience knows.
+
+    Parameters
+    ----------
+    n_candidates : int or None
+        The parameter of the classifier.
+    cost : dict of str to number or str
+        What is in ``search_cost_`` of the experience.
+    """
+    return n_candidates is not None and cost.get("n_drawn_at_random") == 0
 
 
 def no_skill_message(loss: float, no_skill_loss: float) -> str:

@@ -34,8 +34,9 @@ def _experience(cost: dict[str, Any]) -> dict[str, str]:
     """Return what a search was told by the experience, where it asked."""
     if "n_records" not in cost:
         return {}
-    aside = cost["n_records_set_aside"]
-    return {"experience": f"{cost['n_records']} searches, {aside} more set aside"}
+    aside, drawn = cost["n_records_set_aside"], cost["n_drawn_at_random"]
+    told = f"{cost['n_records']} searches, {aside} more set aside"
+    return {"experience": told + (f", {drawn} candidates at random" if drawn else "")}
 
 
 def summary(fitted: Any) -> str:
