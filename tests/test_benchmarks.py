@@ -104,7 +104,7 @@ def test_quality_bars_hold_or_not(scores, held):
 
 @pytest.mark.parametrize(
     ("four", "unlike", "says_so", "held"),
-    [(0.1, 0.1, 1.0, 9), (0.1, 0.1, 0.0, 8), (0.105, 0.1, 1.0, 8), (0.1, 0.12, 1.0, 8)],
+    [(0.1, 0.1, 1.0, 7), (0.1, 0.1, 0.0, 6), (0.105, 0.1, 1.0, 6), (0.1, 0.12, 1.0, 6)],
 )
 def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
     pytest.importorskip("optuna")
