@@ -64,7 +64,7 @@ def portfolio_bars(rows: pd.DataFrame) -> Iterator[Bar]:
     worst = rows.groupby(["task", "method", "table"])["excess"].mean().groupby(level=[0, 1]).max()
     for task in means.index.unique(0):
         allowed = 0.0 if task in LIKE else 0.01
-        # Four and no more are for tasks like those recorded; on others the search goes on by itself.
+        # Four and no more are for tasks like those recorded; on others the search goes on.
         for way in (FOUR, TAUGHT) if task in LIKE else (TAUGHT,):
             few, sixteen = means[task, way], means[task, RANDOM]
             yield (

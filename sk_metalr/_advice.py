@@ -21,7 +21,7 @@ from ._meta_features import data_features
 from ._population import preserved_random_state
 from ._portfolio import portfolio
 from ._refit import Evaluation
-from ._selection import cautious_losses, response_surface
+from ._selection import View, cautious_losses, response_surface
 from ._space import Candidates, StrategySpace
 from .exceptions import ExperienceWarning
 
@@ -44,21 +44,26 @@ MODULES = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What a search is compared with others by.
+    """What a search is compared with others by, and these others.
 
     Attributes
     ----------
+    experience : Experience
+        Finished searches.
     rows : Fingerprint
         Of all rows that are searched on.
     tasks : list of dict of str to number or str
         Meta-features, for each optimizer of the space.
     """
 
+    experience: Experience
     rows: Fingerprint
     tasks: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, evaluation: Evaluation, space: StrategySpace) -> "Situation":
+    def of(
+        cls, evaluation: Evaluation, space: StrategySpace, experience: Experience
+    ) -> "Situation":
         """Return the situation of a search that is about to begin."""
         data = evaluation.data
         with preserved_random_state():
@@ -67,7 +72,8 @@ class Situation:
             )
         of_data = data_features(data.X, data.code)
         of_model = wrapped.task_features(opened, evaluation.plan, space.optimizers)
-        return cls(fingerprint(data.X, data.code), [of_data | one for one in of_model])
+        tasks = [of_data | one for one in of_model]
+        return cls(experience, fingerprint(data.X, data.code), tasks)
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,6 @@ def open_experience(experience: Any, search: str, records: bool) -> Experience |
 def advise(
     space: StrategySpace,
     situation: Situation,
-    experience: Experience,
     n_candidates: int | None,
     random_state: np.random.RandomState,
 ) -> Advice:
@@ -195,9 +200,7 @@ def advise(
     space : StrategySpace
         Optimizers, schedules, and the bounds of learning rates.
     situation : Situation
-        The search at hand.
-    experience : Experience
-        Finished searches.
+        The search at hand, and the finished ones.
     n_candidates : int or None
         Learning rates for each optimizer and schedule. None: 4, or 16 at random.
     random_state : numpy.random.RandomState
@@ -208,7 +211,7 @@ def advise(
     ValueError
         If the space is a list of learning rates.
     """
-    records = list(experience)
+    records = list(situation.experience)
     others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
     n_wanted = n_candidates or N_FROM_EXPERIENCE
     parts, spare, unlike, n_drawn = [], [], [], 0
@@ -269,11 +272,7 @@ def provenance() -> dict[str, str]:
 
 
 def finished_searches(
-    space: StrategySpace,
-    situation: Situation,
-    found: Found,
-    no_skill_loss: float,
-    n_held_out: int,
+    space: StrategySpace, situation: Situation, found: Found, view: View
 ) -> list[ExperienceRecord]:
     """Return what there is to record of a search: its curve for each optimizer and schedule.
 
@@ -286,19 +285,17 @@ def finished_searches(
         See :func:`advise`.
     found : Found
         What the search found.
-    no_skill_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    n_held_out : int
-        How many rows were held out, on all splits together.
+    view : View
+        How many rows were held out, and what the class frequencies lose on them.
     """
     candidates, record = found.candidates, found.record
     if not record.is_complete:
         return []
-    losses = cautious_losses(record.losses[0], record.losses[1], n_held_out)
+    losses = cautious_losses(record.losses[0], record.losses[1], view.n_held_out)
     surface = response_surface(
         losses,
         candidates.learning_rates,
-        no_skill_loss,
+        view.no_skill_loss,
         candidates.family,
         record.n_resources,
     )
@@ -317,28 +314,22 @@ def finished_searches(
                 curve[mine],
                 np.where(np.isfinite(curve[mine]), errors, np.inf),
                 epochs[mine] + 1,
-                no_skill_loss,
+                view.no_skill_loss,
                 provenance=provenance(),
             )
         )
     return records
 
 
-def record(experience: Experience, *search: Any) -> None:
+def record(space: StrategySpace, situation: Situation, found: Found, view: View) -> None:
     """Add a finished search to the experience; warn where that cannot be done.
 
-    By then all has been trained: that is not given up for a record of it.
-
-    Parameters
-    ----------
-    experience : Experience
-        Where it is kept.
-    *search : object
-        What :func:`finished_searches` takes.
+    By then all has been trained: that is not given up for a record of it. The parameters are
+    those of :func:`finished_searches`.
     """
     try:
-        for one in finished_searches(*search):
-            experience.append(one)
+        for one in finished_searches(space, situation, found, view):
+            situation.experience.append(one)
     except Exception as error:
         warnings.warn(
             ExperienceWarning(f"The search was not recorded: {error}. The fit itself is complete."),

@@ -11,48 +11,36 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    process_routing,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from . import _wrapped as wrapped
 from ._advice import (
     N_AT_RANDOM,
     Advice,
-    Situation,
     advise,
-    open_experience,
     record,
 )
 from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
-from ._data import (
-    TrainingData,
-    check_no_times,
-    check_training_data,
-    check_unmasked,
-    with_validation_rows,
-)
 from ._experience import Experience
 from ._explore import Found, Search, explore, verify
 from ._identity import identity, of_data, of_versions
-from ._metrics import HeldOutMetrics, check_scoring
 from ._progress import Progress, Task
-from ._refit import Evaluation, all_rows, committee, predicted, refit
+from ._refit import all_rows, committee, predicted, refit
 from ._results import cv_results, is_edge_known, search_cost
 from ._saving import load, save
 from ._schedules import learned
 from ._search import Conduct
-from ._selection import View, cautious_losses
+from ._selection import cautious_losses
+from ._setup import Setup, set_up, validated
 from ._space import Strategy, StrategySpace
-from ._splits import Split, check_splitter, make_splits, renumbered
 from ._summary import doubts, html_table, summary
 from ._workers import n_workers
 from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
@@ -473,70 +461,27 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         checkpoint: Checkpoint | None,
     ) -> None:
         start = perf_counter()
-        estimator = wrapped.as_keras_classifier(self.estimator)
-        if self.n_refits > 1 and self.refit and self.refit != "committee":
-            wrapped.check_fresh(estimator)
-        plan = wrapped.training_plan(estimator)
-        space = self._space()
-        experience = open_experience(self.experience, self.search, self.record_experience)
-        scorers = check_scoring(self.scoring)
-        decisive = self._decisive(scorers)
-        groups = self._groups(params)
-        X, y = self._validated(X, y, ensure_min_samples=2)
-        data = check_training_data(X, y, sample_weight, groups)
-        search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
-        n_candidates = self.n_candidates or N_AT_RANDOM
-        draws = not space.is_open and self.search != "portfolio"
-        candidates = space.sample(n_candidates, random_state) if draws else None
-        rows, splits = self._split(data, *validation, random_state)
-        metrics = HeldOutMetrics(scorers, rows, splits)
-        settings = self._settings(estimator, plan, len(data.y), metrics)
-        evaluation = Evaluation(estimator, plan, rows, splits, search_seed, settings)
-        advice = None
-        if experience is not None:
-            situation = Situation.of(evaluation, space)
-            if self.search == "portfolio":
-                advice = self._advised(space, situation, experience, random_state, checkpoint)
-                candidates = advice.candidates
-        view = View(
-            n_held_out=len(np.unique(np.concatenate([test for _, test in splits]))),
-            no_skill_loss=data.no_skill_loss,
-            metric=metrics.position(decisive),
-            cautious=self.selection != "min",
-        )
+        setup = set_up(self, X, y, sample_weight, validation, params, random_state)
+        advice = self._advised(setup, random_state, checkpoint)
         if checkpoint is not None:
-            checkpoint.check(self._identity(rows, splits))
-        probe = self._probe(space, data, evaluation, refit_seeds)
-        conduct = self._conduct(task, start, probe, checkpoint)
+            checkpoint.check(self._identity(setup))
         found = explore(
-            space,
-            candidates,
-            evaluation,
-            view,
-            Search(
-                self.search,
-                self.factor,
-                self.min_epochs,
-                self.selection,
-                self.tune_epochs,
-                conduct,
-            ),
-            n_candidates=n_candidates,
+            setup.space,
+            setup.candidates if advice is None else advice.candidates,
+            setup.evaluation,
+            setup.view,
+            self._search(setup, task, start, checkpoint),
+            n_candidates=self.n_candidates or N_AT_RANDOM,
             random_state=random_state,
             spare=None if advice is None else advice.spare,
         )
-        self._store(data, space, found, metrics.scores(found.record.losses), decisive)
-        log_losses, mean_losses = found.record.losses[:2]
-        self.cautious_learning_curves_ = cautious_losses(log_losses, mean_losses, view.n_held_out)
-        for doubt in doubts(found, data.no_skill_loss if view.metric is None else None):
-            is_known = is_edge_known(self.n_candidates, advice.cost if advice else {})
-            if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
-                warnings.warn(doubt, stacklevel=4)
+        self._store(setup, found)
+        self._warn(setup, found, advice)
         if self.verify:
-            self.verification_ = verify(space, found, evaluation, self.verify)
+            self.verification_ = verify(setup.space, found, setup.evaluation, self.verify)
         searched = perf_counter()
         if self.refit:
-            self.estimators_ = self._refitted(space, found, data, evaluation, refit_seeds, task)
+            self.estimators_ = self._refitted(setup, found, task)
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
@@ -553,60 +498,35 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         )
         if advice is not None:
             self.search_cost_ |= advice.cost
-        if experience is not None and self.record_experience:
-            record(experience, space, situation, found, data.no_skill_loss, view.n_held_out)
+        if self.record_experience and setup.situation is not None:
+            record(setup.space, setup.situation, found, setup.view)
         if self.verbose:
             print(f"[MetaLRClassifier] {summary(self)}")
 
-    def _space(self) -> StrategySpace:
-        """Return the strategy space, checked."""
-        space = StrategySpace(self.learning_rates, self.optimizers, self.schedules)
-        wrapped.check_optimizers(space.optimizers)
-        if self.search == "hypergradient" and not all(s.is_constant for s in space.schedules):
-            raise ValueError(
-                "The 'schedules' parameter of MetaLRClassifier must be left out for "
-                "search='hypergradient', which learns a schedule itself."
-            )
-        if self.search == "portfolio":
-            for optimizer in range(len(space.optimizers)):
-                space.bounds(optimizer)  # which a list has not
-        return space
-
     def _advised(
-        self,
-        space: StrategySpace,
-        situation: Situation,
-        experience: Experience,
-        random_state: np.random.RandomState,
-        checkpoint: Checkpoint | None,
-    ) -> Advice:
-        """Return candidates from the experience; say where they had to be drawn at random."""
-        advice = advise(space, situation, experience, self.n_candidates, random_state)
+        self, setup: Setup, random_state: np.random.RandomState, checkpoint: Checkpoint | None
+    ) -> Advice | None:
+        """Return candidates from the experience, where it is asked.
+
+        Says where they had to be drawn at random.
+        """
+        if self.search != "portfolio" or setup.situation is None:
+            return None
+        advice = advise(setup.space, setup.situation, self.n_candidates, random_state)
         if checkpoint is not None:  # the experience may have grown since
             advice = Advice.from_dict(checkpoint.advice(advice.to_dict()))
         if advice.message:
             warnings.warn(ExperienceWarning(advice.message), stacklevel=5)
         return advice
 
-    def _settings(
-        self, estimator: Any, plan: wrapped.TrainingPlan, n_rows: int, metrics: HeldOutMetrics
-    ) -> dict[str, Any]:
-        """Return what every population of this search is made with."""
-        refits_alike = (
-            self.refit
-            and self.refit != "committee"
-            and self.optimizers is None
-            and plan.batch_size is not None
-            and not (estimator.callbacks or wrapped.asks_for_keras_loop(estimator))
-        )
-        return {
-            "engine": self.engine,
-            "metrics": metrics if metrics.names else None,
-            "max_memory": _free_memory() / 4 if self.max_memory is None else self.max_memory,
-            "n_rows_later": n_rows if refits_alike else 0,
-        }
+    def _warn(self, setup: Setup, found: Found, advice: Advice | None) -> None:
+        """Warn where there are reasons to doubt what was found."""
+        is_known = is_edge_known(self.n_candidates, advice.cost if advice else {})
+        for doubt in doubts(found, setup.view.worst_loss):
+            if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
+                warnings.warn(doubt, stacklevel=5)
 
-    def _identity(self, rows: TrainingData, splits: list[Split]) -> dict[str, str]:
+    def _identity(self, setup: Setup) -> dict[str, str]:
         """Return what the search depends on, by its name."""
         given = self.get_params(deep=False)
         if not isinstance(self.random_state, Integral):
@@ -616,22 +536,18 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             for name, value in given.items()
             if name not in WITHOUT_EFFECT
         }
-        return of_data(rows, splits) | of_versions() | params
+        return of_data(setup.evaluation.data, setup.evaluation.splits) | of_versions() | params
 
-    def _conduct(
-        self,
-        task: Task,
-        start: float,
-        probe: Callable[[int, Task], Any],
-        checkpoint: Checkpoint | None,
-    ) -> Conduct:
-        """Return how the search goes about its work, the refit measured where time is limited."""
+    def _search(
+        self, setup: Setup, task: Task, start: float, checkpoint: Checkpoint | None
+    ) -> Search:
+        """Return how is searched, the refit measured beforehand where time is limited."""
         clock = None
         if self.max_time is not None:
             clock = Clock(self.max_time, start)
             if self.refit:
-                clock.measure_refit(probe)
-        return Conduct(
+                clock.measure_refit(self._probe(setup))
+        conduct = Conduct(
             task,
             self.on_interrupt == "refit",
             clock,
@@ -639,58 +555,46 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             n_workers=n_workers(self.n_jobs),
             checkpoint=checkpoint,
         )
+        return Search(
+            self.search, self.factor, self.min_epochs, self.selection, self.tune_epochs, conduct
+        )
 
-    def _refitted(
-        self,
-        space: StrategySpace,
-        found: Found,
-        data: TrainingData,
-        evaluation: Evaluation,
-        seeds: list[int],
-        task: Task,
-    ) -> list[Any]:
+    def _refitted(self, setup: Setup, found: Found, task: Task) -> list[Any]:
         """Return classifiers that were fitted with the chosen strategy."""
         lane, _ = found.lanes[found.candidates.optimizer[self.best_index_]]
         return self._refit_with(
-            self._strategy(space, found),
-            data,
-            evaluation,
-            seeds,
+            self._strategy(setup.space, found),
+            setup,
+            setup.evaluation.estimator,
             n_epochs=self.best_n_epochs_,
             engine=self.engine if lane == "vectorized" else lane,
             task=task,
         )
 
     def _refit_with(
-        self,
-        strategy: Strategy,
-        data: TrainingData,
-        evaluation: Evaluation,
-        seeds: list[int],
-        **how: Any,
+        self, strategy: Strategy, setup: Setup, estimator: Any, **how: Any
     ) -> list[Any]:
         """Return classifiers that were fitted with a strategy; `how` as for :func:`refit`."""
-        weights_seed, order_seed = seeds
+        weights_seed, order_seed = setup.refit_seeds
+        data, evaluation = setup.data, setup.evaluation
         parts = all_rows(self.n_refits, order_seed)
         if self.refit == "committee":
             data, parts = evaluation.data, committee(evaluation.splits, evaluation.seed)
-        estimator, plan = evaluation.estimator, evaluation.plan
-        return refit(estimator, strategy, plan, data, parts, weights_seed=weights_seed, **how)
+        return refit(
+            estimator, strategy, evaluation.plan, data, parts, weights_seed=weights_seed, **how
+        )
 
-    def _probe(
-        self, space: StrategySpace, data: TrainingData, evaluation: Evaluation, seeds: list[int]
-    ) -> Callable[[int, Task], Any]:
+    def _probe(self, setup: Setup) -> Callable[[int, Task], Any]:
         """Return a function that refits for some epochs, at a rate that changes nothing much."""
-        harmless = Strategy(PROBE_RATE, space.optimizers[0], space.schedules[0])
-        engine = self.engine
-        if evaluation.estimator.callbacks:  # which are not to see it
-            quiet = wrapped.without_callbacks(evaluation.estimator)
-            evaluation, engine = replace(evaluation, estimator=quiet), "keras"
+        harmless = Strategy(PROBE_RATE, setup.space.optimizers[0], setup.space.schedules[0])
+        estimator, engine = setup.evaluation.estimator, self.engine
+        if estimator.callbacks:  # which are not to see it
+            estimator, engine = wrapped.without_callbacks(estimator), "keras"
 
         def fit(n_epochs: int, task: Task) -> Any:
-            n_epochs = min(n_epochs, evaluation.n_epochs)
+            n_epochs = min(n_epochs, setup.evaluation.n_epochs)
             how = {"n_epochs": n_epochs, "engine": engine, "task": task}
-            return self._refit_with(harmless, data, evaluation, seeds, **how)
+            return self._refit_with(harmless, setup, estimator, **how)
 
         return fit
 
@@ -703,97 +607,29 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         trajectory = np.exp(np.log(found.trajectories[self.best_index_]).mean(axis=0))
         return replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
 
-    def _decisive(self, scorers: dict[str, Any]) -> str:
-        """Return the name of the scorer that chooses."""
-        if not isinstance(self.refit, str) or self.refit == "committee":
-            return next(iter(scorers))
-        if self.refit not in scorers:
-            raise ValueError(
-                "The 'refit' parameter of MetaLRClassifier must be a bool, 'committee', or the "
-                f"name of one of the scorers {list(scorers)}. Got {self.refit!r} instead."
-            )
-        return self.refit
-
-    def _split(
-        self, data: TrainingData, X_val: Any, y_val: Any, random_state: np.random.RandomState
-    ) -> tuple[TrainingData, list[Split]]:
-        """Return the rows to search on, and which of them are held out in each split."""
-        if X_val is None and y_val is None:
-            splitter = check_splitter(
-                renumbered(self.cv, data.kept),
-                data.y,
-                n_splits=self.n_splits,
-                validation_fraction=self.validation_fraction,
-                groups=data.groups,
-                random_state=random_state,
-            )
-            return data, make_splits(splitter, data.y, data.groups)
-        if X_val is None or y_val is None or self.cv is not None:
-            raise ValueError(
-                "X_val and y_val must be given together, and not along with cv: candidates are "
-                "scored on one or the other."
-            )
-        rows, split = with_validation_rows(data, self._validated(X_val, reset=False), y_val)
-        return rows, [split]
-
-    def _validated(self, *arrays: Any, **settings: Any) -> Any:
-        """Return features (and labels) as arrays, features of Keras's float type."""
-        check_unmasked(**dict(zip("Xy", arrays, strict=False)))
-        check_no_times(arrays[0])
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # it looks for infinity next
-                return validate_data(
-                    self, *arrays, dtype=wrapped.input_dtype(), allow_nd=True, **settings
-                )
-        except (ValueError, TypeError, OverflowError) as error:
-            if "NA is ambiguous" in str(error):
-                raise ValueError(
-                    "y holds missing values (NA); leave out rows without a label."
-                ) from error
-            if not str(error).startswith(NO_NUMBERS):
-                raise
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(
-                f"{error}. Features must be numbers: encode text and categories in a Pipeline, for "
-                "instance with sklearn.preprocessing.OneHotEncoder."
-            ) from error
-
-    def _groups(self, params: dict[str, Any]) -> Any:
-        """Return the ``groups`` meant for the splitter."""
-        if get_config()["enable_metadata_routing"] and self.cv is not None:
-            return process_routing(self, "fit", **params).splitter.split.get("groups")
-        unknown = sorted(set(params) - {"groups"})
-        if unknown:
-            raise TypeError(
-                f"MetaLRClassifier.fit takes X, y, sample_weight and groups. Got {unknown[0]!r} "
-                "too; give parameters of the model to KerasClassifier, such as fit__<name>=."
-            )
-        return params.get("groups")
-
-    def _store(
-        self,
-        data: TrainingData,
-        space: StrategySpace,
-        found: Found,
-        scores: dict[str, np.ndarray],
-        decisive: str,
-    ) -> None:
+    def _store(self, setup: Setup, found: Found) -> None:
+        """Keep what was found, in place of what an earlier fit found."""
         for of_an_earlier_fit in (
             *("estimators_", "best_estimator_"),
             *("learning_rate_trajectories_", "verification_"),
         ):
             self.__dict__.pop(of_an_earlier_fit, None)
+        scores, decisive = setup.metrics.scores(found.record.losses), setup.decisive
         if len(scores) == 1:
             scores, decisive = {"score": scores[decisive]}, "score"
-        choice, params = found.choice, space.params(found.candidates)
-        self.classes_ = data.classes
-        self.no_skill_loss_ = data.no_skill_loss
+        choice, params = found.choice, setup.space.params(found.candidates)
+        self.classes_ = setup.data.classes
+        self.no_skill_loss_ = setup.data.no_skill_loss
         self.best_index_ = choice.index
         self.best_params_ = params[choice.index]
         self.best_learning_rate_ = self.best_params_["learning_rate"]
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
         self.learning_rate_interval_ = choice.interval
-        self.learning_curves_ = found.record.losses[0]
+        log_losses, mean_losses = found.record.losses[:2]
+        self.learning_curves_ = log_losses
+        self.cautious_learning_curves_ = cautious_losses(
+            log_losses, mean_losses, setup.view.n_held_out
+        )
         self.cv_results_ = cv_results(found.record, params, choice, scores)
         if self.search == "hypergradient":
             self.learning_rate_trajectories_ = found.trajectories
@@ -826,7 +662,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             In the order of ``classes_``.
         """
         check_is_fitted(self, "best_learning_rate_")
-        X = self._validated(X, reset=False)
+        X = validated(self, X, reset=False)
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(
                 "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
@@ -963,12 +799,6 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
 
 PROBE_RATE = 1e-7
-NO_NUMBERS = (
-    *("could not convert string", "float() argument must be", "Cannot cast array data"),
-    *("The DType", "int too large", "setting an array element"),
-)
-"""How NumPy begins to say that something is not an array of numbers."""
-
 WITHOUT_EFFECT = {
     "checkpoint_dir",
     "checkpoint_every",
@@ -982,13 +812,3 @@ WITHOUT_EFFECT = {
 }
 """Parameters that may differ where a search goes on."""
 _CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
-
-
-def _free_memory() -> float:
-    """Return how much memory is to be had, in bytes, where the system tells."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return np.inf
-    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return 1024.0 * int(kilobytes[0]) if kilobytes else np.inf
