@@ -12,7 +12,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from ._data import TrainingData
 from ._splits import Split
 
-__all__ = ["LOG_LOSS", "HeldOutMetrics", "check_scoring"]
+__all__ = ["LOG_LOSS", "HeldOutMetrics", "check_scoring", "decisive_scorer"]
 
 LOG_LOSS = "neg_log_loss"
 
@@ -42,6 +42,31 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
             "empty list instead; leave it out for the log-loss."
         )
     return {str(name): _check_scorer(scorer) for name, scorer in given.items()}
+
+
+def decisive_scorer(scorers: dict[str, Any], refit: bool | str) -> str:
+    """Return the name of the scorer that chooses.
+
+    Parameters
+    ----------
+    scorers : dict of str to object
+        What :func:`check_scoring` returned.
+    refit : bool, "committee" or name of a scorer
+        The parameter of the classifier.
+
+    Raises
+    ------
+    ValueError
+        If it names none of the scorers.
+    """
+    if not isinstance(refit, str) or refit == "committee":
+        return next(iter(scorers))
+    if refit not in scorers:
+        raise ValueError(
+            "The 'refit' parameter of MetaLRClassifier must be a bool, 'committee', or the "
+            f"name of one of the scorers {list(scorers)}. Got {refit!r} instead."
+        )
+    return refit
 
 
 def _check_scorer(scorer: Any) -> Any:

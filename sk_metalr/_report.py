@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _page as html
 from ._estimator import MetaLRClassifier
-from ._metrics import LOG_LOSS, check_scoring
+from ._metrics import LOG_LOSS, check_scoring, decisive_scorer
 from ._plot import (
     MANY_CURVES,
     LearningCurvesDisplay,
@@ -149,7 +149,7 @@ def _page(fitted: MetaLRClassifier, estimator: Any) -> str:
 def _decisive(fitted: MetaLRClassifier) -> tuple[str, bool]:
     """Return the name of the scorer that chose, and whether it is the log-loss."""
     scorers = check_scoring(fitted.scoring)
-    name = fitted._decisive(scorers)
+    name = decisive_scorer(scorers, fitted.refit)
     return name, scorers[name] == LOG_LOSS
 
 

@@ -18,7 +18,7 @@ from ._data import (
     check_unmasked,
     with_validation_rows,
 )
-from ._metrics import HeldOutMetrics, check_scoring
+from ._metrics import HeldOutMetrics, check_scoring, decisive_scorer
 from ._refit import Evaluation
 from ._selection import View
 from ._space import Candidates, StrategySpace
@@ -105,7 +105,7 @@ def set_up(
     space = _space(asked)
     experience = open_experience(asked.experience, asked.search, asked.record_experience)
     scorers = check_scoring(asked.scoring)
-    decisive = _decisive(asked, scorers)
+    decisive = decisive_scorer(scorers, asked.refit)
     groups = _groups(asked, params)
     X, y = validated(asked, X, y, ensure_min_samples=2)
     data = check_training_data(X, y, sample_weight, groups)
@@ -169,18 +169,6 @@ def _settings(
         "max_memory": _free_memory() / 4 if asked.max_memory is None else asked.max_memory,
         "n_rows_later": n_rows if refits_alike else 0,
     }
-
-
-def _decisive(asked: Any, scorers: dict[str, Any]) -> str:
-    """Return the name of the scorer that chooses."""
-    if not isinstance(asked.refit, str) or asked.refit == "committee":
-        return next(iter(scorers))
-    if asked.refit not in scorers:
-        raise ValueError(
-            "The 'refit' parameter of MetaLRClassifier must be a bool, 'committee', or the "
-            f"name of one of the scorers {list(scorers)}. Got {asked.refit!r} instead."
-        )
-    return asked.refit
 
 
 def _split(

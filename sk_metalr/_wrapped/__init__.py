@@ -1,0 +1,60 @@
+"""All that is known about the wrapped estimator: SciKeras stays in this folder.
+
+SciKeras has had no release since April 2024. What is taken from it here: how a
+``KerasClassifier`` builds and compiles its model, its encoders, its class weights and
+its training parameters; and how a trained model is handed back to it.
+"""
+
+from .._keras_model import check_optimizers, has_logits
+from ._given import as_keras_classifier, check_fresh, input_dtype
+from ._opened import check_model, open_estimator, task_features
+from ._parts import FittedParts, put_together, taken_apart
+from ._plan import TrainingPlan, asks_for_keras_loop, scheduled_rate, training_plan
+from ._rows import (
+    check_row_shape,
+    encode,
+    encode_features,
+    features_to_open,
+    to_probabilities,
+    training_weights,
+)
+from ._trained import (
+    early_stops,
+    fit_with_keras,
+    is_finite,
+    load_trained,
+    refits_with_keras,
+    with_strategy,
+    without_callbacks,
+)
+
+__all__ = [
+    "FittedParts",
+    "TrainingPlan",
+    "as_keras_classifier",
+    "asks_for_keras_loop",
+    "check_fresh",
+    "check_model",
+    "check_optimizers",
+    "check_row_shape",
+    "early_stops",
+    "encode",
+    "encode_features",
+    "features_to_open",
+    "fit_with_keras",
+    "has_logits",
+    "input_dtype",
+    "is_finite",
+    "load_trained",
+    "open_estimator",
+    "put_together",
+    "refits_with_keras",
+    "scheduled_rate",
+    "taken_apart",
+    "task_features",
+    "to_probabilities",
+    "training_plan",
+    "training_weights",
+    "with_strategy",
+    "without_callbacks",
+]
