@@ -2,7 +2,8 @@
 
 Leave one table out: no record of a table counts for its own searches. On the same five folds, from
 the same initial weights, MetaLRClassifier searches by portfolio and among 16 random rates. What
-was chosen is trained on all training rows, beside a dense grid, and scored on the test rows.
+was chosen is trained on all training rows from several initial weights, beside a dense grid, and
+scored on the test rows.
 """
 
 import warnings
@@ -13,7 +14,7 @@ import numpy as np
 from build_experience import N_FOLDS
 from networks import convolutions
 from overlap import shares
-from quality import DENSE_GRID
+from quality import DENSE_GRID, N_WEIGHTS
 from scikeras.wrappers import KerasClassifier
 from sklearn.model_selection import StratifiedKFold
 from tables import NAMES, load
@@ -126,21 +127,26 @@ def is_without_skill(search: MetaLRClassifier) -> bool:
 
 
 def test_losses(estimator, table, y, y_test, rates, seed) -> np.ndarray:
-    """Return test log-losses after training on all training rows: (n_rates, n_epochs)."""
-    n, n_test = len(y), len(y_test)
-    curves = (
+    """Return test log-losses after training on all training rows: (n_rates, n_epochs).
+
+    Means over several initial weights.
+    """
+    X, rows = np.concatenate([table.X_train, table.X_test]), np.arange(len(y) + len(y_test))
+    curves = [
         MetaLRClassifier(
             estimator,
             learning_rates=rates,
             n_candidates=len(rates),
-            cv=[(np.arange(n), np.arange(n, n + n_test))],
+            cv=[(rows[: len(y)], rows[len(y) :])],
             refit=False,
-            random_state=seed,
+            random_state=seed + number,
         )
-        .fit(np.concatenate([table.X_train, table.X_test]), np.concatenate([y, y_test]))
+        .fit(X, np.concatenate([y, y_test]))
         .learning_curves_[:, 0]
-    )
-    return np.where(np.isfinite(curves), curves, np.inf)
+        for number in range(N_WEIGHTS)
+    ]
+    mean_curves = np.mean(curves, axis=0)
+    return np.where(np.isfinite(mean_curves), mean_curves, np.inf)
 
 
 def estimator_of(task: Task) -> KerasClassifier:

@@ -2,12 +2,12 @@
 
 Searches are given the same 16 candidates (Optuna as many proposals of its own), the same
 stratified folds (one split: the first of them) and the same network. Whatever is chosen is
-refitted on all training rows from the same initial weights, so that nothing but the choice
-differs. Each candidate is trained once, by MetaLRClassifier's population, whose members
-equal Keras's own training (tests/test_population.py); the rivals choose from its learning
-curves as their own rule says, where they would have trained the same models again. Keras
-itself trains the range test, and what stops early by itself: on 80 % of the rows and
-without a refit, as its users do.
+refitted on all training rows, three times from initial weights that are the same for all, so
+that nothing but the choice differs; scores are means over the three. Each candidate is trained
+once, by MetaLRClassifier's population, whose members equal Keras's own training
+(tests/test_population.py); the rivals choose from its learning curves as their own rule says,
+where they would have trained the same models again. Keras itself trains the range test, and
+what stops early by itself: on 80 % of the rows and without a refit, as its users do.
 """
 
 import warnings
@@ -43,6 +43,9 @@ from sk_metalr._splits import n_auto_splits
 
 EPOCHS, BATCH_SIZE, PATIENCE = 40, 32, 5
 N_CANDIDATES, N_SPLITS, N_REFITS = 16, 5, 5
+N_WEIGHTS = 3
+"""How many initial weights every choice is refitted from: on small tables, one is luck."""
+
 DENSE_GRID = np.geomspace(1e-5, 1.0, 21)
 SEEDS = 3
 QUICK = ["penguins", "breast_cancer"]
@@ -89,14 +92,8 @@ def measure(table: str, seeds: int) -> list[dict]:
 def measure_once(table: Table, seed: int) -> list[dict]:
     searches = Searches(table, seed)
     choices = all_choices(searches)
-    outcomes, hindsight = refit_all(table, seed, choices)
-    outcomes[FIVE_REFITS] = searches.fitted.predict_proba(table.X_test)
-    first, *_ = searches.fitted.estimators_
-    outcomes[WHOLE_FIT] = predicted([first], table.X_test)
-    for name, estimator in trained_by_keras(seed).items():
-        with preserved_random_state():
-            estimator.fit(table.X_train, table.y_train)
-        outcomes[name] = estimator.predict_proba(table.X_test)
+    refitted, hindsight = refit_all(table, seed, choices)
+    outcomes = {name: [probabilities] for name, probabilities in trained_once(searches).items()}
     rows = [
         {
             "method": name,
@@ -105,13 +102,34 @@ def measure_once(table: Table, seed: int) -> list[dict]:
             "excess": scores["log_loss"] - hindsight,
             **scores,
         }
-        for name, probabilities in outcomes.items()
-        for scores in [score(table.y_test, probabilities)]
+        for name, several in (refitted | outcomes).items()
+        for scores in [mean_score(table.y_test, several)]
     ]
     for name, make in BASELINES.items():
         probabilities = make(seed).fit(table.X_train, table.y_train).predict_proba(table.X_test)
         rows.append({"method": name, **score(table.y_test, probabilities)})
     return rows
+
+
+def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
+    """Return test probabilities of what was trained as a whole, its own refits included."""
+    table = searches.table
+    first, *_ = searches.fitted.estimators_
+    outcomes = {
+        FIVE_REFITS: searches.fitted.predict_proba(table.X_test),
+        WHOLE_FIT: predicted([first], table.X_test),
+    }
+    for name, estimator in trained_by_keras(searches.seed).items():
+        with preserved_random_state():
+            estimator.fit(table.X_train, table.y_train)
+        outcomes[name] = estimator.predict_proba(table.X_test)
+    return outcomes
+
+
+def mean_score(y: np.ndarray, several: list[np.ndarray]) -> dict[str, float]:
+    """Return test scores, means over several models."""
+    scores = [score(y, probabilities) for probabilities in several]
+    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
 
 
 def score(y: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -285,16 +303,33 @@ def trained_by_keras(seed: int) -> dict:
 
 def refit_all(
     table: Table, seed: int, choices: dict[str, tuple[float, int]]
-) -> tuple[dict[str, np.ndarray], float]:
-    """Refit every choice on all training rows, in one population.
+) -> tuple[dict[str, list[np.ndarray]], float]:
+    """Refit every choice on all training rows, in one population for each of the initial weights.
 
     Returns
     -------
-    probabilities : dict of str to ndarray of shape (n_test, n_classes)
-        Predictions of each refitted choice.
+    probabilities : dict of str to list of ndarray of shape (n_test, n_classes)
+        Predictions of each refitted choice, one for each of the initial weights.
     hindsight : float
-        Lowest test log-loss of any rate and epoch: of a dense grid and all choices.
+        Lowest test log-loss of any rate and epoch, mean over the initial weights: of a dense grid
+        and all choices.
     """
+    rates = np.unique(np.concatenate([DENSE_GRID, [rate for rate, _ in choices.values()]]))
+    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in choices}
+    losses = []
+    for number in range(N_WEIGHTS):
+        curves, predictions = _refitted(table, seed + 1_000 * number, choices, rates)
+        losses.append(curves)
+        for name, one in predictions.items():
+            probabilities[name].append(one)
+    # A rate that diverged from any of the weights is none to choose.
+    return probabilities, float(np.nanmin(np.mean(losses, axis=0)))
+
+
+def _refitted(
+    table: Table, seed: int, choices: dict[str, tuple[float, int]], rates: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return test log-losses of shape (n_rates, n_epochs), and each choice's predictions."""
     n_train = len(table.y_train)
     data = check_training_data(
         np.concatenate([table.X_train, table.X_test]),
@@ -306,14 +341,13 @@ def refit_all(
     estimator = classifier(seed)
     plan = wrapped.training_plan(estimator)
     tasks = split_tasks(estimator, plan, data, [division], seed)
-    rates = np.unique(np.concatenate([DENSE_GRID, [rate for rate, _ in choices.values()]]))
     population = Population(tasks, rates, n_epochs=EPOCHS, from_logits=False, shuffle=plan.shuffle)
     with preserved_random_state():
         opened = wrapped.open_estimator(estimator, table.X_train, table.y_train, seed=seed)
-    probabilities, hindsight = {}, np.inf
+    curves, probabilities = [], {}
     for epoch in range(1, EPOCHS + 1):
         log_losses, _ = population.train(1)
-        hindsight = min(hindsight, np.nanmin(log_losses))
+        curves.append(log_losses[:, 0, 0])
         for name, (rate, n_epochs) in choices.items():
             if n_epochs == epoch:
                 trained = population.trained_member(int(np.searchsorted(rates, rate)), 0)
@@ -325,4 +359,4 @@ def refit_all(
                     trained.epoch_losses,
                 )
                 probabilities[name] = predicted([opened], table.X_test)
-    return probabilities, float(hindsight)
+    return np.array(curves).T, probabilities

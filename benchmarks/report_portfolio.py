@@ -52,8 +52,9 @@ def portfolio_part(rows: pd.DataFrame) -> str:
             f"{rows.table.nunique()} tables, {rows.seed.nunique()} division each; the experience "
             "holds the other tables' searches. Excess: test log-loss in nats over the best rate "
             "and epoch in hindsight, all trained on all training rows from the same initial "
-            "weights. Single fits: epochs trained by the search, over those of one fit. Drawn at "
-            "random: on which share of the tables the task was unlike all that was recorded.",
+            "weights, mean over three of them. Single fits: epochs trained by the search, over "
+            "those of one fit. Drawn at random: on which share of the tables the task was unlike "
+            "all that was recorded.",
             markdown(summary, 4),
         ]
     )

@@ -87,8 +87,9 @@ def quality_part(scores: pd.DataFrame, out: Path) -> str:
             f"{len(loss)} tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} "
             f"each; 2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
             f"{quality.N_CANDIDATES} candidates. Excess: test log-loss in nats over the best rate "
-            "and epoch in hindsight. Rank: among the ways of choosing a rate. p: Wilcoxon's "
-            f"signed-rank test against {quality.OURS} over tables, not corrected for their number.",
+            "and epoch in hindsight. Choices are refitted from three initial weights, scores are "
+            "means over them. Rank: among the ways of choosing a rate. p: Wilcoxon's signed-rank "
+            f"test against {quality.OURS} over tables, not corrected for their number.",
             markdown(quality_summary(scores), 3),
             left_aside(excess),
             "Mean excess by table:",
