@@ -8,7 +8,10 @@ from the rows that this search is to be scored on.
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import import_module
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from ._meta_features import data_features
 from ._population import preserved_random_state
 from ._portfolio import portfolio
 from ._refit import Evaluation
+from ._schedules import Schedule
 from ._selection import View, cautious_losses, response_surface
 from ._space import Candidates, StrategySpace
 from .exceptions import ExperienceWarning
@@ -36,6 +40,7 @@ __all__ = [
 ]
 
 N_FROM_EXPERIENCE, N_AT_RANDOM = 4, 16
+DIGEST_STEPS = 32
 MODULES = {
     **{"sk-metalr": "sk_metalr", "keras": "keras"},
     **{"tensorflow": "tensorflow", "scikit-learn": "sklearn"},
@@ -94,7 +99,7 @@ class Advice:
     n_drawn : int
         How many of the candidates were drawn at random.
     unlike : list of str
-        Optimizer and schedule, in words, whose candidates were all drawn at random.
+        Optimizers and schedules whose candidates were all drawn at random, and why, in words.
     """
 
     candidates: Candidates
@@ -115,34 +120,34 @@ class Advice:
         spare = None if values["spare"] is None else Candidates(**values["spare"])
         return cls(**values | {"candidates": Candidates(**values["candidates"]), "spare": spare})
 
-    @property
-    def cost(self) -> dict[str, int]:
-        """What ``search_cost_`` says of it."""
+    def cost(self, found: Found) -> dict[str, int]:
+        """Return what ``search_cost_`` says of it."""
+        tried = found.candidates.learning_rates
+        spare = np.empty(0) if self.spare is None else self.spare.learning_rates
         return {
             "n_records": self.n_records,
             "n_records_set_aside": self.n_set_aside,
-            "n_drawn_at_random": self.n_drawn,
+            "n_drawn_at_random": self.n_drawn + int(np.isin(tried, spare).sum()),
         }
 
     @property
     def message(self) -> str:
-        """Say that candidates were drawn at random; empty if none were."""
+        """Say that candidates were drawn at random, and why; empty if none were."""
         if not self.n_drawn:
             return ""
         drawn = f"{self.n_drawn} of {len(self.candidates.learning_rates)} candidates"
         if not self.unlike:
             return (
-                "The experience proposes fewer rates than n_candidates within the bounds of "
-                f"learning_rates, so {drawn} were drawn at random."
+                "The experience knows too few rates that are within the bounds of learning_rates "
+                f"and were tried before, so {drawn} were drawn at random."
             )
         aside = (
-            f" {self.n_set_aside} searches were set aside: their rows, or as many of each class, "
-            "are among these."
+            f" Set aside were {self.n_set_aside} searches that share rows with this table, or are "
+            "taken for folds of it, because each class has as many rows."
         )
         return (
             f"The experience holds no searches like this one ({'; '.join(self.unlike)}), so "
-            f"{drawn} were drawn at random.{aside if self.n_set_aside else ''} "
-            "record_experience=True adds this search for the next ones."
+            f"{drawn} were drawn at random.{aside if self.n_set_aside else ''}"
         )
 
 
@@ -177,6 +182,11 @@ def open_experience(experience: Any, search: str, records: bool) -> Experience |
         raise ValueError(
             "The 'record_experience' parameter of MetaLRClassifier must be False for "
             "search='hypergradient', whose candidates change their rates. Got True instead."
+        )
+    if isinstance(experience, str | PathLike) and Path(experience).is_dir():
+        raise ValueError(
+            "The 'experience' parameter of MetaLRClassifier must be a file, 'default', an "
+            f"Experience or None. Got the folder {str(experience)!r} instead; name a file in it."
         )
     if not isinstance(experience, Experience):
         experience = Experience(experience) if records else Experience.load(experience)
@@ -213,23 +223,22 @@ def advise(
     """
     records = list(situation.experience)
     others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
-    n_wanted = n_candidates or N_FROM_EXPERIENCE
     parts, spare, unlike, n_drawn = [], [], [], 0
     alike: set[int] = set()
     for optimizer, task in enumerate(situation.tasks):
         bounds = space.bounds(optimizer)
         for number, schedule in enumerate(space.schedules):
-            task = task | {"schedule": schedule.name}
+            task = task | {"schedule": schedule_label(schedule)}
             drawn = space.sample_one(optimizer, n_candidates or N_AT_RANDOM, random_state)
-            found = portfolio(task, others, n_wanted, bounds)
+            found = portfolio(task, others, n_candidates or N_FROM_EXPERIENCE, bounds)
             rates = found.learning_rates
             if not rates.size:
-                unlike.append(f"{task['optimizer']}, {task['schedule']}")
+                unlike.append(f"{task['optimizer']}, {task['schedule']}: {found.reason}")
                 rates = drawn
-            else:
-                rates = _filled(rates, drawn, n_wanted)
-                if n_candidates is None:
-                    spare.append(_family(drawn, optimizer, number))
+            elif len(rates) < (n_candidates or N_FROM_EXPERIENCE):
+                rates = _filled(rates, drawn)
+            elif n_candidates is None:
+                spare.append(_family(drawn, optimizer, number))
             n_drawn += len(rates) - len(found.learning_rates)
             alike.update(map(id, found.records))
             parts.append(_family(rates, optimizer, number))
@@ -243,14 +252,22 @@ def advise(
     )
 
 
-def _filled(rates: np.ndarray, drawn: np.ndarray, n: int) -> np.ndarray:
-    """Return `n` rates, if there are as many: those drawn that lie furthest from all others."""
-    for _ in range(n - len(rates)):
+def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return as many rates as were drawn, first those that lie furthest from all others."""
+    for _ in range(len(drawn) - len(rates)):
         away = np.abs(np.log(drawn[:, None] / rates)).min(axis=1)
         if away.max() == 0:
             break
         rates = np.append(rates, drawn[away.argmax()])
     return np.sort(rates)
+
+
+def schedule_label(schedule: Schedule) -> str:
+    """Return what a schedule is called in a record: two of one name may not be the same."""
+    if isinstance(schedule.rule, str):
+        return schedule.name
+    factors = schedule.factors(DIGEST_STEPS).round(4)
+    return f"{schedule.name} {sha256(factors.tobytes()).hexdigest()[:8]}"
 
 
 def _family(rates: np.ndarray, optimizer: int, schedule: int) -> Candidates:
@@ -305,7 +322,7 @@ def finished_searches(
     for family in np.unique(candidates.family[went_on]):
         (mine,) = np.nonzero((candidates.family == family) & went_on)
         errors = [surface.standard_error(int(i), int(epochs[i])) for i in mine]
-        schedule = space.schedules[candidates.schedule[mine[0]]].name
+        schedule = schedule_label(space.schedules[candidates.schedule[mine[0]]])
         records.append(
             ExperienceRecord(
                 situation.rows,
@@ -332,6 +349,9 @@ def record(space: StrategySpace, situation: Situation, found: Found, view: View)
             situation.experience.append(one)
     except Exception as error:
         warnings.warn(
-            ExperienceWarning(f"The search was not recorded: {error}. The fit itself is complete."),
+            ExperienceWarning(
+                f"The search was not recorded: {str(error).rstrip('.')}. The fit itself is "
+                "complete."
+            ),
             stacklevel=5,
         )

@@ -497,7 +497,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             },
         )
         if advice is not None:
-            self.search_cost_ |= advice.cost
+            self.search_cost_ |= advice.cost(found)
         if self.record_experience and setup.situation is not None:
             record(setup.space, setup.situation, found, setup.view)
         if self.verbose:
@@ -521,7 +521,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
     def _warn(self, setup: Setup, found: Found, advice: Advice | None) -> None:
         """Warn where there are reasons to doubt what was found."""
-        is_known = is_edge_known(self.n_candidates, advice.cost if advice else {})
+        is_known = is_edge_known(self.n_candidates, advice.cost(found) if advice else {})
         for doubt in doubts(found, setup.view.worst_loss):
             if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
                 warnings.warn(doubt, stacklevel=5)

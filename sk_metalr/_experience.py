@@ -163,9 +163,11 @@ class Experience:
 
     Raises
     ------
+    TypeError
+        If `path` is no path.
     ValueError
-        If `path` is a folder, or "default", which is no file but what :meth:`load` calls the
-        experience that comes with this package.
+        If it is a folder, a file that holds no record at all, or "default", which is no file but
+        what :meth:`load` calls the experience that comes with this package.
 
     See Also
     --------
@@ -181,6 +183,11 @@ class Experience:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                "The 'path' parameter of Experience must be a path or None. Got an object of type "
+                f"{type(path).__name__!r} instead; Experience().merge(records) takes records."
+            )
         if path is not None and (path == "default" or Path(path).is_dir()):
             raise ValueError(
                 "The 'path' parameter of Experience must name a file, or be None. Got "
@@ -216,7 +223,8 @@ class Experience:
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f"There is no experience at {os.fspath(path)!r}. Experience(path) begins one, and "
-                "so does MetaLRClassifier(experience=path, record_experience=True)."
+                "so does MetaLRClassifier(experience=path, record_experience=True); 'default' is "
+                "the one that comes with this package."
             )
         return cls(path)
 
@@ -244,7 +252,17 @@ class Experience:
         -------
         self : Experience
             With one record more.
+
+        Raises
+        ------
+        TypeError
+            If it is no record.
         """
+        if not isinstance(record, ExperienceRecord):
+            raise TypeError(
+                "The 'record' parameter of Experience.append must be an ExperienceRecord. Got an "
+                f"object of type {type(record).__name__!r} instead; merge takes several."
+            )
         if self.path is not None:
             _append(self.path, record.to_line())
         self._records.append(record)
@@ -275,10 +293,10 @@ class Experience:
             )
         known = {record.to_line() for record in self.refresh()}
         for record in list(other):
-            line = record.to_line()
+            line = record.to_line() if isinstance(record, ExperienceRecord) else None
             if line not in known:
                 self.append(record)
-                known.add(line)
+                known.add(str(line))
         return self
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -348,6 +366,7 @@ def _summary(record: ExperienceRecord) -> dict[str, Any]:
         "standard_error": record.standard_errors[best],
         "no_skill_loss": record.no_skill_loss,
         "n_learning_rates": len(record.learning_rates),
+        "date": record.provenance.get("date", ""),
     }
 
 
@@ -381,33 +400,44 @@ def _read(path: Path) -> Iterator[ExperienceRecord]:
     """Yield the records of a file; warn of lines that hold none.
 
     The last line is left out without a word where its end is missing: someone may be writing it.
+    ValueError where all others are no records.
     """
     *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    newer = 0
+    n_records = n_newer = 0
+    bad: list[str] = []
     for number, line in enumerate([*lines, last], start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
             if values["version"] > VERSION:
-                newer += 1
+                n_newer += 1
                 continue
             yield ExperienceRecord.from_dict(values)
+            n_records += 1
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             if number <= len(lines):
-                warnings.warn(
-                    f"Line {number} of {str(path)!r} is no record of a search ({error}); it is "
-                    "left out. Was a process killed while it wrote? Then delete the line.",
-                    ExperienceWarning,
-                    stacklevel=5,
-                )
-    if newer:
-        warnings.warn(
-            f"{newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
-            "out; upgrade to read them.",
-            ExperienceWarning,
-            stacklevel=5,
+                bad.append(f"line {number} ({error})")
+    if bad and not (n_records or n_newer):
+        raise ValueError(
+            f"{str(path)!r} is no experience: no line of it is a record of a search, beginning "
+            f"with {bad[0]}. Name another file."
         )
+    if bad:
+        _warn(
+            f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
+            f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
+            "process killed while it wrote? Then delete them."
+        )
+    if n_newer:
+        _warn(
+            f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
+            "out; upgrade to read them."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ExperienceWarning, stacklevel=6)
 
 
 def _short(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-__all__ = ["coordinates", "data_features", "distances"]
+__all__ = ["coordinates", "data_features", "distances", "largest_difference"]
 
 SPARSE = 0.9
 """A column is sparse where its most frequent value, its lowest or highest, fills this share."""
@@ -93,6 +93,13 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
     )
 
 
+PLACES = (
+    *("the number of rows", "the number of columns", "the number of parameters"),
+    *("the scale of the features", "the number of steps", "the batch size", "the depth"),
+    *("the number of classes", "the balance of classes"),
+)
+"""What the first coordinates are, in words; the others are kinds of layers."""
+
 FAMILIES = {
     **{"attention": 2.0, "convolutional": 2.0, "custom": 2.0, "embedding": 2.0, "rnn": 2.0},
     **{"normalization": 1.0, "regularization": 1.0},
@@ -105,3 +112,9 @@ def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:
     here = coordinates(task)
     places = np.array([coordinates(other) for other in others]).reshape(-1, len(here))
     return np.asarray(np.linalg.norm(places - here, axis=1))
+
+
+def largest_difference(task: dict[str, Any], other: dict[str, Any]) -> str:
+    """Say in what a task differs most from another one."""
+    apart = np.abs(coordinates(task) - coordinates(other))
+    return (*PLACES, *(f"layers of the kind {name!r}" for name in FAMILIES))[int(apart.argmax())]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._experience import ExperienceRecord
 from ._fingerprint import are_stratified_alike
-from ._meta_features import distances
+from ._meta_features import distances, largest_difference
 
 __all__ = ["Portfolio", "greedy_portfolio", "n_repeats", "portfolio", "regrets", "with_means"]
 
@@ -54,10 +54,13 @@ class Portfolio:
         In increasing order; empty where the task is unlike all that were recorded.
     records : list of ExperienceRecord
         Of the tasks like it.
+    reason : str
+        Why there are no rates; empty where there are.
     """
 
     learning_rates: np.ndarray
     records: list[ExperienceRecord]
+    reason: str = ""
 
 
 def portfolio(
@@ -90,13 +93,27 @@ def portfolio(
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
     alike = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
     share = 1 / n_repeats(alike)
+    if share.sum() < MIN_TASKS - 1e-9:
+        return Portfolio(np.empty(0), [], _reason(task, records, away))
     grid = _grid(alike, bounds)
-    if share.sum() < MIN_TASKS - 1e-9 or not grid.size:
-        return Portfolio(np.empty(0), [])
+    if not grid.size:
+        return Portfolio(np.empty(0), [], "none of them has tried rates within these bounds")
     weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
     known = np.array([regrets(record, grid) for record in alike])
     chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
     return Portfolio(np.sort(grid[chosen]), alike)
+
+
+def _reason(task: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
+    """Say why there is no experience to speak of."""
+    if not records:
+        return "none of them is with this optimizer"
+    few = f"fewer than {MIN_TASKS} other tables or networks were like it"
+    unlike = np.flatnonzero(away > MAX_DISTANCE)
+    if not unlike.size:
+        return few
+    nearest = records[unlike[away[unlike].argmin()]]
+    return f"{few}; the next one differs most in {largest_difference(task, nearest.features)}"
 
 
 def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:

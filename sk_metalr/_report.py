@@ -281,8 +281,11 @@ def _listed(values: Any) -> str:
 
 def _reproduction(fitted: MetaLRClassifier, estimator: Any) -> str:
     seed = fitted.random_state
+    depends = (
+        "data, versions and experience" if fitted.search == "portfolio" else "data and versions"
+    )
     said = (
-        f"random_state={seed}: the same data and the same versions give the same choice."
+        f"random_state={seed}: the same {depends} give the same choice."
         if isinstance(seed, Integral)
         else f"random_state={_repr(seed)} is no int: another fit draws other candidates, splits "
         "and initial weights."

@@ -145,8 +145,8 @@ def edge_message(best: float, rates: Sequence[float]) -> str:
     edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
     return (
         f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: raise n_candidates, widen learning_rates, or leave "
-        "them to learning_rates='auto'."
+        f"{direction} ones may be better still: raise n_candidates or widen learning_rates, which "
+        "search='random' with learning_rates='auto' does by itself."
     )
 
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _wrapped as wrapped
 from ._archive import check_destination, read_archive, write_archive
+from ._experience import Experience
 from ._model_file import model_from_bytes, model_to_bytes
 from ._values import decode, encode
 from .exceptions import ForgottenParametersWarning, RefusedFileError
@@ -69,6 +70,10 @@ def _is_attribute(name: str) -> bool:
 
 def _parameter(value: Any, parts: dict[str, bytes]) -> dict[str, Any]:
     """Return a parameter as JSON, or else what it looks like."""
+    if isinstance(value, Experience) and value.path is not None:
+        value = value.path
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     trial = dict(parts)
     try:
         stored = encode(value, trial)

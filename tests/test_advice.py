@@ -114,7 +114,7 @@ def test_bounds_and_number_of_candidates_are_the_users(cancer, learned):
 @pytest.mark.parametrize(("params", "n"), [({}, 16), ({"n_candidates": 3}, 3)])
 def test_a_task_unlike_all_is_searched_at_random_and_said_so(cancer, learned, params, n):
     X, y = fresh_rows(cancer)
-    with pytest.warns(ExperienceWarning, match="no searches like this one.*RMSprop"):
+    with pytest.warns(ExperienceWarning, match=r"like this one \(RMSprop.*: none .* optimizer\)"):
         fitted = search(learned, search="portfolio", optimizers=["rmsprop"], **params).fit(X, y)
     drawn = search(None, optimizers=["rmsprop"], **params).fit(X, y)
     assert len(fitted.cv_results_["params"]) == len(drawn.cv_results_["params"]) == n
@@ -132,7 +132,7 @@ def test_some_optimizers_are_known_and_others_drawn(cancer, learned):
 
 def test_where_the_experience_proposes_too_few_others_are_drawn(cancer, learned):
     X, y = fresh_rows(cancer)
-    with pytest.warns(ExperienceWarning, match="fewer rates than n_candidates.* of 12 candidates"):
+    with pytest.warns(ExperienceWarning, match="too few rates .* of 12 candidates"):
         fitted = search(
             learned, search="portfolio", n_candidates=12, learning_rates=loguniform(1e-4, 2e-4)
         ).fit(X, y)
@@ -151,6 +151,46 @@ def test_where_the_few_show_no_skill_more_are_tried(cancer, learned):
     assert len(rates) == 4 + 16
     assert (np.diff(rates) > 0).all()
     assert fitted.search_cost_["member_epochs"] == 20 * 3 * 3
+    assert fitted.search_cost_["n_drawn_at_random"] == 16
+
+
+@pytest.mark.parametrize(
+    ("factor", "params", "reason"),
+    [
+        (1e4, {}, "fewer than 3 .* the next one differs most in the scale of the features"),
+        (1, {"learning_rates": loguniform(1e-9, 1e-7)}, "none .* rates within these bounds"),
+    ],
+)
+def test_why_the_experience_proposes_nothing_is_said(cancer, learned, factor, params, reason):
+    X, y = fresh_rows(cancer)
+    with pytest.warns(ExperienceWarning, match=reason):
+        search(learned, search="portfolio", **params).fit(X * factor, y)
+
+
+def test_where_few_rates_were_ever_tried_as_many_as_ever_are_drawn(cancer, learned):
+    narrow = Experience().merge(
+        replace(
+            one,
+            learning_rates=np.array([1e-4, 1.2e-4]),
+            losses=one.losses[:2],
+            standard_errors=one.standard_errors[:2],
+            n_epochs=one.n_epochs[:2],
+        )
+        for one in learned
+    )
+    with pytest.warns(ExperienceWarning, match="too few rates .* of 16 candidates"):
+        fitted = search(narrow, search="portfolio").fit(*fresh_rows(cancer))
+    assert len(fitted.cv_results_["params"]) == 16
+
+
+def test_functions_of_one_name_are_schedules_of_their_own(cancer):
+    experience = Experience()
+    X, y = fresh_rows(cancer)
+    for schedule in (lambda progress: 1 - progress, lambda progress: progress + 0.1):
+        search(experience, record_experience=True, schedules=[schedule], n_candidates=2).fit(X, y)
+    one, other = (record.features["schedule"] for record in experience)
+    assert one != other
+    assert one.startswith("<lambda> ")
 
 
 def misled(learned, lowest, highest, **features):
@@ -204,7 +244,7 @@ def test_where_all_that_were_proposed_diverge_others_are_tried(cancer, learned):
 
 def test_records_of_the_same_rows_are_set_aside(cancer, learned):
     X, y = cancer
-    with pytest.warns(ExperienceWarning, match="no searches like this one.* 1 searches were set"):
+    with pytest.warns(ExperienceWarning, match="no searches like this one.* aside were 1 "):
         fitted = search(learned, search="portfolio", n_candidates=2).fit(X[:100], y[:100])
     assert fitted.search_cost_["n_records"] == 0  # two alike are too few
     assert fitted.search_cost_["n_records_set_aside"] == 1
@@ -258,6 +298,8 @@ def test_recording_changes_no_score_of_a_cross_validation(cancer, monkeypatch):
         ({"search": "portfolio", "learning_rates": [0.1, 0.2]}, r"'learning_rates' .* Got \[0.1"),
         ({"search": "portfolio", "learning_rates": "auto"}, "'learning_rates' .* Got 'auto'"),
         ({"search": "portfolio", "experience": 3}, "'experience' parameter"),
+        ({"search": "portfolio", "experience": "."}, r"'experience' .* Got the folder '\.'"),
+        ({"record_experience": True, "experience": ""}, "'experience' .* Got the folder ''"),
     ],
 )
 def test_what_does_not_go_together_is_refused(cancer, params, message, monkeypatch):

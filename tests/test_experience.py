@@ -101,6 +101,34 @@ def test_a_copy_in_another_process_has_the_same_file(path, tmp_path, monkeypatch
     assert sources(in_memory) == ["a"]
 
 
+def test_what_is_no_experience_is_refused_and_left_as_it_was(path):
+    path.write_text("a,b\n1,x\n2,y\n")
+    with pytest.raises(ValueError, match=r"is no experience: no line .* line 1 \(.*another file"):
+        Experience(path)
+    model = MetaLRClassifier(experience=path, record_experience=True)
+    with pytest.raises(ValueError, match="is no experience"):
+        model.fit(np.eye(10), np.arange(10) % 2)
+    assert path.read_text() == "a,b\n1,x\n2,y\n"
+
+
+def test_many_lines_that_are_no_records_are_one_warning(path):
+    path.write_text(full_record("a").to_line() + "nonsense\n" * 50)
+    with pytest.warns(ExperienceWarning, match=r"50 of 51 lines .* line 4 \(.*\) …\.") as told:
+        assert sources(Experience(path)) == ["a"]
+    assert len(told) == 1
+
+
+def test_only_records_are_added():
+    experience = Experience()
+    for other in ({"a": 1}, "s.jsonl", Experience()):
+        with pytest.raises(TypeError, match=r"'record' parameter of Experience.append"):
+            experience.append(other)
+    with pytest.raises(TypeError, match=r"'record' parameter of Experience.append"):
+        experience.merge([full_record(), 1])
+    with pytest.raises(TypeError, match="'path' parameter of Experience must be a path"):
+        Experience(Experience())
+
+
 @pytest.mark.parametrize("name", ["default", "", "."])
 def test_a_folder_is_no_experience(name):
     with pytest.raises(ValueError, match="'path' parameter of Experience"):
@@ -133,7 +161,7 @@ def test_a_torn_end_is_left_out_and_does_not_spoil_the_next_record(path):
         file.write('{"version":1,"sour')
     assert sources(Experience.load(path)) == ["a"]  # it may be being written: no warning
     Experience.load(path).append(full_record("b"))
-    with pytest.warns(ExperienceWarning, match=r"Line 2 of .* is no record"):
+    with pytest.warns(ExperienceWarning, match=r"1 of 3 lines are no records .* line 2 \("):
         again = Experience.load(path)
     assert sources(again) == ["a", "b"]
 
@@ -167,7 +195,7 @@ EMPTY_CURVE = '"curve":{"learning_rate":[],"loss":[],"standard_error":[],"n_epoc
 )
 def test_a_line_that_is_no_record_is_named_and_left_out(path, line):
     path.write_text(full_record("a").to_line() + line.rstrip() + "\n" + full_record("b").to_line())
-    with pytest.warns(ExperienceWarning, match="Line 2 of"):
+    with pytest.warns(ExperienceWarning, match=r"1 of 3 lines are no records .* line 2 \("):
         assert sources(Experience.load(path)) == ["a", "b"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sk_metalr import _meta_features
 from sk_metalr._keras_model import model_features, optimizer_label
-from sk_metalr._meta_features import data_features, distances
+from sk_metalr._meta_features import data_features, distances, largest_difference
 
 layers = keras.layers
 TASK = {
@@ -53,6 +53,18 @@ def test_features_of_a_table():
 def test_distance_grows_with_the_difference(change, least, most):
     (away,) = distances(TASK, [TASK | change])
     assert least - 1e-9 <= away <= most + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": 1e-3}, "the scale of the features"),
+        ({"n_features": 2_000}, "the number of columns"),
+        ({"layers": "dense+rnn"}, "layers of the kind 'rnn'"),
+    ],
+)
+def test_the_largest_difference_is_named(change, words):
+    assert largest_difference(TASK, TASK | change) == words
 
 
 def test_no_task_is_far_from_none():

@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from sk_metalr import MetaLRClassifier, report
+from sk_metalr import Experience, MetaLRClassifier, report
 from sk_metalr._model_file import model_from_bytes, model_to_bytes
 from sk_metalr._values import decode, encode
 from sk_metalr.exceptions import ForgottenParametersWarning, RefusedFileError
@@ -206,6 +206,17 @@ def test_images_and_a_categorical_loss(digits, tmp_path, model):
     estimator = small_classifier(model, loss="categorical_crossentropy")
     fitted = make(estimator).fit(X, y)
     assert_equal_fits(MetaLRClassifier.load(fitted.save(tmp_path / "a")), fitted, X)
+
+
+@pytest.mark.parametrize("make", [Path, Experience])
+def test_a_file_of_experience_is_kept_by_its_path(iris, tmp_path, make):
+    path = tmp_path / "experience.jsonl"
+    model = MetaLRClassifier(
+        small_classifier(), experience=make(path), n_candidates=2, n_splits=1, refit=False
+    )
+    fitted = model.fit(*iris).save(tmp_path / "a")
+    with pytest.warns(ForgottenParametersWarning, match=r"now: estimator \("):
+        assert MetaLRClassifier.load(fitted).experience == str(path)
 
 
 def test_what_is_loaded_does_all_that_a_fitted_one_does(iris, tmp_path):
