@@ -8,7 +8,6 @@ from the rows that this search is to be scored on.
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -20,6 +19,7 @@ from . import _wrapped as wrapped
 from ._experience import Experience, ExperienceRecord
 from ._explore import Found
 from ._fingerprint import Fingerprint, fingerprint, shares_rows
+from ._identity import identity
 from ._meta_features import data_features
 from ._population import preserved_random_state
 from ._portfolio import portfolio
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 N_FROM_EXPERIENCE, N_AT_RANDOM = 4, 16
-DIGEST_STEPS = 32
 MODULES = {
     **{"sk-metalr": "sk_metalr", "keras": "keras"},
     **{"tensorflow": "tensorflow", "scikit-learn": "sklearn"},
@@ -266,8 +265,7 @@ def schedule_label(schedule: Schedule) -> str:
     """Return what a schedule is called in a record: two of one name may not be the same."""
     if isinstance(schedule.rule, str):
         return schedule.name
-    factors = schedule.factors(DIGEST_STEPS).round(4)
-    return f"{schedule.name} {sha256(factors.tobytes()).hexdigest()[:8]}"
+    return f"{schedule.name} {identity(schedule.rule)[:8]}"
 
 
 def _family(rates: np.ndarray, optimizer: int, schedule: int) -> Candidates:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._experience import ExperienceRecord
 from ._fingerprint import are_stratified_alike
-from ._meta_features import distances, largest_difference
+from ._meta_features import coordinates, distances, largest_difference
 
 __all__ = ["Portfolio", "greedy_portfolio", "n_repeats", "portfolio", "regrets", "with_means"]
 
@@ -121,13 +121,14 @@ def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
 
     Such as those of the folds of a cross-validation.
     """
+    places = np.array([coordinates(record.features) for record in records])
     counts = np.ones(len(records), int)
     for i, one in enumerate(records):
-        away = distances(one.features, [record.features for record in records])
+        near = np.linalg.norm(places - places[i], axis=1) <= SAME_DISTANCE
         counts[i] = sum(
             record.features["schedule"] == one.features["schedule"]
             and are_stratified_alike(record.fingerprint, one.fingerprint)
-            for record in (records[j] for j in np.flatnonzero(away <= SAME_DISTANCE))
+            for record in (records[j] for j in np.flatnonzero(near))
         )
     return counts
 
