@@ -42,9 +42,11 @@ def portfolio_part(rows: pd.DataFrame) -> str:
     summary = by_table.groupby(["task", "method"], sort=False).agg(["mean", "median", "max"])
     summary.columns = ["mean excess", "median", "worst table"]
     alike = rows.groupby(["task", "method"], sort=False)
-    summary["single fits"] = alike["fits"].mean().round(1)
-    unlike = alike["unlike"].mean()
-    summary["drawn at random"] = unlike.where(unlike.index.get_level_values("method") != RANDOM)
+    summary["single fits"] = [f"{fits:.0f}" for fits in alike["fits"].mean()]
+    summary["drawn at random"] = [
+        "" if method == RANDOM else f"{share:.0%}"
+        for (_, method), share in alike["unlike"].mean().items()
+    ]
     summary = summary.reset_index()
     return "\n\n".join(
         [
@@ -55,7 +57,7 @@ def portfolio_part(rows: pd.DataFrame) -> str:
             "weights, mean over three of them. Single fits: epochs trained by the search, over "
             "those of one fit. Drawn at random: on which share of the tables the task was unlike "
             "all that was recorded.",
-            markdown(summary, 4),
+            markdown(summary, 3),
         ]
     )
 

@@ -105,7 +105,8 @@ def test_the_code_of_a_page_runs(page, monkeypatch):
 
 def test_the_numbers_of_the_pages_are_those_of_the_benchmarks():
     """All with three decimals, outside of code and of the tutorial, which prints its own."""
-    reports = [ROOT / "benchmarks" / name for name in ("RESULTS.md", "STRATEGIES.md")]
+    names = "RESULTS.md", "STRATEGIES.md", "PORTFOLIO.md"
+    reports = [ROOT / "benchmarks" / name for name in names]
     measured = set(re.findall(r"\d\.\d{3,}", "".join(report.read_text() for report in reports)))
     pages = [ROOT / "docs" / "comparison.md", *sorted(GUIDE.glob("*.md"))]
     stale = {}
