@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import Experience, MetaLRClassifier, _advice, _experience
+from sk_metalr import Experience, MetaLRClassifier, _advice, _experience, _refit
 from sk_metalr._population import Population
 from sk_metalr.exceptions import (
     AllDivergedError,
@@ -221,6 +221,33 @@ def test_beyond_the_outermost_rate_others_are_tried(cancer, learned):
     with pytest.warns(EdgeOfSpaceWarning, match="highest that was tried"):
         fitted = search(low, search="portfolio", learning_rates=bounds).fit(X, y)
     assert fitted.cv_results_["param_learning_rate"].data[-1] == pytest.approx(4e-3)
+
+
+@pytest.mark.parametrize(("engine", "n_opened"), [("vectorized", 2), ("keras", 6)])
+def test_what_is_tried_later_starts_from_the_same_weights(
+    cancer, learned, monkeypatch, engine, n_opened
+):
+    """Models are opened once, unless Keras's own loop has trained them."""
+    opened = []
+    split_tasks = _refit.split_tasks
+
+    def counted(*args):
+        tasks = split_tasks(*args)
+        opened.extend(tasks)
+        return tasks
+
+    monkeypatch.setattr(_refit, "split_tasks", counted)
+    low = misled(learned, 1e-4, 1e-3)
+    fitted = search(low, search="portfolio", n_splits=2, engine=engine).fit(*fresh_rows(cancer))
+    rates = fitted.cv_results_["param_learning_rate"].data
+    assert len(rates) >= 4 + 2
+    assert len(opened) == n_opened if engine == "vectorized" else len(opened) >= n_opened
+    at_once = search(None, learning_rates=rates.tolist(), n_splits=2, engine=engine).fit(
+        *fresh_rows(cancer)
+    )
+    np.testing.assert_allclose(
+        at_once.learning_curves_, fitted.learning_curves_, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_as_many_rates_are_tried_as_were_asked_for(cancer, learned):
