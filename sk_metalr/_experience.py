@@ -8,6 +8,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -331,7 +332,8 @@ class Experience:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.refresh()
+        with suppress(OSError, ValueError):  # a fitted classifier is not lost with its store
+            self.refresh()
 
     def check_writable(self) -> None:
         """Check that a record can be added, before there is one.

@@ -97,6 +97,10 @@ def test_a_copy_in_another_process_has_the_same_file(path, tmp_path, monkeypatch
     monkeypatch.chdir("/")
     pickle.loads(message).append(full_record("b"))
     assert sources(experience.refresh()) == ["a", "b"]
+    path.write_text("no experience any more\n")
+    assert len(pickle.loads(message)) == 0
+    with pytest.raises(ValueError, match="is no experience"):
+        pickle.loads(message).refresh()
     in_memory = pickle.loads(pickle.dumps(Experience().append(full_record("a"))))
     assert sources(in_memory) == ["a"]
 
