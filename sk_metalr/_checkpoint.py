@@ -224,6 +224,11 @@ class Kept:
         """The lane of every optimizer, and its reason."""
         return self.population.lanes
 
+    @property
+    def uses_xla(self) -> list[bool]:
+        """Tell for every optimizer whether XLA compiles its training."""
+        return self.population.uses_xla
+
     def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Return the losses of epochs that were saved, and train the others.
 

@@ -29,11 +29,13 @@ from ._advice import (
 )
 from ._checkpoint import Checkpoint, checkpointed
 from ._clock import Clock
+from ._data import TrainingData
 from ._experience import Experience
-from ._explore import Found, Search, explore, verify
+from ._explore import Found, Search, explore
 from ._identity import identity, of_data, of_versions
+from ._population import check_not_forked
 from ._progress import Progress, Task
-from ._refit import all_rows, committee, predicted, refit
+from ._refit import Part, Refits, all_rows, committee, predicted, refit, refitted_by_keras
 from ._results import cv_results, is_edge_known, search_cost
 from ._saving import load, save
 from ._schedules import learned
@@ -42,6 +44,7 @@ from ._selection import cautious_losses
 from ._setup import Setup, set_up, validated
 from ._space import Strategy, StrategySpace
 from ._summary import doubts, html_table, summary
+from ._verification import verify
 from ._workers import n_workers
 from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
 
@@ -185,9 +188,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         ``random_state`` of `estimator` itself decides the initial weights of the (first)
         refit.
     verify : int, default=0
-        How many candidates to train again, one by one, by Keras's own loop, to see whether
-        the population trained them as Keras would have; ``verification_`` says how far they
-        are apart.
+        How many candidates to train again, each on one split, by ``Model.fit`` on a fresh
+        model from the same initial weights, to see whether the population trained them as Keras
+        would have. The refit is trained again in this way, too; ``verification_`` says how far
+        they are apart.
     max_time : float or None, default=None
         Seconds that the whole fit may take. The search ends at an epoch, counted alike for all
         candidates, after which there would not be time for another one and the refit, which is
@@ -248,8 +252,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         Learning rate that each candidate arrived at in each epoch, on each split. Only if
         `search` is ``"hypergradient"``.
     verification_ : dict of str to object
-        Rows of the ``candidates`` that were trained again, ``max_weight_difference`` and
-        ``max_loss_difference`` (nats) on the first split. Only if `verify` is above 0.
+        Rows of the ``candidates`` that were trained again and their ``splits``;
+        ``max_loss_difference`` between the recorded curves and those of ``Model.fit``, in nats,
+        and ``max_weight_difference`` between the refitted weights and its. Only if `verify` is
+        above 0.
     search_cost_ : dict of str to number or str
         Members and epochs trained (a sweep's for ``"auto"`` included), the same in
         ``equivalent_single_fits`` of the full budget, the lane and its reason, and seconds:
@@ -430,6 +436,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         AllDivergedError
             If no learning rate kept a finite loss.
         """
+        check_not_forked()
         before = vars(self).copy()
         random_state = check_random_state(self.random_state)
         progress = Progress(self, self.verbose)
@@ -477,13 +484,14 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         )
         self._store(setup, found)
         self._warn(setup, found, advice)
-        if self.verify:
-            self.verification_ = verify(setup.space, found, setup.evaluation, self.verify)
         searched = perf_counter()
-        if self.refit:
-            self.estimators_ = self._refitted(setup, found, task)
+        refits = self._refitted(setup, found, task) if self.refit else None
+        if refits is not None:
+            self.estimators_ = refits.fitted
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
+        if self.verify:
+            self.verification_ = self._verified(setup, found, refits)
         self.search_cost_ = search_cost(
             found.record,
             member_epochs=found.member_epochs,
@@ -559,30 +567,45 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             self.search, self.factor, self.min_epochs, self.selection, self.tune_epochs, conduct
         )
 
-    def _refitted(self, setup: Setup, found: Found, task: Task) -> list[Any]:
+    def _refitted(self, setup: Setup, found: Found, task: Task) -> Refits:
         """Return classifiers that were fitted with the chosen strategy."""
         lane, _ = found.lanes[found.candidates.optimizer[self.best_index_]]
-        return self._refit_with(
-            self._strategy(setup.space, found),
-            setup,
+        data, parts = self._parts(setup)
+        return refit(
             setup.evaluation.estimator,
+            self._strategy(setup.space, found),
+            setup.evaluation.plan,
+            data,
+            parts,
             n_epochs=self.best_n_epochs_,
+            weights_seed=setup.refit_seeds[0],
             engine=self.engine if lane == "vectorized" else lane,
             task=task,
         )
 
-    def _refit_with(
-        self, strategy: Strategy, setup: Setup, estimator: Any, **how: Any
-    ) -> list[Any]:
-        """Return classifiers that were fitted with a strategy; `how` as for :func:`refit`."""
-        weights_seed, order_seed = setup.refit_seeds
-        data, evaluation = setup.data, setup.evaluation
-        parts = all_rows(self.n_refits, order_seed)
+    def _parts(self, setup: Setup) -> tuple[TrainingData, list[Part]]:
+        """Return the rows of the refit, and what each one starts from and trains on."""
+        evaluation = setup.evaluation
         if self.refit == "committee":
-            data, parts = evaluation.data, committee(evaluation.splits, evaluation.seed)
-        return refit(
-            estimator, strategy, evaluation.plan, data, parts, weights_seed=weights_seed, **how
-        )
+            return evaluation.data, committee(evaluation.splits, evaluation.seed)
+        return setup.data, all_rows(self.n_refits, setup.refit_seeds[1])
+
+    def _verified(self, setup: Setup, found: Found, refits: Refits | None) -> dict[str, Any]:
+        """Return how far all that was trained is from what ``Model.fit`` trains."""
+        by_keras: list[list[np.ndarray]] = []
+        if refits is not None and not refits.by_keras:
+            data, parts = self._parts(setup)
+            by_keras = refitted_by_keras(
+                setup.evaluation.estimator,
+                self._strategy(setup.space, found),
+                setup.evaluation.plan,
+                data,
+                parts,
+                n_epochs=self.best_n_epochs_,
+                weights_seed=setup.refit_seeds[0],
+                uses_xla=refits.uses_xla,
+            )
+        return verify(setup.space, found, setup.evaluation, self.verify, refits, by_keras)
 
     def _probe(self, setup: Setup) -> Callable[[int, Task], Any]:
         """Return a function that refits for some epochs, at a rate that changes nothing much."""
@@ -593,8 +616,18 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
 
         def fit(n_epochs: int, task: Task) -> Any:
             n_epochs = min(n_epochs, setup.evaluation.n_epochs)
-            how = {"n_epochs": n_epochs, "engine": engine, "task": task}
-            return self._refit_with(harmless, setup, estimator, **how)
+            data, parts = self._parts(setup)
+            return refit(
+                estimator,
+                harmless,
+                setup.evaluation.plan,
+                data,
+                parts,
+                n_epochs=n_epochs,
+                weights_seed=setup.refit_seeds[0],
+                engine=engine,
+                task=task,
+            )
 
         return fit
 
@@ -662,6 +695,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             In the order of ``classes_``.
         """
         check_is_fitted(self, "best_learning_rate_")
+        check_not_forked()
         X = validated(self, X, reset=False)
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(

@@ -18,7 +18,7 @@ from ._selection import Choice, View, choose, survivors, usable_range
 from ._space import Candidates, StrategySpace
 from .exceptions import AllDivergedError
 
-__all__ = ["Found", "Search", "explore", "verify"]
+__all__ = ["Found", "Search", "explore"]
 
 SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
 """What a sweep tries: two rates a decade."""
@@ -62,6 +62,8 @@ class Found:
         Epochs trained, of all members, finding the space included.
     lanes : list of (str, str)
         For each optimizer of the space, how it was trained and why.
+    uses_xla : list of bool
+        For each of them, whether XLA compiled its training.
     seconds : dict of str to float
         Seconds spent compiling, training and scoring.
     """
@@ -72,6 +74,7 @@ class Found:
     trajectories: np.ndarray | None
     member_epochs: int
     lanes: list[tuple[str, str]]
+    uses_xla: list[bool]
     seconds: dict[str, float]
 
 
@@ -126,7 +129,8 @@ def explore(
     population = _populated(evaluation, space, candidates, search)
     record = _searched(population, evaluation.n_epochs, candidates, view, search)
     adapts = search.kind == "hypergradient"
-    lanes, trajectories = population.lanes, population.trajectories if adapts else None
+    lanes, uses_xla = population.lanes, population.uses_xla
+    trajectories = population.trajectories if adapts else None
     seconds.update(population.seconds)
     member_epochs += population.member_epochs
     choice = None
@@ -161,7 +165,9 @@ def explore(
         grown += 1
     if choice is None:
         choice = _choice(candidates, record, view, search)
-    return Found(candidates, record, choice, trajectories, member_epochs, lanes, dict(seconds))
+    return Found(
+        candidates, record, choice, trajectories, member_epochs, lanes, uses_xla, dict(seconds)
+    )
 
 
 def _populated(
@@ -349,53 +355,3 @@ def _joined_records(record: Record, more: Record, order: np.ndarray) -> Record:
         np.append(record.n_resources, more.n_resources)[order],
         np.append(record.iteration, last)[order],
     )
-
-
-def verify(
-    space: StrategySpace, found: Found, evaluation: Evaluation, n_candidates: int
-) -> dict[str, Any]:
-    """Train a few candidates again by Keras's own loop, and say how far the results are apart.
-
-    Parameters
-    ----------
-    space, found, evaluation
-        A search and what it found.
-    n_candidates : int
-        How many candidates to train, spread over those that did not diverge.
-
-    Returns
-    -------
-    verification : dict
-        ``candidates``, their rows in the record; ``max_weight_difference`` and
-        ``max_loss_difference`` (nats) on the first split, over all of them.
-    """
-    (sound,) = np.nonzero(~found.record.is_diverged)
-    at = np.linspace(0, len(sound) - 1, min(n_candidates, len(sound)))
-    rows = sound[np.unique(at.round().astype(int))]
-    few = Candidates(
-        found.candidates.learning_rates[rows],
-        found.candidates.optimizer[rows],
-        found.candidates.schedule[rows],
-    )
-    first = replace(evaluation, splits=evaluation.splits[:1])
-    losses, weights = [], []
-    for engine in (evaluation.settings["engine"], "keras"):
-        population = first.populate(space, few, engine=engine, metrics=None, keeps_states=True)
-        losses.append(population.train(evaluation.n_epochs)[0, :, 0])
-        weights.append(
-            [
-                part.trained_member(candidate, 0).weights
-                for part in population.parts
-                for candidate in range(len(part.learning_rates))
-            ]
-        )
-    differences = [
-        np.abs(a - b).max()
-        for ours, keras_own in zip(*weights, strict=True)
-        for a, b in zip(ours, keras_own, strict=True)
-    ]
-    return {
-        "candidates": rows.tolist(),
-        "max_weight_difference": float(max(differences)),
-        "max_loss_difference": float(np.abs(losses[0] - losses[1]).max()),
-    }

@@ -17,6 +17,7 @@ __all__ = [
     "check_loss",
     "check_optimizers",
     "check_outputs",
+    "family",
     "has_logits",
     "is_builtin",
     "loss_of",
@@ -133,9 +134,10 @@ def model_features(model: keras.Model) -> dict[str, Any]:
         weights and change no training; ``output``, "logits", "sigmoid" (of one unit) or "softmax".
     """
     layers = list(_layers_of(model))
-    families = {_family(layer) for layer in layers} - PLAIN_FAMILIES
+    families = {family(layer) for layer in layers} - PLAIN_FAMILIES
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
-    probabilities = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
+    shape = getattr(model, "output_shape", None)  # which a subclassed model has not
+    probabilities = "sigmoid" if shape and shape[-1] == 1 else "softmax"
     return {
         "n_parameters": int(model.count_params()),
         "depth": len(deep),
@@ -153,7 +155,7 @@ def _layers_of(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _family(layer: Any) -> str:
+def family(layer: Any) -> str:
     """Return the kind of a layer: the folder of Keras that it is in."""
     if isinstance(layer, keras.layers.Embedding):
         return "embedding"

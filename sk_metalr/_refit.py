@@ -11,20 +11,33 @@ import numpy as np
 from . import _wrapped as wrapped
 from ._data import TrainingData
 from ._population import (
+    COMPILED_LANES,
     JoinedPopulation,
     Population,
     SplitTask,
     TrainedMember,
+    keeps_program,
     outputs_of,
     preserved_random_state,
+    trained_by_keras,
 )
 from ._progress import Task, silent
 from ._space import Candidates, Strategy, StrategySpace
 from ._splits import Split
 from ._workers import Workers
-from .exceptions import AllDivergedError
+from .exceptions import AllDivergedError, NotVectorizableError
 
-__all__ = ["Evaluation", "all_rows", "committee", "predicted", "refit", "split_tasks"]
+__all__ = [
+    "Evaluation",
+    "Part",
+    "Refits",
+    "all_rows",
+    "committee",
+    "predicted",
+    "refit",
+    "refitted_by_keras",
+    "split_tasks",
+]
 
 
 def split_tasks(
@@ -217,6 +230,24 @@ def committee(splits: list[Split], seed: int) -> list[Part]:
     return [Part(train, seed + i, seed + i) for i, (train, _) in enumerate(splits)]
 
 
+@dataclass(frozen=True)
+class Refits:
+    """Classifiers that were fitted with the chosen strategy, and how.
+
+    Attributes
+    ----------
+    fitted : list of scikeras.wrappers.KerasClassifier
+    by_keras : bool
+        Whether ``Model.fit`` trained them.
+    uses_xla : bool
+        Whether XLA compiled their training.
+    """
+
+    fitted: list[Any]
+    by_keras: bool
+    uses_xla: bool
+
+
 def refit(
     estimator: Any,
     strategy: Strategy,
@@ -228,7 +259,7 @@ def refit(
     weights_seed: int,
     engine: str = "auto",
     task: Task = silent,
-) -> list[Any]:
+) -> Refits:
     """Fit with the chosen strategy: in the compiled program where that does all of Keras's loop.
 
     Parameters
@@ -254,46 +285,29 @@ def refit(
 
     Returns
     -------
-    fitted : list of scikeras.wrappers.KerasClassifier
+    refits : Refits
 
     Raises
     ------
     AllDivergedError
         If the weights do not stay finite.
     """
-
-    def opened() -> list[Any]:
-        result = []
-        for part in parts:
-            X = wrapped.features_to_open(estimator, data.X, part.rows)
-            y = data.y[part.rows]
-            rate = wrapped.scheduled_rate(
-                estimator, strategy.learning_rate, strategy.schedule, len(y)
-            )
-            tuned = wrapped.with_strategy(
-                estimator, rate, n_epochs, weights_seed, strategy.optimizer
-            )
-            result.append(
-                wrapped.open_estimator(
-                    tuned, X, y, seed=part.weights_seed, rate=rate, optimizer=strategy.optimizer
-                )
-            )
-        return result
-
+    start = estimator, strategy, data, parts, n_epochs, weights_seed
     with preserved_random_state():
-        fitted = opened()
-        with_keras = engine == "keras" or wrapped.refits_with_keras(fitted[0])
-        if with_keras:
-            with task("refit", len(parts)) as step:
-                for one, part in zip(fitted, parts, strict=True):
-                    weight = None if data.sample_weight is None else data.sample_weight[part.rows]
-                    wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
-                    step(np.inf)
-        else:
-            # A kept program may keep the model it was made from: never the one handed out.
-            twins = opened()
-    if not with_keras:
-        trained = _train(twins, strategy, plan, data, parts, engine, task)
+        fitted = _opened(*start)
+        # A kept program may keep the model it was made from: never the one handed out.
+        is_kept = any(keeps_program(one.model_) for one in fitted)
+        trainable = _opened(*start) if is_kept else fitted
+    trained, uses_xla = None, False
+    if engine != "keras" and not wrapped.refits_with_keras(fitted[0]):
+        trained, uses_xla = _train(trainable, strategy, plan, data, parts, engine, task)
+    if trained is None:
+        with preserved_random_state(), task("refit", len(parts)) as step:
+            for one, part in zip(fitted, parts, strict=True):
+                weight = None if data.sample_weight is None else data.sample_weight[part.rows]
+                wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
+                step(np.inf)
+    else:
         for one, member in zip(fitted, trained, strict=True):
             wrapped.load_trained(
                 one,
@@ -308,7 +322,30 @@ def refit(
             f"{strategy.learning_rate:.3g}, which did not diverge on the splits; try lower "
             "learning_rates."
         )
-    return fitted
+    return Refits(fitted, trained is None, uses_xla)
+
+
+def _opened(
+    estimator: Any,
+    strategy: Strategy,
+    data: TrainingData,
+    parts: list[Part],
+    n_epochs: int,
+    weights_seed: int,
+) -> list[Any]:
+    """Return classifiers that are ready to be trained, one for each part; see :func:`refit`."""
+    result = []
+    for part in parts:
+        X = wrapped.features_to_open(estimator, data.X, part.rows)
+        y = data.y[part.rows]
+        rate = wrapped.scheduled_rate(estimator, strategy.learning_rate, strategy.schedule, len(y))
+        tuned = wrapped.with_strategy(estimator, rate, n_epochs, weights_seed, strategy.optimizer)
+        result.append(
+            wrapped.open_estimator(
+                tuned, X, y, seed=part.weights_seed, rate=rate, optimizer=strategy.optimizer
+            )
+        )
+    return result
 
 
 def _train(
@@ -319,28 +356,79 @@ def _train(
     parts: list[Part],
     engine: str,
     task: Task,
-) -> list[TrainedMember]:
-    """Train as a population of one candidate, each refit in place of a split."""
+) -> tuple[list[TrainedMember] | None, bool]:
+    """Train as a population of one candidate, each refit in place of a split.
+
+    Returns
+    -------
+    trained : list of TrainedMember or None
+        None where no compiled program can.
+    uses_xla : bool
+        Whether XLA compiled training.
+    """
+    n_epochs = opened[0].epochs
+    tasks = _refit_tasks(opened, plan, data, parts)
+    for lane in COMPILED_LANES[COMPILED_LANES.index(engine) if engine != "auto" else 0 :]:
+        try:
+            population = Population(
+                tasks,
+                np.array([strategy.learning_rate]),
+                schedules=[strategy.schedule],
+                n_epochs=n_epochs,
+                budget=plan.n_epochs,
+                from_logits=wrapped.has_logits(opened[0].model_),
+                shuffle=plan.shuffle,
+                engine=lane,
+            )
+            with task("refit", n_epochs * population.n_groups) as step:
+                population.train(n_epochs, step)
+        except NotVectorizableError:
+            continue
+        members = [population.trained_member(0, number) for number in range(len(opened))]
+        return members, population.uses_xla
+    return None, False
+
+
+def _refit_tasks(
+    opened: list[Any], plan: wrapped.TrainingPlan, data: TrainingData, parts: list[Part]
+) -> list[SplitTask]:
+    """Return a task for each part, which holds out no rows."""
     every = np.arange(len(data.y))
     rows = [every[part.rows] for part in parts]
     batch_size = plan.rows_per_batch(max(map(len, rows)))
-    n_epochs = opened[0].epochs
-    population = Population(
-        [
-            _make_task(one, data, train, every[:0], batch_size, part.order_seed)
-            for one, part, train in zip(opened, parts, rows, strict=True)
-        ],
-        np.array([strategy.learning_rate]),
-        schedules=[strategy.schedule],
-        n_epochs=n_epochs,
-        budget=plan.n_epochs,
-        from_logits=wrapped.has_logits(opened[0].model_),
-        shuffle=plan.shuffle,
-        engine=engine,
-    )
-    with task("refit", n_epochs * population.n_groups) as step:
-        population.train(n_epochs, step)
-    return [population.trained_member(0, number) for number in range(len(opened))]
+    return [
+        _make_task(one, data, train, every[:0], batch_size, part.order_seed)
+        for one, part, train in zip(opened, parts, rows, strict=True)
+    ]
+
+
+def refitted_by_keras(
+    estimator: Any,
+    strategy: Strategy,
+    plan: wrapped.TrainingPlan,
+    data: TrainingData,
+    parts: list[Part],
+    *,
+    n_epochs: int,
+    weights_seed: int,
+    uses_xla: bool,
+) -> list[list[np.ndarray]]:
+    """Return the variables of refits that ``Model.fit`` has trained; see :func:`refit`."""
+    with preserved_random_state():
+        opened = _opened(estimator, strategy, data, parts, n_epochs, weights_seed)
+    values = []
+    for task in _refit_tasks(opened, plan, data, parts):
+        factors = strategy.schedule.factors(plan.n_epochs * task.steps_per_epoch)
+        rates = strategy.learning_rate * factors.reshape(plan.n_epochs, -1)[:n_epochs]
+        _, of_task = trained_by_keras(
+            task,
+            rates,
+            shuffle=plan.shuffle,
+            from_logits=wrapped.has_logits(task.model),
+            uses_xla=uses_xla,
+        )
+        values.append(of_task)
+    return values
 
 
 def _make_task(
@@ -364,6 +452,7 @@ def _make_task(
         test_weight=weight[test].astype(np.float32),
         batch_size=batch_size,
         seed=seed,
+        is_weighted=wrapped.has_weights(opened, data.sample_weight),
         stops=wrapped.early_stops(opened) if len(test) else (),
     )
 

@@ -1,5 +1,6 @@
 """What a fit begins with: all that it was given, checked before anything is trained."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ._refit import Evaluation
 from ._selection import View
 from ._space import Candidates, StrategySpace
 from ._splits import Split, check_splitter, make_splits, renumbered
+from .exceptions import CallbackWarning
 
 __all__ = ["Setup", "set_up", "validated"]
 
@@ -101,6 +103,7 @@ def set_up(
     estimator = wrapped.as_keras_classifier(asked.estimator)
     if asked.n_refits > 1 and asked.refit and asked.refit != "committee":
         wrapped.check_fresh(estimator)
+    _warn_of_callbacks(estimator, asked.refit)
     plan = wrapped.training_plan(estimator)
     space = _space(asked)
     experience = open_experience(asked.experience, asked.search, asked.record_experience)
@@ -135,6 +138,20 @@ def set_up(
         refit_seeds,
         situation,
     )
+
+
+def _warn_of_callbacks(estimator: Any, refit: Any) -> None:
+    """Warn of callbacks that set another learning rate than the one that will be chosen."""
+    setters = wrapped.rate_setters(estimator) if refit else []
+    if setters:
+        warnings.warn(
+            CallbackWarning(
+                f"The callback {setters[0]} of the wrapped KerasClassifier sets the learning rate "
+                "of the refit in place of the one that is chosen, and acts in no candidate. Leave "
+                "it out; the parameter 'schedules' of MetaLRClassifier searches rates that change."
+            ),
+            stacklevel=6,
+        )
 
 
 def _space(asked: Any) -> StrategySpace:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "AllDivergedError",
+    "CallbackWarning",
     "CheckpointWarning",
     "EdgeOfSpaceWarning",
     "ExperienceWarning",
@@ -23,6 +24,10 @@ class NotVectorizableError(ValueError):
 
 class RefusedFileError(ValueError):
     """A file was not loaded: damaged, altered, of a newer version, or it names unknown code."""
+
+
+class CallbackWarning(UserWarning):
+    """A callback of the wrapped classifier sets the learning rate in place of the chosen one."""
 
 
 class CheckpointWarning(UserWarning):

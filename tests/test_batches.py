@@ -66,14 +66,14 @@ def test_blocks_hold_many_batches_but_few_megabytes():
 def test_scoring_sees_every_row_once(n_rows):
     rows, weight = np.arange(n_rows), np.random.default_rng(0).uniform(0.5, 2, n_rows)
     total = np.zeros(n_rows)
-    for block in score_blocks(rows, weight):
+    for block in score_blocks(rows, weight, may_pad=True):
         used = slice(block.n_steps)
         np.add.at(total, block.rows[used], block.weight[used])
     np.testing.assert_allclose(total, weight)
 
 
 def test_without_rows_there_is_nothing_to_score():
-    assert list(score_blocks(np.arange(0), np.ones(0))) == []
+    assert list(score_blocks(np.arange(0), np.ones(0), may_pad=True)) == []
 
 
 def test_orders_are_permutations_that_the_seed_decides():

@@ -8,25 +8,33 @@ state; :mod:`._program` maps them over a group of members and compiles the resul
 runs all groups and keeps their losses; :mod:`._snapshot` turns them into plain arrays
 and back, for :mod:`._worker`, which trains some of them in another process, and for
 checkpoints; :mod:`._joined` puts populations of several optimizers together;
-:mod:`._prediction` has several trained models predict at once.
+:mod:`._prediction` has several trained models predict at once; :mod:`._reference` trains a
+member by ``Model.fit`` itself, for comparison.
 """
 
 from ._joined import JoinedPopulation
 from ._prediction import outputs_of
+from ._process import check_not_forked
+from ._program import keeps_program
 from ._random import preserved_random_state
+from ._reference import trained_by_keras
 from ._snapshot import GroupSnapshot, Snapshot
 from ._task import SplitTask, TrainedMember
-from ._training import Population
+from ._training import COMPILED_LANES, Population
 from ._worker import train_snapshot
 
 __all__ = [
+    "COMPILED_LANES",
     "GroupSnapshot",
     "JoinedPopulation",
     "Population",
     "Snapshot",
     "SplitTask",
     "TrainedMember",
+    "check_not_forked",
+    "keeps_program",
     "outputs_of",
     "preserved_random_state",
     "train_snapshot",
+    "trained_by_keras",
 ]

@@ -1,20 +1,24 @@
 """What the structure of a Keras model allows, and when two structures are the same."""
 
 import json
+import warnings
 from collections.abc import Iterator
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import keras
 
-from .._keras_model import is_builtin, loss_of
+from .._keras_model import family, is_builtin, loss_of
 from ._convolution import CONVOLUTIONS, patch_bytes
 
 __all__ = [
     "architecture_key",
     "convolutions",
     "has_loops",
+    "loops",
     "may_pad",
+    "n_time_steps",
+    "predicts_by_row",
     "suits_xla",
     "unknown_layers",
     "why_not_compilable",
@@ -36,13 +40,23 @@ XLA cannot compile it once it is vectorised, and TensorFlow cannot vectorise it 
 member.
 """
 
-ROWS_MEET = (layers.BatchNormalization, layers.ActivityRegularization, layers.Lambda)
-"""Built-in layers in which the rows of a training batch see each other, or may."""
+ROW_BY_ROW = {
+    *("activations", "attention", "convolutional", "core", "embedding", "merging"),
+    *("normalization", "pooling", "regularization", "reshaping", "rnn"),
+}
+"""Families of layers that treat each row of a batch by itself."""
+
+OF_FUNCTIONS = ("keras", "tensorflow", "numpy")
+"""Libraries whose functions do the same at every call."""
 
 NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
 """Where a layer's config holds names of layers."""
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+OVERRIDDEN = ("train_step", "predict_step", "make_train_function", "train_on_batch")
+"""Methods that a model trains or predicts by in ways that no compiled program knows."""
 
 
 def _layers(model: keras.Model) -> list[Any]:
@@ -53,8 +67,9 @@ def why_not_compilable(model: keras.Model) -> str | None:
     """Say why a compiled program cannot train `model`, where it is known that it cannot."""
     if model.run_eagerly:
         return "The model was compiled with run_eagerly=True."
-    if type(model).train_step is not keras.Model.train_step:
-        return f"{type(model).__name__} has a train_step of its own."
+    for name in OVERRIDDEN:
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            return f"{type(model).__name__} has a {name} of its own."
     return None
 
 
@@ -108,28 +123,97 @@ def has_loops(model: keras.Model) -> bool:
     return any(isinstance(layer, LOOPS) for layer in _layers(model))
 
 
+def loops(model: keras.Model) -> list[Any]:
+    """Return the layers of a model that loop over time, and can write their loops out."""
+    return [layer for layer in _layers(model) if isinstance(layer, layers.RNN)]
+
+
+def n_time_steps(model: keras.Model) -> float:
+    """Return how many time steps all loops take together; infinity where that is not known."""
+    length = 0.0
+    for layer in _layers(model):
+        if isinstance(layer, layers.Bidirectional):
+            length += 2 * _length(layer)
+        elif isinstance(layer, layers.RNN) and not _is_half(layer, model):
+            length += _length(layer)
+    return length
+
+
+def _is_half(layer: Any, model: keras.Model) -> bool:
+    """Tell whether a layer is one of the two of a Bidirectional."""
+    both = [layer for layer in _layers(model) if isinstance(layer, layers.Bidirectional)]
+    return any(layer in (one.forward_layer, one.backward_layer) for one in both)
+
+
+def _length(layer: Any) -> float:
+    """Return how many time steps the inputs of a layer have in all."""
+    lengths = [node.input_tensors[0].shape[1] for node in layer._inbound_nodes]
+    return float("inf") if not lengths or None in lengths else float(sum(lengths))
+
+
+def predicts_by_row(model: keras.Model) -> bool:
+    """Tell whether it is known that what a model predicts for a row depends on no other row."""
+    parts = [model, *_layers(model)]
+    return (
+        all(_is_layer_graph(part) for part in parts)
+        and all(_is_row_by_row(part) for part in parts[1:] if not isinstance(part, keras.Model))
+        and not _own_functions(model)
+    )
+
+
 def may_pad(model: keras.Model) -> bool:
     """Tell whether rows of weight 0 leave a training step as it is.
 
-    They do where every row is treated by itself and the loss is a mean over rows:
-    with Keras's own layers, but for a few, and Keras's own losses.
+    They do where every row is treated by itself and the loss is a mean over rows that counts no
+    others: with those of Keras's own layers and losses of which that is known.
     """
-    if not all(_is_layer_graph(part) for part in [model, *_layers(model)]):
-        return False
-    for layer in _layers(model):
-        if not is_builtin(layer) or isinstance(layer, ROWS_MEET):
-            return False
-        if getattr(layer, "activity_regularizer", None) is not None:
-            return False
-        if getattr(layer, "stateful", False):
-            return False
     loss = _builtin_loss(model)
-    return loss is not None and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
+    return (
+        predicts_by_row(model)
+        and not any(_sees_the_batch(layer) for layer in _layers(model))
+        and loss is not None
+        and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
+        and getattr(loss, "ignore_class", None) is None
+    )
+
+
+def _is_row_by_row(layer: Any) -> bool:
+    """Tell whether it is known that a layer, as it predicts, treats each row by itself."""
+    is_known = is_builtin(layer) and family(layer) in ROW_BY_ROW
+    is_plain = not isinstance(layer, layers.Lambda) and not getattr(layer, "stateful", False)
+    return is_known and is_plain and all(_is_within_row(axis, layer) for axis in _axes(layer))
+
+
+def _sees_the_batch(layer: Any) -> bool:
+    """Tell whether rows see each other in a layer while it is trained, or in the loss."""
+    makes_masks = isinstance(layer, layers.Masking) or getattr(layer, "mask_zero", False)
+    return (
+        isinstance(layer, layers.BatchNormalization | layers.ActivityRegularization)
+        or getattr(layer, "activity_regularizer", None) is not None
+        or makes_masks  # which may reach the loss, whose mean is then over what is not masked
+    )
+
+
+def _axes(layer: Any) -> list[int]:
+    """Return the axes that a layer works along."""
+    axes = [getattr(layer, name, ()) for name in ("axis", "axes")]
+    return [axis for axis in keras.tree.flatten(axes) if axis is not None]
+
+
+def _is_within_row(axis: int, layer: Any) -> bool:
+    if axis >= -1:
+        return axis != 0
+    ranks = [len(node.input_tensors[0].shape) for node in layer._inbound_nodes]
+    return bool(ranks) and axis + min(ranks) > 0
 
 
 def _is_layer_graph(part: Any) -> bool:
-    """Tell whether a model is made of layers alone; a layer that is no model is."""
-    if not isinstance(part, keras.Model) or isinstance(part, keras.Sequential):
+    """Tell whether a model is one of Keras's own kinds, of layers alone; a layer is no model."""
+    if not isinstance(part, keras.Model):
+        return True
+    if not is_builtin(part):
+        return False
+    if isinstance(part, keras.Sequential):
         return True
     operations = getattr(part, "operations", [None])  # a subclass of Model has code of its own
     return all(isinstance(operation, layers.Layer) for operation in operations)
@@ -149,7 +233,9 @@ def architecture_key(model: keras.Model) -> str | None:
     user's, as activations for instance, are told apart by their code.
     """
     try:
-        config = keras.saving.serialize_keras_object(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of lambdas, which nobody is going to load
+            config = keras.saving.serialize_keras_object(model)
     except (TypeError, ValueError, NotImplementedError):
         return None
     config.pop("compile_config", None)
@@ -163,9 +249,13 @@ def architecture_key(model: keras.Model) -> str | None:
     }
     foreign = [m for m in _values(config, "module") if f"{m}.".split(".")[0] != "keras"]
     functions = _own_functions(model)
-    if foreign != ["builtins"] * len(functions):
+    if foreign != ["builtins"] * len(functions) or not all(map(_is_closed, functions)):
         return None
-    config["functions"] = functions
+    config["functions"] = [
+        # Equal code does the same only where nothing was handed to it when it was defined.
+        id(f) if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else id(f.__code__)
+        for f in functions
+    ]
     if any(hasattr(layer, "adapt") for layer in _layers(model)):
         return None  # what they were adapted to is in no config and in no variable
     config["loss_weights"] = getattr(model._compile_loss, "_user_loss_weights", None)
@@ -180,19 +270,28 @@ def architecture_key(model: keras.Model) -> str | None:
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
 
 
-def _own_functions(model: keras.Model) -> list[str]:
-    """Return what tells apart the user's functions that are attributes of layers."""
-    functions = [
+def _own_functions(model: keras.Model) -> list[FunctionType]:
+    """Return the user's functions that are attributes of layers."""
+    return [
         value
         for layer in _layers(model)
         for value in vars(layer).values()
         if isinstance(value, FunctionType) and not value.__module__.startswith("keras.")
     ]
-    return [
-        # Equal code does the same only where nothing was handed to it when it was defined.
-        f"{id(f)}" if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else f"{id(f.__code__)}"
-        for f in functions
+
+
+def _is_closed(function: FunctionType) -> bool:
+    """Tell whether a function reads nothing global but libraries."""
+    read = [
+        function.__globals__[name]
+        for name in function.__code__.co_names
+        if name in function.__globals__
     ]
+    homes = [
+        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        for value in read
+    ]
+    return all(str(home).split(".")[0] in OF_FUNCTIONS for home in homes)
 
 
 def _values(config: Any, key: str) -> Iterator[str]:

@@ -20,6 +20,8 @@ MAX_STEPS_PER_BLOCK = 64
 BYTES_PER_BLOCK = 2**24
 SCORE_BATCHES_PER_BLOCK = 4
 MIN_SCORE_ROWS, MAX_SCORE_ROWS = 32, 128
+MAX_ROWS_TOGETHER = 512
+"""Held-out rows that are scored in one batch where they may see each other."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,23 @@ def training_blocks(
         yield Block(rows[None, full:], weight[None, full:], np.array([rest]), 1)
 
 
-def score_blocks(rows: np.ndarray, weight: np.ndarray) -> Iterator[Block]:
-    """Cut held-out rows into batches for scoring, filled up at weight 0."""
+def score_blocks(rows: np.ndarray, weight: np.ndarray, *, may_pad: bool) -> Iterator[Block]:
+    """Cut held-out rows into batches for scoring.
+
+    Parameters
+    ----------
+    rows : int ndarray of shape (n_rows,)
+    weight : ndarray of shape (n_rows,)
+        Their weights.
+    may_pad : bool
+        Whether batches may be filled up at weight 0: what is predicted for a row depends on no
+        other. If not, there are no others among them, and batches are larger.
+    """
+    if not may_pad:
+        for start in range(0, len(rows), MAX_ROWS_TOGETHER):
+            some = slice(start, start + MAX_ROWS_TOGETHER)
+            yield Block(rows[None, some], weight[None, some], np.array([len(rows[some])]), 1)
+        return
     # A power of two, so that splits of nearly the same size share a program.
     batch_size = 2 ** ceil(log2(max(1, len(rows))))
     batch_size = min(max(batch_size, MIN_SCORE_ROWS), MAX_SCORE_ROWS)

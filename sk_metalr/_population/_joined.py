@@ -76,6 +76,11 @@ class JoinedPopulation:
         return sum(part.member_epochs for part in self.parts)
 
     @property
+    def uses_xla(self) -> list[bool]:
+        """Tell for every part whether XLA compiles its training."""
+        return [part.uses_xla for part in self.parts]
+
+    @property
     def lanes(self) -> list[tuple[str, str]]:
         """The lane of every part, and its reason."""
         return [(part.lane, part.lane_reason) for part in self.parts]

@@ -4,6 +4,8 @@ Models that run eagerly, train in a way of their own, or have an optimizer that 
 function of its state. It is as slow as so many fits with Keras, and takes them all.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -11,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._keras_model import set_strategy
+from ._batches import take
 from ._member import (
     MemberState,
     SharedState,
@@ -19,7 +22,9 @@ from ._member import (
     probabilities_of,
     split_buffers,
 )
+from ._prediction import outputs_as_predicted
 from ._program import GroupState
+from ._task import SplitTask
 
 __all__ = ["KerasLoop"]
 
@@ -27,10 +32,13 @@ __all__ = ["KerasLoop"]
 class KerasLoop:
     """Stands in for :class:`._program.Program`, for groups of one member.
 
+    All members of a split are trained in its model by turns. Whatever variables can be reached
+    from that are a member's state: a second optimizer's, a layer's own ``tf.Variable``.
+
     Parameters
     ----------
-    model : keras.Model
-        Built and compiled. All members are trained in it by turns.
+    task : SplitTask
+        Whose model it is, built and compiled, and whose rows it trains on.
     from_logits : bool
         Whether the model's outputs are logits.
     """
@@ -38,23 +46,42 @@ class KerasLoop:
     jit = False
     seconds_compiling = 0.0
 
-    def __init__(self, model: keras.Model, from_logits: bool) -> None:
-        self.model = model
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training, as Keras was told to."""
+        return bool(self.model.jit_compile)
+
+    def __init__(self, task: SplitTask, from_logits: bool) -> None:
+        self.model = model = task.model
         self.from_logits = from_logits
+        self.is_weighted = task.is_weighted
         if not isinstance(model.optimizer._learning_rate, keras.Variable):
             set_strategy(model, 1.0)  # a schedule; the rate of each member is data here
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._optimizer_start = [variable.numpy() for variable in model.optimizer.variables]
-        self._starts: dict[int, GroupState] = {}
+        self._others: list[Any] = []
+        self._begin(task)
+        self._start = self._state(0.0, True)
+
+    def _begin(self, task: SplitTask) -> None:
+        """Find all variables, those that only a first step creates, too; undo that step."""
+        before = {id(variable): variable.numpy() for variable in _variables(self.model)}
+        rows = task.train[: task.batch_size]
+        batch = take(task.x, rows), task.y[rows], task.train_weight[: task.batch_size]
+        with recorded_variables() as created, run_eagerly(self.model):
+            self._step(*batch)
+        known = {id(variable) for variable in self._own_variables()}
+        self._others = [v for v in _variables(self.model) if id(v) not in known]
+        for variable in _variables(self.model):
+            value = before.get(id(variable), created.get(id(variable)))
+            if value is not None:
+                variable.assign(value)
 
     def initial_state(self, model: keras.Model, n_members: int) -> GroupState:
-        """Return the state of a member that starts from `model`."""
+        """Return the state of a member that starts from the loop's own `model`."""
         assert n_members == 1
-        if id(model) not in self._starts:  # asked before the first member trains in it
-            no_loss, is_finite = tf.zeros(1), tf.ones(1, tf.bool)
-            self._starts[id(model)] = _state(model, self._optimizer_start, no_loss, is_finite)
-        return self._starts[id(model)]
+        assert model is self.model
+        return self._start
 
     def train(
         self,
@@ -74,39 +101,52 @@ class KerasLoop:
         for step in range(n_steps):
             batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
             self.model.optimizer.learning_rate = rates[step, 0]
-            self.model.reset_metrics()  # the loss that Keras returns is a mean since then
-            logs = self.model.train_on_batch(batch, y[step], weight[step], return_dict=True)
-            loss = float(logs.get("loss", 0.0))
+            loss = self._step(batch, y[step], weight[step])
             is_finite = bool(np.isfinite(loss))
             if not is_finite:
                 break
             loss_sum += loss * n_rows[step]
-        slots = [variable.numpy() for variable in self.model.optimizer.variables]
-        return _state(self.model, slots, tf.constant([loss_sum]), tf.constant([is_finite]))
+        return self._state(loss_sum, is_finite)
+
+    def _step(self, x: Any, y: np.ndarray, weight: np.ndarray) -> float:
+        """Take a step as ``Model.fit`` does, which hands weights over only where it was given any.
+
+        (``Model.train_on_batch`` always does.)
+        """
+        self.model.reset_metrics()  # the loss that Keras returns is a mean since then
+        batch = (x, y, weight) if self.is_weighted else (x, y)
+        self.model.make_train_function()
+        logs = self.model.train_function(iter([tf.nest.map_structure(tf.convert_to_tensor, batch)]))
+        return float(logs.get("loss", 0.0))
 
     def score(
         self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
         """Return the sums of the held-out losses; see :meth:`._program.Program.score`."""
-        self._load(state)
+        self._load_delivered(state)
         total = np.zeros((1, 2))
         for step in range(n_steps):
             batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
-            outputs = self.model(batch, training=False)
+            outputs = outputs_as_predicted(self.model, batch)
             total += held_out_losses(outputs, code[step], weight[step], self.from_logits).numpy()
         return total
 
     def predict(self, state: GroupState, x: Any) -> np.ndarray:
         """Return probabilities; see :meth:`._program.Program.predict`."""
-        self._load(state)
-        outputs = self.model(x, training=False)
+        self._load_delivered(state)
+        outputs = outputs_as_predicted(self.model, x)
         return probabilities_of(outputs, self.from_logits).numpy()[None]
+
+    def delivered(self, state: GroupState, position: int) -> MemberState:
+        """Return the member; see :meth:`._program.Program.delivered`."""
+        self._load_delivered(state)
+        return tf.nest.map_structure(lambda value: value[0], self._state(0.0, True).members)
 
     def align(
         self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
         """Return the cosine (1,); see :meth:`._program.Program.align`."""
-        self._load(state)
+        self._load_delivered(state)
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.model(x, training=False)
@@ -115,33 +155,81 @@ class KerasLoop:
         after = [value[0] for value in state.members.weights]
         return np.array([cosine(gradients, after, [value[0] for value in before])])
 
-    def _variables(self) -> list[Any]:
-        floats, others = split_buffers(self.model)
-        return [*self.model.trainable_variables, *floats, *self.model.optimizer.variables, *others]
+    def _own_variables(self) -> list[Any]:
+        """Return the variables that Keras lists, in the order of a member's state."""
+        floats, seeds = split_buffers(self.model)
+        weights, slots = self.model.trainable_variables, self.model.optimizer.variables
+        return [_native(variable) for variable in [*weights, *floats, *slots, *seeds]]
 
     def _load(self, state: GroupState) -> None:
+        n_seeds = len(state.shared.seeds)
+        own = self._own_variables()
+        variables = [*own[: len(own) - n_seeds], *self._others, *own[len(own) - n_seeds :]]
         values = [value[0] for value in tf.nest.flatten(state.members)] + state.shared.seeds
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
+    def _load_delivered(self, state: GroupState) -> None:
+        """Load what ``Model.fit`` would leave, which may be averages of the weights."""
+        self._load(state)
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
-def _state(
-    model: keras.Model, slots: list[np.ndarray], loss_sum: Any, is_finite: Any
-) -> GroupState:
-    """Return the state that a model's variables hold now, with that of an optimizer."""
-    floats, others = split_buffers(model)
-    return GroupState(
-        members=MemberState(
-            [_first(variable.numpy()) for variable in model.trainable_variables],
-            [_first(variable.numpy()) for variable in floats],
-            [_first(value) for value in slots],
-        ),
-        shared=SharedState(tf.constant(0), [tf.constant(v.numpy()) for v in others]),
-        loss_sum=loss_sum,
-        is_finite=is_finite,
-    )
+    def _state(self, loss_sum: float, is_finite: bool) -> GroupState:
+        """Return the state that the model's variables hold now."""
+        floats, seeds = split_buffers(self.model)
+        slots = [*map(_native, self.model.optimizer.variables), *self._others]
+        return GroupState(
+            members=MemberState(
+                [_first(variable.numpy()) for variable in self.model.trainable_variables],
+                [_first(variable.numpy()) for variable in floats],
+                [_first(variable.numpy()) for variable in slots],
+            ),
+            shared=SharedState(tf.constant(0), [tf.constant(v.numpy()) for v in seeds]),
+            loss_sum=tf.constant([loss_sum], tf.float32),
+            is_finite=tf.constant([is_finite]),
+        )
 
 
 def _first(value: np.ndarray) -> Any:
     """Return a value as that of the first and only member of a group."""
     return tf.constant(value[None])
+
+
+def _native(variable: Any) -> Any:
+    """Return the ``tf.Variable`` that a variable of Keras holds."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """Return every ``tf.Variable`` that can be reached from a model."""
+    found = [_native(variable) for variable in model.variables]
+    for part in tf.train.TrackableView(model).descendants():
+        if isinstance(part, keras.Variable | tf.Variable):
+            found.append(_native(part))
+    return list({id(variable): variable for variable in found}.values())
+
+
+@contextmanager
+def run_eagerly(model: keras.Model) -> Iterator[None]:
+    """Have a model train eagerly meanwhile: variables are then created with their values."""
+    before = model.run_eagerly
+    model.run_eagerly, model.train_function = True, None
+    try:
+        yield
+    finally:
+        model.run_eagerly, model.train_function = before, None
+
+
+@contextmanager
+def recorded_variables() -> Iterator[dict[int, np.ndarray]]:
+    """Record the initial values of variables that are created meanwhile, by their identity."""
+    created: dict[int, np.ndarray] = {}
+
+    def create(next_creator: Any, **arguments: Any) -> Any:
+        variable = next_creator(**arguments)
+        if tf.executing_eagerly():
+            created[id(variable)] = variable.numpy()
+        return variable
+
+    with tf.variable_creator_scope(create):
+        yield created

@@ -10,12 +10,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._optimizer import stateless_optimizer
+from ..exceptions import NotVectorizableError
+from ._optimizer import applied, initial_variables, stateless_optimizer
+from ._scope import Scope, ValueScope
 
 __all__ = [
     "Member",
     "MemberState",
     "SharedState",
+    "compute_loss",
     "cosine",
     "held_out_losses",
     "probabilities_of",
@@ -31,8 +34,8 @@ class MemberState(NamedTuple):
     weights : list of tensors
         Values of the model's trainable variables.
     buffers : list of tensors
-        Values of its floating-point non-trainable variables, such as the moving
-        statistics of batch normalisation.
+        Values of its non-trainable variables, but for the states of random generators:
+        moving statistics of batch normalisation, counters.
     slots : list of tensors
         Values of the optimizer's variables after iteration and learning rate.
     """
@@ -67,6 +70,8 @@ class Member:
         Built and compiled. Only its structure is used; its variables are left alone.
     from_logits : bool
         Whether the outputs are logits; otherwise they are probabilities.
+    is_weighted : bool
+        Whether the loss is given a weight for each row.
 
     Raises
     ------
@@ -74,9 +79,10 @@ class Member:
         If the optimizer cannot be trained as a population.
     """
 
-    def __init__(self, model: keras.Model, from_logits: bool) -> None:
+    def __init__(self, model: keras.Model, from_logits: bool, is_weighted: bool = True) -> None:
         self.model = model
         self.from_logits = from_logits
+        self.is_weighted = is_weighted
         self.optimizer = stateless_optimizer(model)
 
     def initial_state(self, model: keras.Model) -> tuple[MemberState, SharedState]:
@@ -85,16 +91,16 @@ class Member:
         Parameters
         ----------
         model : keras.Model
-            Of the same architecture as the member's own.
+            Of the same architecture as the member's own; its optimizer is built.
         """
         buffers, seeds = split_buffers(model)
-        iteration, _, *slots = self.optimizer.variables
+        iteration, _, *slots = initial_variables(model)
         state = MemberState(
             [variable.numpy() for variable in model.trainable_variables],
             [variable.numpy() for variable in buffers],
-            [variable.numpy() for variable in slots],
+            slots,
         )
-        return state, SharedState(iteration.numpy(), [variable.numpy() for variable in seeds])
+        return state, SharedState(iteration, [variable.numpy() for variable in seeds])
 
     def train_step(
         self, state: MemberState, shared: SharedState, rate: Any, x: Any, y: Any, weight: Any
@@ -112,7 +118,7 @@ class Member:
         y : tensor of shape (batch, ...)
             Targets.
         weight : tensor of shape (batch,)
-            Weight of each row in the loss.
+            Weight of each row in the loss, where it is given any.
 
         Returns
         -------
@@ -120,22 +126,51 @@ class Member:
             After the step.
         loss : tensor of shape ()
             Training loss before the step, regularisation included, in nats.
+
+        Raises
+        ------
+        NotVectorizableError
+            If the step changes variables that are none of the model's.
         """
+        model = self.model
         with tf.GradientTape() as tape:
             tape.watch(state.weights)
-            with self._scope(state, shared) as scope:
-                outputs = self.model(x, training=True)
-                loss = self.model.compute_loss(
-                    x=x, y=y, y_pred=outputs, sample_weight=weight, training=True
-                )
-        gradients = tape.gradient(loss, state.weights)
-        weights, (iteration, _, *slots) = self.optimizer.stateless_apply(
-            [shared.iteration, rate, *state.slots], gradients, state.weights
+            with self._scope(state, shared, tape) as scope:
+                outputs = model(x, training=True)
+                loss = compute_loss(model, x, y, outputs, weight if self.is_weighted else None)
+        if scope.unknown:
+            raise NotVectorizableError(
+                f"Its layers change variables that are not among the model's: {scope.unknown[0]!r}"
+            )
+        gradients = _gradients(tape, loss, model, state.weights, scope)
+        weights, (iteration, _, *slots) = applied(
+            self.optimizer,
+            gradients,
+            model.trainable_variables,
+            [scope.get_current_value(v) for v in model.trainable_variables],
+            [shared.iteration, rate, *state.slots],
         )
-        buffers, seeds = split_buffers(self.model)
+        buffers, seeds = split_buffers(model)
         state = MemberState(weights, [scope.get_current_value(v) for v in buffers], slots)
         shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
         return state, shared, tf.cast(loss, tf.float32)
+
+    def delivered(self, state: MemberState, shared: SharedState) -> MemberState:
+        """Return a member with the weights that ``Model.fit`` would leave it with.
+
+        Those that it trained, or what its optimizer puts in their place at the end: averages.
+        """
+        weights = self.model.trainable_variables
+        iteration, rate, *slots = self.optimizer.variables
+        mapping = [
+            *zip(weights, state.weights, strict=True),
+            *zip(slots, state.slots, strict=True),
+            (iteration, shared.iteration),
+            (rate, 0.0),
+        ]
+        with ValueScope(state_mapping=mapping) as scope:
+            self.optimizer.finalize_variable_values(weights)
+        return state._replace(weights=[scope.get_current_value(v) for v in weights])
 
     def held_out_losses(
         self, state: MemberState, shared: SharedState, x: Any, code: Any, weight: Any
@@ -159,8 +194,7 @@ class Member:
             Weighted sums over rows, in nats: of the negative log-likelihood of each row's
             class, and of its mean over all classes.
         """
-        with self._scope(state, shared):
-            outputs = self.model(x, training=False)
+        outputs = self._outputs(self.delivered(state, shared), shared, x)
         return held_out_losses(outputs, code, weight, self.from_logits)
 
     def alignment(
@@ -192,17 +226,22 @@ class Member:
         cosine : tensor of shape ()
         """
         with tf.GradientTape() as tape:
-            tape.watch(state.weights)
-            loss = self.held_out_losses(state, shared, x, code, weight)[0]
-        return cosine(tape.gradient(loss, state.weights), state.weights, before)
+            delivered = self.delivered(state, shared)
+            tape.watch(delivered.weights)
+            outputs = self._outputs(delivered, shared, x)
+            loss = held_out_losses(outputs, code, weight, self.from_logits)[0]
+        return cosine(tape.gradient(loss, delivered.weights), state.weights, before)
 
     def probabilities(self, state: MemberState, shared: SharedState, x: Any) -> Any:
         """Return probabilities of shape (batch, n_classes)."""
-        with self._scope(state, shared):
-            outputs = self.model(x, training=False)
+        outputs = self._outputs(self.delivered(state, shared), shared, x)
         return probabilities_of(outputs, self.from_logits)
 
-    def _scope(self, state: MemberState, shared: SharedState) -> keras.StatelessScope:
+    def _outputs(self, state: MemberState, shared: SharedState, x: Any) -> Any:
+        with self._scope(state, shared):
+            return self.model(x, training=False)
+
+    def _scope(self, state: MemberState, shared: SharedState, tape: Any = None) -> Scope:
         """Return a scope in which the model's variables have a member's values."""
         buffers, seeds = split_buffers(self.model)
         mapping = [
@@ -210,7 +249,30 @@ class Member:
             *zip(buffers, state.buffers, strict=True),
             *zip(seeds, shared.seeds, strict=True),
         ]
-        return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        return Scope(self.model, mapping, tape)
+
+
+def compute_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
+    """Return a model's training loss, computed as its own ``train_step`` does."""
+    # Unlike compute_loss, it knows overrides of before compute_loss took `training`.
+    return model._compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
+
+
+def _gradients(
+    tape: Any, loss: Any, model: keras.Model, weights: list[Any], scope: Scope
+) -> list[Any]:
+    """Return the gradient of a loss by each weight: summed over all values that it had."""
+    sources = [
+        [weight, *scope.assigned.get(id(variable), [])]
+        for variable, weight in zip(model.trainable_variables, weights, strict=True)
+    ]
+    return [
+        _sum([part for part in parts if part is not None]) for parts in tape.gradient(loss, sources)
+    ]
+
+
+def _sum(parts: list[Any]) -> Any:
+    return tf.add_n(parts) if len(parts) > 1 else next(iter(parts), None)
 
 
 def held_out_losses(outputs: Any, code: Any, weight: Any, from_logits: bool) -> Any:
@@ -258,10 +320,15 @@ def probabilities_of(outputs: Any, from_logits: bool) -> Any:
 
 
 def split_buffers(model: keras.Model) -> tuple[list[Any], list[Any]]:
-    """Return the floating-point non-trainable variables of a model, and the others."""
+    """Return the non-trainable variables of a model, states of random generators apart."""
+    generators = [
+        generator
+        for layer in model._flatten_layers()
+        for generator in getattr(layer, "_seed_generators", [])
+    ]
+    states = {id(generator.state) for generator in generators}
     variables = model.non_trainable_variables
-    is_float = ["float" in v.dtype for v in variables]
     return (
-        [v for v, yes in zip(variables, is_float, strict=True) if yes],
-        [v for v, yes in zip(variables, is_float, strict=True) if not yes],
+        [v for v in variables if id(v) not in states],
+        [v for v in variables if id(v) in states],
     )

@@ -3,14 +3,16 @@
 from collections import OrderedDict
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from ._architecture import architecture_key, convolutions, has_loops
+from ._scope import ValueScope
 
-__all__ = ["outputs_of"]
+__all__ = ["outputs_as_predicted", "outputs_of"]
 
 ROWS_AT_ONCE = 4096
 N_KEPT_FUNCTIONS = 16
@@ -49,9 +51,11 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
 
 
 def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
-    architecture = _key(models[0]) if len(models) > 1 else None
+    architecture = _common_key(models)
     if architecture is None:
-        one_by_one = [model(rows, training=False) for model, rows in zip(models, x, strict=True)]
+        one_by_one = [
+            outputs_as_predicted(model, rows) for model, rows in zip(models, x, strict=True)
+        ]
         return np.stack([np.asarray(outputs, dtype=np.float64) for outputs in one_by_one])
     values = [
         tf.stack([variable.value for variable in alike])
@@ -68,11 +72,29 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     return np.asarray(function(values, rows), dtype=np.float64)
 
 
-def _key(model: keras.Model) -> str | None:
-    """Return what tells architectures apart; None for one that is not to be stacked."""
-    if has_loops(model) or convolutions(model):
+def outputs_as_predicted(model: keras.Model, x: Any) -> Any:
+    """Return what a model's ``predict`` would, in one batch."""
+    if type(model).predict_step is keras.Model.predict_step:
+        return model(x, training=False)
+    return model.predict_on_batch(x)
+
+
+def _common_key(models: list[keras.Model]) -> str | None:
+    """Return what tells the architecture of some models from others; None to not stack them."""
+    if len(models) == 1 or has_loops(models[0]) or convolutions(models[0]):
         return None
-    return architecture_key(model)
+    keys = {_key(model) for model in models}
+    return keys.pop() if len(keys) == 1 else None
+
+
+_keys: WeakKeyDictionary[keras.Model, str | None] = WeakKeyDictionary()
+"""Keys of fitted models, whose layers stay as they are: making one takes some milliseconds."""
+
+
+def _key(model: keras.Model) -> str | None:
+    if model not in _keys:
+        _keys[model] = architecture_key(model)
+    return _keys[model]
 
 
 def _any_number_of_rows(stacked: Any) -> tf.TensorSpec:
@@ -98,7 +120,7 @@ def _stacked(model: keras.Model, values: list[Any], rows: Any) -> Any:
     def one(of_model: Any) -> Any:
         values, x = of_model
         mapping = list(zip(model.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
+        with ValueScope(state_mapping=mapping):
             return model(x, training=False)
 
     def every(values: list[Any], x: Any) -> Any:

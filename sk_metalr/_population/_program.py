@@ -8,6 +8,8 @@ every fit of the same architecture; a few are kept.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..exceptions import NotVectorizableError
-from ._architecture import architecture_key, convolutions, unknown_layers
+from ._architecture import architecture_key, convolutions, loops, unknown_layers
 from ._convolution import as_products
 from ._member import Member, MemberState, SharedState
 
-__all__ = ["GroupState", "Program", "program_for"]
+__all__ = ["GroupState", "Program", "keeps_program", "program_for"]
 
 N_KEPT_PROGRAMS = 16
 
@@ -84,21 +86,36 @@ class Program:
         two to five times faster.
     vectorized : bool
         Whether a group may hold more than one member.
+    is_weighted : bool
+        Whether the loss is given a weight for each row.
+    unrolls : bool
+        Whether loops over time may be unrolled where TensorFlow cannot vectorise them.
     """
 
     def __init__(
-        self, model: keras.Model, from_logits: bool, jit: bool, vectorized: bool = True
+        self,
+        model: keras.Model,
+        from_logits: bool,
+        jit: bool,
+        vectorized: bool = True,
+        is_weighted: bool = True,
+        unrolls: bool = False,
     ) -> None:
-        self.member = Member(model, from_logits)
+        self.member = Member(model, from_logits, is_weighted)
         self.jit = jit
         self.vectorized = vectorized
-        self._uses_xla = jit
+        self._unrolls = [False, True] if unrolls else [False]
         self._functions: dict[Any, Any] = {}
         self._with_xla: set[Any] = set()
         self._ready: set[Any] = set()
         self._first_runs: dict[Any, Lock] = {}
         self._tracing = Lock()
         self._stopwatch = _Stopwatch()
+
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training."""
+        return any(name == self._train.__name__ for name, *_ in self._with_xla)
 
     @property
     def is_fresh(self) -> bool:
@@ -217,6 +234,11 @@ class Program:
         """
         return self._run(self._predict, (state.members, state.shared, x)).numpy()
 
+    def delivered(self, state: GroupState, position: int) -> MemberState:
+        """Return one member with the weights that ``Model.fit`` would leave it with."""
+        member = tf.nest.map_structure(lambda value: value[position], state.members)
+        return self.member.delivered(member, state.shared)
+
     def _run(self, body: Any, arguments: tuple[Any, ...]) -> Any:
         """Run the function compiled for arguments of these shapes, compiling it at first."""
         arguments = tf.nest.map_structure(tf.convert_to_tensor, arguments)
@@ -227,8 +249,8 @@ class Program:
         with self._stopwatch:
             with self._tracing:  # one at a time; XLA compiles several side by side
                 if key not in self._functions:
-                    self._functions[key] = self._compile(body, arguments)
-                    if self._uses_xla:
+                    self._functions[key] = self._compile(body, arguments, self.jit)
+                    if self.jit:
                         self._with_xla.add(key)
                 first_run = self._first_runs.setdefault(key, Lock())
             with first_run:
@@ -237,30 +259,53 @@ class Program:
         return result
 
     def _run_first(self, key: Any, body: Any, arguments: tuple[Any, ...]) -> Any:
-        """Run a function for the first time, which is when XLA compiles it."""
+        """Run a function for the first time, which is when XLA compiles it.
+
+        What XLA refuses runs without it from then on; other functions are no worse for it. Were
+        they, then results would depend on which of several threads came first.
+        """
         try:
             return self._functions[key](*arguments)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            if key not in self._with_xla:
-                raise
+        except Exception as error:
+            if key not in self._with_xla or not isinstance(error, tf.errors.OpError):
+                raise self._refusal(error) from error
         with self._tracing:
-            self._uses_xla = False  # XLA does not know one of the operations
             self._with_xla.discard(key)
-            self._functions[key] = self._compile(body, arguments)
-        return self._functions[key](*arguments)
+            self._functions[key] = self._compile(body, arguments, jit=False)
+        return self._run_first(key, body, arguments)
 
-    def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
-        function = tf.function(body, jit_compile=self._uses_xla, autograph=False)
-        try:
-            with as_products(convolutions(self.member.model) if self.vectorized else []):
-                return function.get_concrete_function(*arguments)
-        except (ValueError, NotImplementedError, tf.errors.OpError) as error:
-            suspects = unknown_layers(self.member.model)
-            where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
-            message = str(error).partition("Arguments received by")[0]
-            reason = message.strip().splitlines()[-1].strip()
-            verb = "vectorise this model over members" if self.vectorized else "compile this model"
-            raise NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}") from error
+    def _compile(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
+        """Trace a function; where that fails, with loops over time unrolled if they may be."""
+        while True:
+            try:
+                return self._traced(body, arguments, jit)
+            except Exception as error:
+                if len(self._unrolls) == 1:
+                    raise self._refusal(error) from error
+                self._unrolls.pop(0)
+
+    def _traced(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
+        function = tf.function(body, jit_compile=jit, autograph=False)
+        model = self.member.model
+        with (
+            as_products(convolutions(model) if self.vectorized else []),
+            unrolled(loops(model) if self._unrolls[0] else []),
+        ):
+            traced = function.get_concrete_function(*arguments)
+        if changes_variables(traced):
+            raise NotVectorizableError(
+                "Its layers change a tf.Variable, of which Keras does not know"
+            )
+        return traced
+
+    def _refusal(self, error: Exception) -> NotVectorizableError:
+        """Return why TensorFlow cannot train this model in this way."""
+        suspects = unknown_layers(self.member.model)
+        where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
+        message = str(error).partition("Arguments received by")[0].strip()
+        reason = (message or type(error).__name__).splitlines()[-1].strip().rstrip(".")
+        verb = "vectorise this model over members" if self.vectorized else "compile this model"
+        return NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}")
 
     def _train(
         self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
@@ -336,18 +381,45 @@ class Program:
         return tf.nest.map_structure(lambda value: value[None], result)
 
 
+@contextmanager
+def unrolled(layers: list[Any]) -> Iterator[None]:
+    """Have recurrent layers write out their loops over time, while a model is traced."""
+    before = [layer.unroll for layer in layers]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer, unroll in zip(layers, before, strict=True):
+            layer.unroll = unroll
+
+
+CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
+"""How operations begin that change a ``tf.Variable``."""
+
+
+def changes_variables(traced: Any) -> bool:
+    """Tell whether a traced function is none of its arguments alone, but changes variables."""
+    graph = traced.graph.as_graph_def()
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op.startswith(CHANGES) for body in bodies for node in body)
+
+
 def _like(flags: Any, values: Any) -> Any:
     """Give flags of shape (n_members,) as many axes as `values`."""
     return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
 
 
-_kept: OrderedDict[tuple[str, bool, bool, bool], Program] = OrderedDict()
+_kept: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
 _kept_lock = Lock()
 
 
-def program_for(
-    model: keras.Model, from_logits: bool, jit: bool, vectorized: bool = True
-) -> Program:
+def keeps_program(model: keras.Model) -> bool:
+    """Tell whether the program made for a model is kept for others, and the model with it."""
+    return architecture_key(model) is not None
+
+
+def program_for(model: keras.Model, from_logits: bool, **how: bool) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
     Parameters
@@ -356,18 +428,16 @@ def program_for(
         Built and compiled. The program may keep it for its structure.
     from_logits : bool
         Whether the model's outputs are logits.
-    jit : bool
-        Whether XLA compiles the program, where it is able to.
-    vectorized : bool
-        Whether a group may hold more than one member.
+    **how : bool
+        ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
     """
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.
-        return Program(model, from_logits, jit=False, vectorized=vectorized)
-    key = (architecture, from_logits, jit, vectorized)
+        return Program(model, from_logits, **how | {"jit": False})
+    key = (architecture, from_logits, *sorted(how.items()))
     with _kept_lock:
-        program = _kept.pop(key, None) or Program(model, from_logits, jit, vectorized)
+        program = _kept.pop(key, None) or Program(model, from_logits, **how)
         _kept[key] = program
         while len(_kept) > N_KEPT_PROGRAMS:
             _kept.popitem(last=False)

@@ -9,9 +9,14 @@ import numpy as np
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config
 
-__all__ = ["preserved_random_state"]
+__all__ = ["has_started", "preserved_random_state"]
 
 _lock = RLock()
+
+
+def has_started() -> bool:
+    """Tell whether TensorFlow has computed anything in this process, for which it has threads."""
+    return context.context_safe() is not None and context.context()._context_handle is not None
 
 
 @contextmanager

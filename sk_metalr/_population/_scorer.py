@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ._architecture import predicts_by_row
 from ._batches import score_blocks, take
 from ._keras_loop import KerasLoop
 from ._program import GroupState, Program
@@ -19,6 +20,7 @@ class Scorer:
     def __init__(
         self, program: Program | KerasLoop, task: SplitTask, split: int, metrics: Any
     ) -> None:
+        may_pad = predicts_by_row(task.model)
         self.program = program
         self.split = split
         self.metrics = metrics
@@ -26,7 +28,7 @@ class Scorer:
         self.total_weight = task.test_weight.sum() if len(task.test) else np.nan
         self.blocks = [
             (take(task.x, block.rows), task.code[block.rows], block.weight, block.n_steps)
-            for block in score_blocks(task.test, task.test_weight)
+            for block in score_blocks(task.test, task.test_weight, may_pad=may_pad)
         ]
 
     def __call__(self, state: GroupState) -> np.ndarray:

@@ -33,6 +33,8 @@ class SplitTask:
         Rows per step; if there are fewer rows, all of them.
     seed : int
         Seed of the order of rows.
+    is_weighted : bool
+        Whether weights were given, by the user or by classes; otherwise they are all 1.
     stops : sequence of keras.callbacks.EarlyStopping
         What ends the training of a member before its time.
     """
@@ -47,6 +49,7 @@ class SplitTask:
     test_weight: np.ndarray
     batch_size: int
     seed: int
+    is_weighted: bool = True
     stops: Sequence[keras.callbacks.EarlyStopping] = ()
 
     @property

@@ -7,17 +7,24 @@ from threading import Event
 from time import perf_counter
 from typing import Any
 
-import keras
 import numpy as np
 from joblib import cpu_count
 
 from .._progress import Step, ignore
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
-from ._architecture import has_loops, may_pad, suits_xla, why_not_compilable, why_not_vectorizable
+from ._architecture import (
+    has_loops,
+    may_pad,
+    n_time_steps,
+    suits_xla,
+    why_not_compilable,
+    why_not_vectorizable,
+)
 from ._batches import Block, shuffled, steps_per_block, take, training_blocks
 from ._group import Group, regrouped
 from ._keras_loop import KerasLoop
+from ._likeness import first_alike
 from ._member import split_buffers
 from ._program import GroupState, Program, program_for
 from ._scorer import Scorer
@@ -25,7 +32,7 @@ from ._snapshot import GroupSnapshot, Snapshot
 from ._stopping import Watch
 from ._task import SplitTask, TrainedMember
 
-__all__ = ["Population"]
+__all__ = ["COMPILED_LANES", "Population"]
 
 GROUP_BYTES = 5 * 2**19
 """State of the members that a compiled program trains at once: what a core's cache holds.
@@ -47,9 +54,16 @@ MIN_STEPS_TO_COMPILE = 500
 """From about this many steps on, XLA saves more time than it takes to compile."""
 
 
+MAX_TIME_STEPS = 128
+"""Loops over time of more steps than these are not written out: tracing takes 0.1 s a step."""
+
+MIN_STEPS_TO_UNROLL = 1000
+"""Steps of members from which on vectorised ones save more than tracing unrolled loops takes."""
+
 CONSTANT = Schedule("constant", "constant")
 Elsewhere = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, list[np.ndarray]]]]
-LANES = ("vectorized", "compiled", "keras")
+COMPILED_LANES = ("vectorized", "compiled")
+LANES = (*COMPILED_LANES, "keras")
 """From the quickest to the one that takes everything."""
 
 
@@ -59,7 +73,7 @@ class Population:
     Parameters
     ----------
     tasks : list of SplitTask
-        One for each split, all with the same architecture.
+        One for each split; models that are the same function of their variables share a program.
     learning_rates : ndarray of shape (n_candidates,)
         The candidates.
     schedules : sequence of Schedule, or None
@@ -149,6 +163,7 @@ class Population:
         self._seconds = self._seconds_compiling = 0.0
         self._closed_training = self._closed_scoring = 0.0
         self._closed_member_epochs = 0
+        self._first_alike = first_alike(tasks)
         self._lanes = list(LANES) if engine == "auto" else [engine]
         self._open_next_lane(
             "every layer vectorises" if engine == "auto" else "asked for by engine"
@@ -182,33 +197,57 @@ class Population:
         return reason
 
     def _make_groups(self, lane: str) -> None:
-        model, n_candidates = self.tasks[0].model, len(self.learning_rates)
+        n_candidates = len(self.learning_rates)
         self._scorers: dict[int, Scorer] = {}
-        self.may_pad = lane != "keras" and may_pad(model)
-        if lane == "keras":
-            self.program: Program | KerasLoop = KerasLoop(model, self.from_logits)
-        else:
-            vectorized = lane == "vectorized"
-            calls = 1 if vectorized else n_candidates
-            jit = calls * self._n_steps >= MIN_STEPS_TO_COMPILE
-            jit = jit and suits_xla(model, self.tasks[0].batch_size, vectorized)
-            self.program = program_for(model, self.from_logits, jit, vectorized)
-        size = self._group_size(model) if lane == "vectorized" else 1
+        self.may_pad = lane != "keras" and all(may_pad(task.model) for task in self.tasks)
+        first = range(len(self.tasks)) if lane == "keras" else self._first_alike
+        made = {number: self._make_program(self.tasks[number], lane) for number in set(first)}
+        self.programs = [made[number] for number in first]
+        size = self._group_size() if lane == "vectorized" else 1
         self._groups = [
             self._make_group(split, start, size)
             for split in range(len(self.tasks))
             for start in range(0, n_candidates, size)
         ]
 
-    def _group_size(self, model: keras.Model) -> int:
+    def _make_program(self, task: SplitTask, lane: str) -> Program | KerasLoop:
+        if lane == "keras":
+            return KerasLoop(task, self.from_logits)
+        vectorized = lane == "vectorized"
+        n_candidates = len(self.learning_rates)
+        jit = (1 if vectorized else n_candidates) * self._n_steps >= MIN_STEPS_TO_COMPILE
+        return program_for(
+            task.model,
+            self.from_logits,
+            jit=jit and suits_xla(task.model, task.batch_size, vectorized),
+            vectorized=vectorized,
+            is_weighted=self.may_pad or any(task.is_weighted for task in self.tasks),
+            unrolls=vectorized
+            and has_loops(task.model)
+            and n_candidates * self._n_steps >= MIN_STEPS_TO_UNROLL
+            and n_time_steps(task.model) <= MAX_TIME_STEPS,
+        )
+
+    def _group_size(self) -> int:
         size = len(self.learning_rates)
-        assert isinstance(self.program, Program)
-        member_bytes = self.program.member_bytes(model)
+        program, model = self.programs[0], self.tasks[0].model
+        assert isinstance(program, Program)
+        member_bytes = program.member_bytes(model)
         n_threads = 1
-        if self.program.jit:
+        if program.jit:
             size, n_threads = _group_size(size, member_bytes), self.n_threads
         within = self.max_memory / (n_threads * TRAINING_BYTES_PER_STATE * member_bytes)
         return int(max(min(size, within), 2 if has_loops(model) else 1))
+
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training."""
+        return self.programs[0].uses_xla
+
+    @property
+    def _compiled_for(self) -> float:
+        """Seconds in which something was compiled so far, tracing included."""
+        return sum(program.seconds_compiling for program in set(self.programs))
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -264,18 +303,19 @@ class Population:
             split holds out no rows.
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
-        try:
-            losses = self._train_groups(epochs, step)
-        except NotVectorizableError as error:
-            if not self._lanes or self.n_epochs:
-                raise
-            self._open_next_lane(str(error))
-            losses = self._train_groups(epochs, step)
+        while True:
+            try:
+                losses = self._train_groups(epochs, step)
+                break
+            except NotVectorizableError as error:
+                if not self._lanes or self.n_epochs:
+                    raise
+                self._open_next_lane(str(error))
         self.n_epochs += n_epochs
         return losses
 
     def _train_groups(self, epochs: range, step: Step) -> np.ndarray:
-        start, compiled = perf_counter(), self.program.seconds_compiling
+        start, compiled = perf_counter(), self._compiled_for
         shape = (self._n_scores, len(self.learning_rates), len(self.tasks), len(epochs))
         losses = np.full(shape, np.nan)
         if self.elsewhere is not None:
@@ -283,15 +323,16 @@ class Population:
             self._seconds += perf_counter() - start
             return losses
         self._is_halted.clear()
-        at_a_time = self.program.jit or self.lane == "compiled"
+        at_a_time = self.programs[0].jit or self.lane == "compiled"
         n_threads = min(self.n_threads, max(1, len(self._groups))) if at_a_time else 1
         try:
             with (
                 ThreadPoolExecutor(n_threads) as threads,
                 ThreadPoolExecutor(1) as beside,
             ):
-                if isinstance(self.program, Program) and self.program.jit and not self.n_epochs:
-                    beside.submit(self._compile_beside, self.program)
+                first = self.programs[0]
+                if isinstance(first, Program) and first.jit and not self.n_epochs:
+                    beside.submit(self._compile_beside, first)
                 trained = threads.map(
                     lambda group: self._train_group(group, epochs, step), self._groups
                 )
@@ -303,15 +344,16 @@ class Population:
                     raise
         finally:
             self._seconds += perf_counter() - start
-            self._seconds_compiling += self.program.seconds_compiling - compiled
+            self._seconds_compiling += self._compiled_for - compiled
         return losses
 
     def _train_elsewhere(self, elsewhere: Elsewhere, losses: np.ndarray, step: Step) -> None:
         """Train groups in other processes, and write their losses into `losses`."""
         compiling = 0.0
         with ThreadPoolExecutor(1) as beside:
-            if isinstance(self.program, Program) and self.program.jit and self.program.is_fresh:
-                beside.submit(self._compile_refit, self.program)
+            first = self.programs[0]
+            if isinstance(first, Program) and first.jit and first.is_fresh:
+                beside.submit(self._compile_refit, first)
             for positions, trained, of_groups in elsewhere(self.snapshot(), losses.shape[-1]):
                 compiling = max(compiling, trained.seconds[1])
                 after = self._groups_of(trained)
@@ -406,7 +448,8 @@ class Population:
         task = self.tasks[group.split]
         n_members = len(group.candidates)
         if group.state is None:
-            group.state = self.program.initial_state(task.model, len(group.rates))
+            program = self.programs[group.split]
+            group.state = program.initial_state(task.model, len(group.rates))
         scorer = self._scorer(group.split)
         losses = np.full((self._n_scores, n_members, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
@@ -429,7 +472,8 @@ class Population:
 
     def _scorer(self, split: int) -> Scorer:
         if split not in self._scorers:
-            self._scorers[split] = Scorer(self.program, self.tasks[split], split, self.metrics)
+            program, task = self.programs[split], self.tasks[split]
+            self._scorers[split] = Scorer(program, task, split, self.metrics)
         return self._scorers[split]
 
     def _train_and_score(
@@ -454,9 +498,9 @@ class Population:
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
         """Call a function; return its result and its seconds, compiling left out."""
-        start, compiled = perf_counter(), self.program.seconds_compiling
+        start, compiled = perf_counter(), self._compiled_for
         result = function(*arguments)
-        seconds = perf_counter() - start - (self.program.seconds_compiling - compiled)
+        seconds = perf_counter() - start - (self._compiled_for - compiled)
         return result, max(0.0, seconds)
 
     def _train_epoch(self, group: Group, task: SplitTask, epoch: int) -> GroupState:
@@ -465,7 +509,7 @@ class Population:
         state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
         step = epoch * task.steps_per_epoch
         for block in self._blocks(task, order):
-            state = self.program.train(
+            state = self.programs[group.split].train(
                 state,
                 self._rates(group, task, step, len(block.rows)),
                 take(task.x, block.rows),
@@ -549,16 +593,20 @@ class Population:
     def _extract(self, group: Group, position: int) -> TrainedMember:
         if group.state is None:
             raise RuntimeError("The population was not trained, or does not keep its states.")
-        members, shared = group.state.members, group.state.shared
+        shared = group.state.shared
+        member = self.programs[group.split].delivered(group.state, position)
         model = self.tasks[group.split].model
-        floats, seeds = split_buffers(model)
+        buffers, seeds = split_buffers(model)
         values = {
-            id(v): value[position].numpy() for v, value in zip(floats, members.buffers, strict=True)
+            id(variable): value.numpy()
+            for variable, value in [
+                *zip(buffers, member.buffers, strict=True),
+                *zip(seeds, shared.seeds, strict=True),
+            ]
         }
-        values |= {id(v): value.numpy() for v, value in zip(seeds, shared.seeds, strict=True)}
-        slots = [value[position].numpy() for value in members.slots]
+        slots = [value.numpy() for value in member.slots]
         return TrainedMember(
-            weights=[value[position].numpy() for value in members.weights],
+            weights=[value.numpy() for value in member.weights],
             buffers=[values[id(v)] for v in model.non_trainable_variables],
             optimizer_variables=[shared.iteration.numpy(), group.rates[position], *slots],
             epoch_losses=np.array([losses[position] for losses in group.train_losses]),

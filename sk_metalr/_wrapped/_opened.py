@@ -2,10 +2,12 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 import numpy as np
+from scikeras.utils.random_state import tensorflow_random_state
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
@@ -18,7 +20,7 @@ from .._keras_model import (
     set_strategy,
 )
 from ._plan import TrainingPlan
-from ._rows import encode
+from ._rows import encode, encode_features
 
 __all__ = [
     "check_model",
@@ -68,7 +70,7 @@ def open_estimator(
     TypeError
         If the function of `estimator` does not return a Keras model.
     ValueError
-        If the model is not built, or has no loss.
+        If the model cannot be called on such rows, or has no loss.
     """
     opened = clone_quietly(estimator)
     if seed is not None:
@@ -79,13 +81,29 @@ def open_estimator(
     _check_is_model(opened.model_)
     _check_has_loss(opened)
     opened._ensure_compiled_model()
-    if not opened.model_.built:
-        raise ValueError(
-            "The wrapped Keras model has no weights yet, because it does not know the shape of "
-            "its input: begin it with keras.Input((n_features,))."
-        )
+    if not getattr(opened.model_, "inputs", None):
+        _build(opened, X[:1])
     set_strategy(opened.model_, rate, optimizer)
     return opened
+
+
+def _build(opened: KerasClassifier, X: np.ndarray) -> None:
+    """Have a model build layers that wait for rows, as its own ``fit`` would."""
+    seed = opened._random_state
+    with nullcontext() if seed is None else tensorflow_random_state(seed):
+        _outputs(opened.model_, encode_features(opened, X), X.shape[1:])
+
+
+def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
+    """Return what a model gives for rows of this shape, or say clearly why it does not."""
+    try:
+        return model(x, training=False)
+    except Exception as error:
+        reason = str(error).partition("Arguments received by")[0].strip()
+        reason = re.sub(r"\x1b\[\d+m", "", reason)  # which is bold on a terminal
+        raise ValueError(
+            f"The wrapped Keras model cannot be called on rows of shape {shape}: {reason}"
+        ) from error
 
 
 def _check_is_model(model: Any) -> None:
@@ -132,19 +150,12 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"where y has {classes}; let it keep them sorted."
         )
     x_rows, y_rows = encode(opened, X, y[: len(X)])
-    try:
-        outputs = model(x_rows, training=False)
-    except Exception as error:
-        reason = str(error).partition("Arguments received by")[0].strip()
-        reason = re.sub(r"\x1b\[\d+m", "", reason)  # which is bold on a terminal
-        raise ValueError(
-            f"The wrapped Keras model cannot be called on rows of shape {X.shape[1:]}: {reason}"
-        ) from error
+    outputs = _outputs(model, x_rows, X.shape[1:])
     shape: Any = getattr(outputs, "shape", ())
     if len(shape) != 2:
         raise ValueError(
-            "The wrapped Keras model must have one output of shape (batch, classes); it has "
-            f"{model.output_shape}."
+            "The wrapped Keras model must have one output of shape (batch, classes); it gives "
+            f"{keras.tree.map_structure(lambda output: tuple(output.shape), outputs)}."
         )
     width, n_classes = shape[1], len(classes)
     if width != n_classes and not (width == 1 and n_classes == 2):

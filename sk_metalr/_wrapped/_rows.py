@@ -18,6 +18,7 @@ __all__ = [
     "encode",
     "encode_features",
     "features_to_open",
+    "has_weights",
     "is_identity",
     "to_probabilities",
     "training_weights",
@@ -77,6 +78,11 @@ def check_row_shape(fitted: KerasClassifier, X: np.ndarray) -> None:
             f"X must hold rows of shape {fitted.X_shape_[1:]}, as in fit. Got rows of shape "
             f"{X.shape[1:]} instead."
         )
+
+
+def has_weights(opened: KerasClassifier, sample_weight: np.ndarray | None) -> bool:
+    """Tell whether training is given weights: of rows, or of classes."""
+    return sample_weight is not None or opened.class_weight is not None
 
 
 def training_weights(

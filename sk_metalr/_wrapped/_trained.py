@@ -17,13 +17,14 @@ from .._keras_model import (
 )
 from ._opened import clone_quietly
 from ._plan import asks_for_keras_loop
-from ._rows import training_weights
+from ._rows import encode, has_weights, training_weights
 
 __all__ = [
     "early_stops",
     "fit_with_keras",
     "is_finite",
     "load_trained",
+    "rate_setters",
     "refits_with_keras",
     "with_strategy",
     "without_callbacks",
@@ -74,6 +75,16 @@ def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
     ]
 
 
+RATE_SETTERS = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+
+
+def rate_setters(estimator: KerasClassifier) -> list[str]:
+    """Return the names of the callbacks of an estimator that set the learning rate."""
+    given = [estimator.callbacks, getattr(estimator, "fit__callbacks", None)]
+    kinds = [one if isinstance(one, type) else type(one) for one in keras.tree.flatten(given)]
+    return [kind.__name__ for kind in kinds if issubclass(kind, RATE_SETTERS)]
+
+
 def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a refit: those that stop on held-out rows only where it has some."""
     callbacks = keras.tree.flatten(opened._fit_callbacks)
@@ -105,11 +116,15 @@ def fit_with_keras(
 ) -> KerasClassifier:
     """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics."""
     weights = None
-    if sample_weight is not None or opened.class_weight is not None:
+    if has_weights(opened, sample_weight):
         weights = training_weights(opened, y, sample_weight)
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
     opened._fit_callbacks = _acting_callbacks(opened)
-    opened._fit(X, y, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0)
+    x, targets = encode(opened, X, y)
+    # SciKeras's own checks, of what was checked before, do not know subclassed models.
+    opened._fit_keras_model(
+        x, targets, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0
+    )
     return opened
 
 

@@ -1,0 +1,602 @@
+"""Models that other people bring: what `fit` records and delivers is what Model.fit would.
+
+`verify` trains members and refits again by ``Model.fit`` on fresh models; its own tests come first.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+from scikeras.wrappers import KerasClassifier
+from sklearn.metrics import log_loss
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr._population import _program
+from sk_metalr.exceptions import CallbackWarning
+
+CROSS_ENTROPY = "sparse_categorical_crossentropy"
+RNG = np.random.RandomState(0)
+X = RNG.randn(100, 8).astype("float32")
+Y = (X @ RNG.randn(8, 3)).argmax(axis=1)
+TOKENS = RNG.randint(1, 20, (100, 8)).astype("float32")
+TOKENS[:40, 5:] = 0  # padding
+RATES = [3e-3, 3e-2]
+
+
+def sequential(*hidden, optimizer="adam", loss=CROSS_ENTROPY, **settings):
+    model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(3, activation="softmax")])
+    model.compile(optimizer, loss, **settings)
+    return model
+
+
+def fit(build, X=X, y=Y, fit_params=None, epochs=3, batch_size=32, wrapped=None, **params):
+    defaults = {"learning_rates": RATES, "n_splits": 2, "random_state": 0, "verify": 2}
+    classifier = KerasClassifier(
+        build, epochs=epochs, batch_size=batch_size, verbose=0, **(wrapped or {})
+    )
+    return MetaLRClassifier(classifier, **(defaults | params)).fit(X, y, **(fit_params or {}))
+
+
+def assert_as_keras(fitted, lane=None, atol=1e-4):
+    assert fitted.verification_["max_loss_difference"] < atol
+    assert fitted.verification_["max_weight_difference"] < atol
+    if lane is not None:
+        assert fitted.search_cost_["lane"] == lane
+
+
+class RandomFeatures(layers.Layer):
+    """Draws constants when it is built."""
+
+    def build(self, shape):
+        drawn = np.random.normal(0, 0.3, (shape[-1], 32))  # noqa: NPY002
+        self.projection = ops.convert_to_tensor(drawn.astype("float32"))
+
+    def call(self, x):
+        return ops.cos(ops.matmul(x, self.projection))
+
+
+def embedded_positions():
+    """Build a functional model that holds the vectors of positions as a constant."""
+    inputs = keras.Input((8,))
+    positions = layers.Embedding(8, 4)(ops.arange(8))
+    x = layers.Flatten()(layers.Embedding(20, 4)(inputs) + positions)
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    model.compile("adam", CROSS_ENTROPY)
+    return model
+
+
+# 1: constants
+
+
+@pytest.mark.parametrize(
+    ("build", "X"),
+    [(lambda: sequential(RandomFeatures()), X), (embedded_positions, TOKENS)],
+    ids=["drawn in build", "computed in a functional model"],
+)
+def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
+    fitted = fit(build, X, n_refits=3)
+    assert_as_keras(fitted, "vectorized")
+    alone = [np.asarray(one.model_.predict(X, verbose=0), np.float64) for one in fitted.estimators_]
+    np.testing.assert_allclose(fitted.predict_proba(X), np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):
+    class Doubled(layers.Layer):
+        def build(self, shape):
+            self.factor = ops.convert_to_tensor(np.full(200, 2, "float32"))
+
+        def call(self, x):
+            return x * self.factor[:1]
+
+    made = []
+    init = _program.Program.__init__
+    monkeypatch.setattr(
+        _program.Program, "__init__", lambda self, *a, **k: made.append(1) or init(self, *a, **k)
+    )
+    fit(lambda: sequential(Doubled()), n_splits=3, refit=False, verify=0)
+    assert len(made) == 1
+
+
+def test_a_function_that_reads_globals_is_never_taken_for_another():
+    scale = {"by": 1.0}
+    namespace = {"SCALE": scale}
+    exec("def activation(x):\n    return x * SCALE['by']", namespace)
+    namespace["activation"].__module__ = __name__
+
+    def build():
+        return sequential(layers.Dense(4, activation=namespace["activation"]))
+
+    fit(build)
+    scale["by"] = -3.0
+    assert_as_keras(fit(build))
+
+
+# 2: averages of the weights
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Adam(use_ema=True, ema_momentum=0.9),
+        lambda: keras.optimizers.SGD(use_ema=True, ema_momentum=0.8, momentum=0.9),
+    ],
+    ids=["Adam", "SGD"],
+)
+@pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
+def test_averaged_weights_are_scored_and_delivered(optimizer, engine):
+    fitted = fit(lambda: sequential(layers.Dense(4, "relu"), optimizer=optimizer()), engine=engine)
+    assert_as_keras(fitted, engine)
+
+
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "ScheduleFreeAdamW"), reason="of Keras 3.14 and later"
+)
+def test_schedule_free_training_starts_from_the_weights_of_each_split():
+    optimizer = keras.optimizers.ScheduleFreeAdamW
+    assert_as_keras(fit(lambda: sequential(layers.Dense(4), optimizer=optimizer())), "keras")
+
+
+def test_averages_that_replace_the_weights_now_and_then_go_through_keras():
+    optimizer = {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 2}
+    fitted = fit(lambda: sequential(optimizer=keras.optimizers.Adam(**optimizer)))
+    assert_as_keras(fitted, "keras")
+
+
+def test_the_winner_is_chosen_on_averaged_weights():
+    rates = [3e-3, 3e-2, 3e-1]
+
+    def build():
+        return sequential(
+            layers.Dense(16, "relu"),
+            optimizer=keras.optimizers.Adam(use_ema=True, ema_momentum=0.9),
+        )
+
+    fitted = fit(build, learning_rates=rates, selection="min", tune_epochs=False, refit=False)
+    assert_as_keras(fitted)
+    means = fitted.learning_curves_[:, :, -1].mean(axis=1)
+    assert fitted.best_learning_rate_ == rates[int(means.argmin())]
+
+
+# 3: assigned weights
+
+
+class Halved(layers.Layer):
+    """Halves its weight at every training step, before it is used and trained."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, x, training=False):
+        before = x * self.scale
+        if training:
+            self.scale.assign(0.5 * self.scale)
+        return before + x * self.scale
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [lambda: layers.SpectralNormalization(layers.Dense(8)), Halved],
+    ids=["SpectralNormalization", "of one's own"],
+)
+@pytest.mark.parametrize("engine", ["auto", "compiled"])
+def test_weights_that_a_layer_assigns_stay_assigned(layer, engine):
+    fitted = fit(lambda: sequential(layer()), engine=engine)
+    assert_as_keras(fitted, None if engine == "auto" else engine)
+
+
+# 4: integers
+
+
+class Counted(layers.Layer):
+    """Scales by how many positive numbers it has seen in training, an integer."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4))
+        self.seen = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        x = ops.matmul(x, self.kernel)
+        if training:
+            self.seen.assign_add(ops.sum(ops.cast(x > 0, "int32")))
+        return x / (1.0 + ops.cast(self.seen, "float32") / 100)
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "compiled"])
+def test_integers_that_depend_on_data_belong_to_each_member(engine):
+    assert_as_keras(fit(lambda: sequential(Counted()), engine=engine), engine)
+
+
+def test_random_generators_are_shared_as_before():
+    fitted = fit(lambda: sequential(layers.Dense(8), layers.Dropout(0.3)))
+    assert_as_keras(fitted, "vectorized")
+
+
+# 5: state that Keras does not list
+
+
+class TwoOptimizers(keras.Model):
+    """Trains its body with an optimizer of its own, and a layer that no call knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = layers.Dense(6, "relu"), layers.Dense(3, activation="softmax")
+        self.auxiliary = layers.Dense(3)
+        self.second = keras.optimizers.Adagrad(0.05)
+        self.n_steps = tf.Variable(0.0, trainable=False)
+
+    def call(self, x):
+        return self.head(self.body(x))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+            loss += ops.mean(self.auxiliary(self.body(x)) ** 2) / (1.0 + self.n_steps)
+        head, body = self.head.trainable_variables, self.body.trainable_variables
+        body = [*body, *self.auxiliary.trainable_variables]
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, head), head, strict=True))
+        self.second.apply_gradients(zip(tape.gradient(loss, body), body, strict=True))
+        self.n_steps.assign_add(1.0)
+        return {"loss": loss}
+
+
+def two_optimizers():
+    model = TwoOptimizers()
+    model.compile("sgd", CROSS_ENTROPY)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
+def test_members_of_keras_loop_share_no_state():
+    together = fit(two_optimizers)
+    assert_as_keras(together, "keras")
+    alone = fit(two_optimizers, learning_rates=RATES[1:], refit=False)
+    np.testing.assert_allclose(together.learning_curves_[1:], alone.learning_curves_, atol=1e-6)
+
+
+class Drifting(layers.Layer):
+    """Changes a variable that Keras does not list."""
+
+    def __init__(self):
+        super().__init__()
+        self.drift = tf.Variable(1.0, trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.drift.assign(0.9 * self.drift)
+        return x * self.drift
+
+
+def test_a_layer_that_changes_a_variable_of_its_own_trains_through_keras():
+    fitted = fit(lambda: sequential(Drifting()))
+    assert_as_keras(fitted, "keras")
+    assert "tf.Variable" in fitted.search_cost_["lane_reason"]
+
+
+def test_unseeded_random_numbers_in_a_layer_are_new_at_every_step():
+    class Noisy(layers.Layer):
+        def call(self, x, training=False):
+            return x + (keras.random.normal((8,)) if training else 0.0)
+
+    assert fit(lambda: sequential(Noisy()), verify=0).search_cost_["lane"] == "keras"
+
+
+# 6: verify
+
+
+def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
+    train = _program.Program.train
+
+    def wrong(self, state, *arguments):
+        state = train(self, state, *arguments)
+        weights = [value * 1.01 for value in state.members.weights]
+        return state._replace(members=state.members._replace(weights=weights))
+
+    assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu"))))
+    monkeypatch.setattr(_program.Program, "train", wrong)
+    checked = fit(lambda: sequential(layers.Dense(4, "relu"))).verification_
+    assert checked["splits"] == [0, 1]
+    assert checked["max_loss_difference"] > 1e-3
+    assert checked["max_weight_difference"] > 1e-3
+
+
+def test_verify_trains_what_searches_have_made_of_rates_and_ends():
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=1)
+    for params in [
+        {"search": "hypergradient"},
+        {"schedules": ["cosine"]},
+        {"wrapped": {"callbacks": [stop]}, "epochs": 8, "refit": False},
+        {"search": "halving", "epochs": 4},
+        {"fit_params": {"sample_weight": np.linspace(0.5, 1.5, 100)}},
+        {"wrapped": {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}},
+    ]:
+        assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu")), **params))
+
+
+# 7: padded batches
+
+
+def unit_rows(axis):
+    return lambda: sequential(layers.Dense(6), layers.UnitNormalization(axis=axis))
+
+
+def masked(loss=CROSS_ENTROPY):
+    return sequential(layers.Masking(), layers.Dense(6, "relu"), loss=loss)
+
+
+ZEROS = X * (np.arange(100) % 3 > 0)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("build", "X"),
+    [
+        (unit_rows(0), X),
+        (unit_rows(-2), X),
+        (lambda: sequential(layers.Dense(6), layers.Softmax(axis=0)), X),
+        (lambda: sequential(layers.Dense(6, activation=lambda x: x - ops.mean(x, 0))), X),
+        (masked, ZEROS.astype("float32")),
+        (
+            lambda: sequential(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=1)),
+            X,
+        ),
+    ],
+    ids=["unit 0", "unit -2", "softmax 0", "activation", "mask", "ignore_class"],
+)
+def test_a_partial_last_batch_trains_as_it_is(build, X):
+    """70 training rows: two batches of 32 and one of 16."""
+    assert_as_keras(fit(build, X), "vectorized")
+
+
+# 9: callbacks that set the rate
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-3),
+        lambda: keras.callbacks.ReduceLROnPlateau("loss"),
+    ],
+    ids=["LearningRateScheduler", "ReduceLROnPlateau"],
+)
+def test_a_callback_that_sets_the_rate_of_the_refit_is_warned_of(callback):
+    with pytest.warns(CallbackWarning, match="schedules"):
+        fit(lambda: sequential(), wrapped={"callbacks": [callback()]}, verify=0, epochs=1)
+
+
+# 11: recurrent layers above layers with weights
+
+
+RECURRENT = {
+    "embedding, LSTM": lambda: [layers.Embedding(20, 4), layers.LSTM(4)],
+    "masked GRU": lambda: [layers.Embedding(20, 4, mask_zero=True), layers.GRU(4)],
+    "stacked LSTM": lambda: [
+        layers.Embedding(20, 4, mask_zero=True),
+        layers.LSTM(4, return_sequences=True),
+        layers.LSTM(3),
+    ],
+    "bidirectional": lambda: [
+        layers.Embedding(20, 4, mask_zero=True),
+        layers.Bidirectional(layers.LSTM(3)),
+    ],
+    "dense, SimpleRNN": lambda: [
+        layers.Reshape((8, 1)),
+        layers.Dense(4),
+        layers.SimpleRNN(4),
+    ],
+    "convolution, GRU": lambda: [
+        layers.Reshape((8, 1)),
+        layers.Conv1D(4, 3),
+        layers.GRU(4, go_backwards=True),
+    ],
+    "RNN of a cell": lambda: [layers.Embedding(20, 4), layers.RNN(layers.LSTMCell(4))],
+    "stacked cells": lambda: [
+        layers.Embedding(20, 4),
+        layers.RNN([layers.GRUCell(4), layers.GRUCell(3)]),
+    ],
+    "time distributed": lambda: [
+        layers.Embedding(20, 4),
+        layers.TimeDistributed(layers.Dense(3)),
+        layers.LSTM(3, return_state=False),
+    ],
+    "ConvLSTM": lambda: [
+        layers.Reshape((4, 2, 1)),
+        layers.Dense(2),
+        layers.ConvLSTM1D(2, 1),
+        layers.Flatten(),
+    ],
+}
+
+
+@pytest.mark.parametrize("hidden", RECURRENT.values(), ids=RECURRENT)
+def test_recurrent_layers_train_above_layers_with_weights(hidden):
+    assert_as_keras(fit(lambda: sequential(*hidden()), TOKENS / 4, epochs=2))
+
+
+def test_loops_over_time_are_unrolled_where_that_pays(monkeypatch):
+    monkeypatch.setattr("sk_metalr._population._training.MIN_STEPS_TO_UNROLL", 1)
+    fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS, epochs=2)
+    assert_as_keras(fitted, "vectorized")
+    layer = fitted.best_estimator_.model_.layers[1]
+    assert not layer.forward_layer.unroll
+
+
+# 12: down to Keras's own loop
+
+
+class Python(layers.Layer):
+    """Runs as Python only: TensorFlow can trace nothing of it."""
+
+    def call(self, x):
+        return x * float(np.asarray(x[0, 0]) > -1e9)
+
+
+def test_what_fails_while_it_is_traced_goes_down_to_keras():
+    def build():
+        return sequential(Python(), run_eagerly=True)
+
+    fitted = fit(build)
+    assert_as_keras(fitted, "keras")
+
+    class Odd(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            if not isinstance(variable, tf.Variable):
+                raise AttributeError("only a tf.Variable will do")
+            super().update_step(gradient, variable, learning_rate)
+
+    fitted = fit(lambda: sequential(optimizer=Odd()), verify=0)
+    assert fitted.search_cost_["lane"] == "keras"
+    assert "only a tf.Variable will do" in fitted.search_cost_["lane_reason"]
+
+
+def test_an_error_of_the_model_is_shown_as_keras_shows_it():
+    class Broken(layers.Layer):
+        def call(self, x, training=False):
+            if training:
+                raise ZeroDivisionError("of the user's own")
+            return x
+
+    with pytest.raises(ZeroDivisionError, match="of the user's own"):
+        fit(lambda: sequential(Broken()))
+
+
+# 13, 14: ways of training
+
+
+class OwnTrainStep(keras.Sequential):
+    """Trains as most people write it."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+def own_train_step():
+    model = OwnTrainStep([keras.Input((8,)), layers.Dense(3, activation="softmax")])
+    model.compile("adam", CROSS_ENTROPY)
+    return model
+
+
+def test_a_train_step_is_given_weights_only_where_there_are_some():
+    assert_as_keras(fit(own_train_step), "keras")
+    with pytest.raises(ValueError, match="unpack"):
+        fit(own_train_step, fit_params={"sample_weight": np.ones(100)})
+
+
+def test_compute_loss_need_not_know_training():
+    class Old(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            assert sample_weight is None
+            return 2.0 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    def build():
+        model = Old([keras.Input((8,)), layers.Dense(3, activation="softmax")])
+        model.compile("sgd", CROSS_ENTROPY)
+        return model
+
+    assert_as_keras(fit(build), "vectorized")
+
+
+# 15: subclassed models
+
+
+class Subclassed(keras.Model):
+    def __init__(self, features=False):
+        super().__init__()
+        self.features = RandomFeatures() if features else layers.Dense(6, activation="relu")
+        self.head = layers.Dense(3, activation="softmax")
+
+    def call(self, x):
+        return self.head(self.features(x))
+
+
+def subclassed(features=False, built=False, **settings):
+    model = Subclassed(features)
+    if built:
+        model.build((None, 8))
+    model.compile("adam", CROSS_ENTROPY, **settings)
+    return model
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"metrics": ["accuracy"]}, {"run_eagerly": True}, {"built": True}, {"features": True}],
+    ids=lambda settings: next(iter(settings), "plain"),
+)
+def test_subclassed_models_are_trained(settings):
+    fitted = fit(lambda: subclassed(**settings))
+    assert_as_keras(fitted)
+    assert log_loss(Y, fitted.predict_proba(X)) < 2
+
+
+def test_models_that_wait_for_rows_are_built_from_them():
+    def build():
+        model = keras.Sequential([layers.Dense(4), layers.Dense(3, activation="softmax")])
+        model.compile("adam", CROSS_ENTROPY)
+        return model
+
+    assert_as_keras(fit(build, n_refits=2), "vectorized")
+
+
+def test_a_prediction_step_of_ones_own_is_what_is_scored():
+    class Tempered(keras.Sequential):
+        def predict_step(self, data):
+            p = super().predict_step(data) ** 0.5
+            return p / ops.sum(p, axis=-1, keepdims=True)
+
+    def build():
+        model = Tempered([keras.Input((8,)), layers.Dense(3, activation="softmax")])
+        model.compile("adam", CROSS_ENTROPY)
+        return model
+
+    fitted = fit(build, verify=0)
+    expected = fitted.best_estimator_.model_.predict(X, verbose=0)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-5)
+
+
+# 16: forked processes
+
+
+FORKED = """
+import os, sys
+import numpy as np
+from sk_metalr import MetaLRClassifier
+X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+model = MetaLRClassifier(learning_rates=[1e-2], n_splits=1, random_state=0)
+if sys.argv[1] == "after":
+    model.fit(X, y)
+child = os.fork()
+if not child:
+    try:
+        model.fit(X, y) if sys.argv[2] == "fit" else model.predict(X)
+        os._exit(0)
+    except RuntimeError as error:
+        assert "spawn" in str(error), error
+        os._exit(7)
+    except BaseException:
+        os._exit(9)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize(("when", "what"), [("after", "fit"), ("after", "predict")])
+def test_a_forked_child_of_a_process_that_has_fitted_says_so(when, what):
+    """Before, it waited for ever for threads that it does not have."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, when, what]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            assert process.wait(120) == 7
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
