@@ -19,6 +19,7 @@ from .._keras_model import (
 )
 from ._plan import TrainingPlan
 from ._rows import encode
+from ._seeds import seeds_of_its_own
 
 __all__ = [
     "check_model",
@@ -73,7 +74,8 @@ def open_estimator(
     opened = clone_quietly(estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
-    opened.initialize(X, y)
+    with seeds_of_its_own():
+        opened.initialize(X, y)
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     _check_is_model(opened.model_)
