@@ -92,7 +92,6 @@ class Program:
         self.member = Member(model, from_logits)
         self.jit = jit
         self.vectorized = vectorized
-        self._uses_xla = jit
         self._functions: dict[Any, Any] = {}
         self._with_xla: set[Any] = set()
         self._ready: set[Any] = set()
@@ -227,8 +226,8 @@ class Program:
         with self._stopwatch:
             with self._tracing:  # one at a time; XLA compiles several side by side
                 if key not in self._functions:
-                    self._functions[key] = self._compile(body, arguments)
-                    if self._uses_xla:
+                    self._functions[key] = self._compile(body, arguments, self.jit)
+                    if self.jit:
                         self._with_xla.add(key)
                 first_run = self._first_runs.setdefault(key, Lock())
             with first_run:
@@ -237,20 +236,23 @@ class Program:
         return result
 
     def _run_first(self, key: Any, body: Any, arguments: tuple[Any, ...]) -> Any:
-        """Run a function for the first time, which is when XLA compiles it."""
+        """Run a function for the first time, which is when XLA compiles it.
+
+        What XLA refuses runs without it from then on; other functions are no worse for it. Were
+        they, then results would depend on which of several threads came first.
+        """
         try:
             return self._functions[key](*arguments)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             if key not in self._with_xla:
                 raise
         with self._tracing:
-            self._uses_xla = False  # XLA does not know one of the operations
             self._with_xla.discard(key)
-            self._functions[key] = self._compile(body, arguments)
+            self._functions[key] = self._compile(body, arguments, jit=False)
         return self._functions[key](*arguments)
 
-    def _compile(self, body: Any, arguments: tuple[Any, ...]) -> Any:
-        function = tf.function(body, jit_compile=self._uses_xla, autograph=False)
+    def _compile(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
+        function = tf.function(body, jit_compile=jit, autograph=False)
         try:
             with as_products(convolutions(self.member.model) if self.vectorized else []):
                 return function.get_concrete_function(*arguments)
