@@ -29,8 +29,10 @@ FEW, BANDWIDTH_OF_FEW = 8, 0.15
 """The same where a family has fewer candidates than these. They are far apart, and the bend of the
 curve between two of them is mistaken for noise: of four, it is often the outermost that gains."""
 
-EPOCH_BANDWIDTH = 2.0
-"""Standard deviation of the Gaussian kernel over epochs, in epochs."""
+EPOCH_BANDWIDTH, OF_EPOCH = 2.0, 0.4
+"""Standard deviation of the Gaussian kernel over epochs, in epochs, and its highest share of the
+epoch. Where a model learns and overfits within a few epochs, its best epoch is like no other, and
+a mean over others hides it; late epochs are all alike."""
 
 MAX_COMPRESSED = 3.0
 """Highest compressed loss, in multiples of the no-skill loss."""
@@ -367,7 +369,7 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
 
     A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
     "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
-    losses are.
+    losses are. Over epochs, the first few are smoothed hardly at all.
 
     Parameters
     ----------
@@ -383,9 +385,10 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
     smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
         In nats.
     """
-    over_epochs = _kernel(np.arange(losses.shape[2]), EPOCH_BANDWIDTH)
+    epochs = np.arange(1, losses.shape[2] + 1)
+    over_epochs = _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
     total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
-    return total / (over_rates @ is_trained @ over_epochs)[:, None]
+    return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
 
 
 def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:

@@ -285,6 +285,38 @@ def test_what_xla_cannot_compile_runs_without_it(monkeypatch):
         config.disable_op_determinism()
 
 
+class AsideWhenScored(layers.Layer):
+    """Leaves what it is given as it is; but when it scores, in a way that XLA does not know."""
+
+    def call(self, x, training=False):
+        if training:
+            return x
+        return tf.ensure_shape(tf.numpy_function(lambda values: values, [x], x.dtype), x.shape)
+
+
+def test_what_xla_refuses_changes_no_other_function():
+    """Noise tells: XLA draws other numbers from the same seed."""
+
+    def hidden():
+        return [layers.Dense(8), layers.Dropout(0.5, seed=1), AsideWhenScored()]
+
+    model = make_model(hidden)
+    rows, ones = np.ones((1, 4, N_FEATURES), np.float32), np.ones((1, 4), np.float32)
+    code = np.zeros((1, 4), np.int32)
+
+    def trained(jit, scored_first):
+        one = program.Program(model, False, jit, vectorized=False)
+        state = one.initial_state(model, 1)
+        if scored_first:
+            assert np.isfinite(one.score(state, rows, code, ones, 1)).all()
+        rates = np.full((1, 1), 0.1, np.float32)
+        return one.train(state, rates, rows, code[..., None], ones, np.array([4]), 1)
+
+    loss = trained(True, scored_first=False).loss_sum.numpy()
+    np.testing.assert_array_equal(loss, trained(True, scored_first=True).loss_sum.numpy())
+    assert loss != trained(False, scored_first=False).loss_sum.numpy()
+
+
 class OwnTrainStep(keras.Sequential):
     """Trains as any other model, but says so itself."""
 

@@ -137,6 +137,44 @@ def test_smoothing_keeps_constants_and_mixes_close_rates_only():
         np.testing.assert_allclose(near_and_far, expected, atol=1e-12)
 
 
+def test_of_the_epochs_the_first_ones_are_smoothed_hardly_at_all():
+    def smoothed_spike(at, n_epochs=40):
+        spike = np.zeros((1, 1, n_epochs))
+        spike[0, 0, at - 1] = 1.0
+        return smooth_losses(spike, np.ones((1, 1)), np.ones((1, n_epochs), bool))[0, 0]
+
+    # How much of an epoch's own loss is left, the others being means of ever more of them.
+    own = [smoothed_spike(epoch)[epoch - 1] for epoch in (1, 2, 3, 5, 20, 40)]
+    np.testing.assert_allclose(own, [0.958, 0.510, 0.338, 0.202, 0.199, 0.333], atol=1e-3)
+    # From the fifth on, the kernel is the same at every epoch.
+    late = np.exp(-0.5 * (np.arange(-3, 4) / 2) ** 2)
+    np.testing.assert_allclose(smoothed_spike(20)[16:23] / own[4], late, rtol=1e-3)
+
+
+def overfitting(n_epochs):
+    """Losses of a model that has learned all in three epochs at its best rate, then overfits."""
+    epochs, speed = np.arange(1, n_epochs + 1), RATES[:, None] / 1e-2
+    learned = 0.12 * (1 - np.exp(-1.2 * speed * epochs))
+    overfitted = 0.02 * np.maximum(speed * epochs - 3, 0)
+    slow = 0.02 * np.maximum(0, np.log10(1e-2 / RATES))[:, None]  # it finds less
+    return (NO_SKILL - learned + slow + overfitted)[:, None, :]
+
+
+@pytest.mark.parametrize("n_epochs", [10, 40, 200])
+def test_the_best_epoch_of_a_model_that_overfits_at_once_is_found(n_epochs):
+    losses = overfitting(n_epochs)
+    choice = pick(losses)
+    chosen = losses[choice.index, 0, choice.n_epochs[choice.index] - 1]
+    assert chosen < losses.min() + 0.01
+    assert choice.n_epochs[choice.index] <= 5
+
+
+def test_who_was_best_within_the_first_epochs_stays_at_a_rung():
+    losses = overfitting(40)[..., :5]
+    staying = stay(losses, np.full(16, 5), 3)
+    assert np.isin(losses[:, 0].min(axis=1).argsort()[:2], staying).all()
+
+
 def test_a_perfect_loss_beyond_the_cliff_is_no_temptation():
     losses = np.full((16, 5, 10), 0.02)
     losses[12] = 0.0  # perfect on every fold

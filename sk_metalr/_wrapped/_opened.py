@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from scikeras.utils.random_state import tensorflow_random_state
+from scikeras import wrappers
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
@@ -75,14 +75,15 @@ def open_estimator(
     opened = clone_quietly(estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
-    opened.initialize(X, y)
+    with seeds_of_its_own():
+        opened.initialize(X, y)
+        _check_is_model(opened.model_)
+        if not getattr(opened.model_, "inputs", None):
+            _build(opened, X[:1])
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
-    _check_is_model(opened.model_)
     _check_has_loss(opened)
     opened._ensure_compiled_model()
-    if not getattr(opened.model_, "inputs", None):
-        _build(opened, X[:1])
     set_strategy(opened.model_, rate, optimizer)
     return opened
 
@@ -90,7 +91,7 @@ def open_estimator(
 def _build(opened: KerasClassifier, X: np.ndarray) -> None:
     """Have a model build layers that wait for rows, as its own ``fit`` would."""
     seed = opened._random_state
-    with nullcontext() if seed is None else tensorflow_random_state(seed):
+    with nullcontext() if seed is None else wrappers.tensorflow_random_state(seed):
         _outputs(opened.model_, encode_features(opened, X), X.shape[1:])
 
 
