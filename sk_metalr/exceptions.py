@@ -9,6 +9,7 @@ __all__ = [
     "InterruptedSearchWarning",
     "NoSkillWarning",
     "NotVectorizableError",
+    "RareClassWarning",
     "RefusedFileError",
 ]
 
@@ -47,3 +48,7 @@ class InterruptedSearchWarning(UserWarning):
 
 class NoSkillWarning(UserWarning):
     """No learning rate did better than always predicting the class frequencies."""
+
+
+class RareClassWarning(UserWarning):
+    """A class has too few rows, or groups, to be held out; it is trained on in every split."""

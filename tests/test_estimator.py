@@ -20,12 +20,13 @@ from models import (
     small_mlp,
 )
 from scikeras.wrappers import KerasClassifier
+from scipy.sparse import csr_matrix
 from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer, log_loss, make_scorer
-from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -719,25 +720,6 @@ def test_the_four_rate_list_works_as_it_stands(iris):
     )
 
 
-def test_groups_are_kept_apart_with_and_without_routing(iris, monkeypatch):
-    X, y = iris
-    groups = np.tile(np.arange(10), 15)
-    seen = []
-
-    class Spy(GroupKFold):
-        def split(self, X, y=None, groups=None):
-            seen.append(groups)
-            return super().split(X, y, groups)
-
-    make(cv=Spy(3)).fit(X, y, groups=groups)
-    with config_context(enable_metadata_routing=True):
-        make(cv=Spy(3).set_split_request(groups=True)).fit(X, y, groups=groups)
-    make().fit(X, y, groups=groups)
-    assert len(seen) == 2
-    for passed in seen:
-        np.testing.assert_array_equal(passed, groups)
-
-
 def test_several_refits_need_fresh_weights(iris):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
@@ -954,12 +936,17 @@ BAD_DATA = [
     (X_BAD, Y_GOOD[:-1], {}, "inconsistent numbers"),
     (X_BAD, np.linspace(0, 1, 150), {}, "Unknown label type"),
     (X_BAD, np.where(Y_GOOD == 0, np.nan, Y_GOOD), {}, "NaN"),
-    (X_BAD, np.r_[Y_GOOD[:-1], 9], {}, "Class 9 has only 1 row"),
+    (X_BAD[:3], Y_GOOD[:3], {}, "Class 0 has only 1 row"),
     (X_BAD, Y_GOOD, {"sample_weight": -np.ones(150)}, "[Nn]egative"),
     (X_BAD, Y_GOOD, {"sample_weight": np.ones(3)}, "sample_weight"),
     (X_BAD, Y_GOOD, {"sample_weight": np.zeros(150)}, "sample_weight is 0|zero"),
     (X_BAD, Y_GOOD, {"groups": np.ones(3)}, "inconsistent numbers"),
-    (X_BAD, Y_GOOD, {"epochs": 3}, "'epochs'"),
+    (X_BAD, Y_GOOD, {"epochs": 3}, r"'epochs' .* KerasClassifier\(build_model, epochs="),
+    (X_BAD, Y_GOOD, {"callbacks": []}, r"KerasClassifier\(build_model, callbacks="),
+    (X_BAD, Y_GOOD, {"initial_epoch": 1}, r"KerasClassifier\(build_model, fit__initial_epoch="),
+    (X_BAD, Y_GOOD, {"validation_data": (X_BAD, Y_GOOD)}, r"fit\(X, y, X_val=..., y_val="),
+    (X_BAD, Y_GOOD, {"validation_split": 0.1}, r"MetaLRClassifier\(validation_fraction="),
+    (csr_matrix(X_BAD), Y_GOOD, {}, r"OneHotEncoder\(sparse_output=False\).*toarray\(\)"),
     (X_BAD.astype(str), Y_GOOD * 1.0, {}, None),
     (np.full((150, 4), "red"), Y_GOOD, {}, "could not convert string .*'red'.*OneHotEncoder"),
 ]
