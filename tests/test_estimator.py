@@ -966,6 +966,16 @@ def test_bad_data_is_refused_before_training(monkeypatch, X, y, params, said):
     assert sorted(vars(estimator)) == before
 
 
+def test_a_float_type_that_numpy_lacks_is_refused_before_training(iris, monkeypatch):
+    monkeypatch.setattr(Population, "train", no_training)
+    keras.config.set_floatx("bfloat16")
+    try:
+        with pytest.raises(ValueError, match=r"'bfloat16'.*set_floatx\('float32'\)"):
+            make().fit(*iris)
+    finally:
+        keras.config.set_floatx("float32")
+
+
 def test_a_failed_fit_leaves_the_last_one_in_place(iris):
     X, y = iris
     estimator = make().fit(X, y)

@@ -26,8 +26,21 @@ DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
 
 def input_dtype() -> np.dtype:
-    """Return the dtype that features are cast to, once."""
-    return np.dtype(keras.config.floatx())
+    """Return the dtype that features are cast to, once.
+
+    Raises
+    ------
+    ValueError
+        If NumPy has no such type.
+    """
+    name = keras.config.floatx()
+    if name == "bfloat16":
+        raise ValueError(
+            "Keras's float type must be one that NumPy has. Got 'bfloat16' from "
+            "keras.config.floatx() instead; call keras.config.set_floatx('float32'), and give the "
+            "layers of the model dtype='mixed_bfloat16' where they should compute in bfloat16."
+        )
+    return np.dtype(name)
 
 
 def default_estimator() -> KerasClassifier:

@@ -143,8 +143,8 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
     shape: Any = getattr(outputs, "shape", ())
     if len(shape) != 2:
         raise ValueError(
-            "The wrapped Keras model must have one output of shape (batch, classes); it has "
-            f"{model.output_shape}."
+            "The wrapped Keras model must have one output of shape (batch, classes). Got "
+            f"{_outputs_in_words(outputs)}."
         )
     width, n_classes = shape[1], len(classes)
     if width != n_classes and not (width == 1 and n_classes == 2):
@@ -156,6 +156,21 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
         )
     check_loss(model, width, np.shape(y_rows)[-1])
     check_outputs(model, np.asarray(outputs, dtype=np.float64))
+
+
+def _outputs_in_words(outputs: Any) -> str:
+    """Return what a model has returned in place of one matrix, and what to do."""
+    if isinstance(outputs, dict):
+        names = list(outputs)
+        return (
+            f"a dict with the keys {names} instead; have the model return the tensor itself: "
+            f"keras.Model(inputs, outputs[{names[0]!r}])"
+            if len(names) == 1
+            else f"a dict with the keys {names} instead; keep the one that classifies"
+        )
+    if isinstance(outputs, list | tuple):
+        return f"{len(outputs)} outputs instead; keep the one that classifies"
+    return f"an output of shape {(None, *outputs.shape[1:])} instead"
 
 
 def task_features(
