@@ -1,6 +1,8 @@
 """MetaLRClassifier by itself."""
 
+import os
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -561,6 +563,28 @@ def test_another_process_loads_and_repeats_it(tmp_path):
         np.testing.assert_array_equal(results["loaded"], expected)
         assert results["rate"] == pipeline[-1].best_learning_rate_
         np.testing.assert_array_equal(results["again"], expected)
+
+
+@pytest.mark.parametrize(
+    ("backend", "before", "said"),
+    [
+        ("tensorflow", "keras.config.backend = lambda: 'jax'", "Got the backend 'jax'"),
+        ("jax", "sys.modules['jax'] = None", "with the backend 'jax'.*jax"),
+        ("nonsense", "", "with the backend 'nonsense'"),
+    ],
+)
+def test_another_backend_is_refused_on_import(backend, before, said):
+    imports = "import keras" if backend == "tensorflow" else "import sys"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{imports}\n{before}\nimport sk_metalr"],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert re.search(rf"^ImportError: sk_metalr trains .* KERAS_BACKEND .*{said}", last)
 
 
 def test_a_zero_weight_equals_a_dropped_row(iris):
