@@ -28,6 +28,7 @@ from ._clock import Clock
 from ._experience import Experience
 from ._explore import Found, Search, explore, verify
 from ._identity import identity, of_data, of_versions
+from ._pickling import Needed
 from ._progress import Progress, Task
 from ._refit import all_rows, committee, predicted, refit
 from ._results import cv_results, is_edge_known, search_cost
@@ -709,6 +710,16 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        refitted = [one.model_ for one in getattr(self, "estimators_", [])]
+        needed = Needed.of([*refitted, *wrapped.models_given(self.estimator)])
+        return {NEEDED: needed, **super().__getstate__()}  # models are read after it
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        state.pop(NEEDED).leave()
+        super().__setstate__(state)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fitted classifier to a file, without pickle.
 
@@ -732,8 +743,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         ValueError
-            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of its own:
-            they are code.
+            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of targets of
+            its own, which are code; or one of features that its class does not make again.
         OSError
             If the file cannot be written.
         """
@@ -756,6 +767,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         custom_objects : dict of str to class or function, default=None
             Layers and functions of one's own in the model, by name, as for
             ``keras.saving.load_model``; those that are registered with Keras are found without.
+            Also the subclass of ``KerasClassifier`` that was wrapped, where it brings a feature
+            encoder.
 
         Returns
         -------
@@ -789,6 +802,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         return fitted
 
 
+NEEDED = "_needed_by_models"
 PROBE_RATE = 1e-7
 WITHOUT_EFFECT = {
     "checkpoint_dir",

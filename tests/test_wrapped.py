@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from models import small_classifier, small_mlp
+from models import compiled_own_parts, small_classifier, small_mlp
 from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
@@ -105,6 +105,11 @@ def test_an_instance_is_never_changed():
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_an_instance_that_keras_cannot_copy_is_refused():
+    with pytest.raises(ValueError, match=r"'OwnScale'.*register_keras_serializable, or give"):
+        wrapped.open_estimator(KerasClassifier(compiled_own_parts()), X, Y)
 
 
 def test_a_seed_decides_the_initial_weights():

@@ -6,7 +6,7 @@ its training parameters; and how a trained model is handed back to it.
 """
 
 from .._keras_model import check_optimizers, has_logits
-from ._given import as_keras_classifier, check_fresh, input_dtype
+from ._given import as_keras_classifier, check_fresh, input_dtype, models_given
 from ._opened import check_model, open_estimator, task_features
 from ._parts import FittedParts, put_together, taken_apart
 from ._plan import TrainingPlan, asks_for_keras_loop, scheduled_rate, training_plan
@@ -46,6 +46,7 @@ __all__ = [
     "input_dtype",
     "is_finite",
     "load_trained",
+    "models_given",
     "open_estimator",
     "put_together",
     "refits_with_keras",

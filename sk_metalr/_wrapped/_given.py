@@ -20,6 +20,7 @@ __all__ = [
     "check_fresh",
     "default_estimator",
     "input_dtype",
+    "models_given",
 ]
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
@@ -125,9 +126,15 @@ def _from_keras_wrapper(estimator: Any) -> KerasClassifier:
     return OneHotKerasClassifier(build, **params)
 
 
+def models_given(estimator: Any) -> list[keras.Model]:
+    """Return the Keras models that a user has built and given, alone or in a wrapper."""
+    given = [estimator, *(getattr(estimator, name, None) for name in ("model", "build_fn"))]
+    return [one for one in given if isinstance(one, keras.Model)]
+
+
 def check_fresh(estimator: KerasClassifier) -> None:
     """Raise ValueError where each model of `estimator` starts from the same weights."""
-    if isinstance(estimator.model, keras.Model) or isinstance(estimator.build_fn, keras.Model):
+    if models_given(estimator):
         raise ValueError(
             "Several refits (n_refits) need fresh initial weights for each, but the wrapped "
             "KerasClassifier holds a Keras model that is built already. Give it a function that "

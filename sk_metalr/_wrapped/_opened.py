@@ -17,6 +17,7 @@ from .._keras_model import (
     optimizer_label,
     set_strategy,
 )
+from ._given import models_given
 from ._plan import TrainingPlan
 from ._rows import encode
 
@@ -29,10 +30,26 @@ __all__ = [
 
 
 def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
-    """Clone without the warning that Keras has for a compiled but untrained model."""
+    """Clone without the warning that Keras has for a compiled but untrained model.
+
+    Raises
+    ------
+    ValueError
+        If it holds a model that Keras cannot copy.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        return clone(estimator)
+        try:
+            return clone(estimator)
+        except Exception as error:  # whatever a layer of the user's may raise
+            if not models_given(estimator):
+                raise
+            raise ValueError(
+                "The Keras model that was given cannot be copied, as every candidate needs it to "
+                f"be: {str(error).strip().splitlines()[-1][:300]} Register layers and functions of "
+                "your own with keras.saving.register_keras_serializable, or give a function that "
+                "builds the model."
+            ) from error
 
 
 def open_estimator(
