@@ -1,5 +1,6 @@
 """What a fit begins with: all that it was given, checked before anything is trained."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ._refit import Evaluation
 from ._selection import View
 from ._space import Candidates, StrategySpace
 from ._splits import Split, make_splits, renumbered
+from .exceptions import IgnoredRateWarning
 
 __all__ = ["Setup", "check_fit_arguments", "set_up", "validated"]
 
@@ -108,6 +110,16 @@ def set_up(
     if asked.n_refits > 1 and asked.refit and asked.refit != "committee":
         wrapped.check_fresh(estimator)
     plan = wrapped.training_plan(estimator)
+    if (rate := wrapped.ignored_rate(estimator)) is not None:
+        warnings.warn(
+            IgnoredRateWarning(
+                f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
+                "effect, because fit chooses the learning rate. Remove it from the classifier, or "
+                "from the grid of an outer search, and give rates to choose from as "
+                "learning_rates=[...]."
+            ),
+            stacklevel=5,
+        )
     space = _space(asked)
     experience = open_experience(asked.experience, asked.search, asked.record_experience)
     scorers = check_scoring(asked.scoring)

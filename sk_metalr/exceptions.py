@@ -6,6 +6,7 @@ __all__ = [
     "EdgeOfSpaceWarning",
     "ExperienceWarning",
     "ForgottenParametersWarning",
+    "IgnoredRateWarning",
     "InterruptedSearchWarning",
     "NoSkillWarning",
     "NotVectorizableError",
@@ -40,6 +41,10 @@ class ExperienceWarning(UserWarning):
 
 class ForgottenParametersWarning(UserWarning):
     """Parameters of a saved classifier could not be stored; they are back at their defaults."""
+
+
+class IgnoredRateWarning(UserWarning):
+    """The wrapped classifier was given a learning rate, which the search replaces."""
 
 
 class InterruptedSearchWarning(UserWarning):

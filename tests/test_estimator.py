@@ -744,6 +744,19 @@ def test_the_four_rate_list_works_as_it_stands(iris):
     )
 
 
+def test_a_rate_that_the_search_replaces_is_named(iris):
+    model = make(small_classifier(optimizer__learning_rate=0.5), learning_rates=[0.01, 0.02])
+    with pytest.warns(exceptions.IgnoredRateWarning, match=r"rate=0.5 .* no effect") as caught:
+        fitted = model.fit(*iris)
+    assert caught[0].filename == __file__
+    assert float(fitted.best_estimator_.model_.optimizer.learning_rate) != pytest.approx(0.5)
+
+
+def test_an_optimizer_that_has_a_rate_is_no_reason_to_warn(iris, recwarn):
+    make(small_classifier(optimizer=keras.optimizers.Adam(0.5))).fit(*iris)
+    assert not [one for one in recwarn if one.category is exceptions.IgnoredRateWarning]
+
+
 def test_several_refits_need_fresh_weights(iris):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
