@@ -1,6 +1,6 @@
 """A scikit-learn classifier that chooses the learning rate of a Keras model inside ``fit``."""
 
-from . import exceptions
+from . import _backend, exceptions  # noqa: F401  (_backend first: it says what is missing)
 from ._estimator import MetaLRClassifier
 from ._experience import Experience, ExperienceRecord
 from ._plot import LearningCurvesDisplay, LearningRateDisplay

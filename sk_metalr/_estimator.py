@@ -14,10 +14,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-)
 from sklearn.utils.validation import check_is_fitted
 
 from . import _wrapped as wrapped
@@ -33,6 +29,7 @@ from ._data import TrainingData
 from ._experience import Experience
 from ._explore import Found, Search, explore
 from ._identity import identity, of_data, of_versions
+from ._pickling import Needed
 from ._population import check_not_forked
 from ._progress import Progress, Task
 from ._refit import Part, Refits, all_rows, committee, predicted, refit, refitted_by_keras
@@ -41,7 +38,7 @@ from ._saving import load, save
 from ._schedules import learned
 from ._search import Conduct
 from ._selection import cautious_losses
-from ._setup import Setup, set_up, validated
+from ._setup import Setup, check_fit_arguments, set_up, validated
 from ._space import Strategy, StrategySpace
 from ._summary import doubts, html_table, summary
 from ._verification import verify
@@ -293,6 +290,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
     True
     """
 
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # _wrapped.as_keras_classifier says more
         "learning_rates": [
@@ -398,9 +397,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         y: Any,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
-        **params: Any,
+        **unknown: Any,
     ) -> "MetaLRClassifier":
         """Choose the learning rate, then refit on all rows with it.
 
@@ -413,14 +413,19 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the choice. A weight of 0 equals
             leaving the row out.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, such as the patient it is of. No group is both trained on and
+            held out in a split; a splitter given as `cv` is handed them. Where scikit-learn's
+            metadata routing is enabled, it brings them here unless
+            ``set_fit_request(groups=False)`` says otherwise.
         X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
             Features to score candidates on, instead of held-out splits of X. In a Pipeline,
             ``transform_input=["X_val"]`` has them transformed as X is.
         y_val : array-like of shape (n_val,), default=None
             Their labels.
-        **params : dict
-            ``groups`` for the splitter, of shape (n_samples,); routed as scikit-learn's
-            metadata routing says where that is enabled.
+        **unknown : dict
+            Refused, with an error that says where it goes: ``epochs``, for instance, to the
+            wrapped classifier.
 
         Returns
         -------
@@ -431,12 +436,15 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         ------
         ValueError
             If the data or the model cannot be used; before any training.
+        TypeError
+            If an argument, or data of such a type, cannot be used; before any training.
         NotVectorizableError
             If the model cannot be trained as `engine` asks; before any training.
         AllDivergedError
             If no learning rate kept a finite loss.
         """
         check_not_forked()
+        check_fit_arguments(unknown)
         before = vars(self).copy()
         random_state = check_random_state(self.random_state)
         progress = Progress(self, self.verbose)
@@ -444,7 +452,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             with checkpointed(self.checkpoint_dir, self.checkpoint_every) as checkpoint:
                 if checkpoint is not None:
                     random_state = checkpoint.random_state(random_state)
-                args = X, y, sample_weight, (X_val, y_val), params, random_state
+                args = X, y, sample_weight, groups, (X_val, y_val), random_state
                 self._fit(*args, progress.task, checkpoint)
                 if checkpoint is not None:
                     checkpoint.finish()
@@ -461,14 +469,14 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         X: Any,
         y: Any,
         sample_weight: Any,
+        groups: Any,
         validation: tuple[Any, Any],
-        params: dict[str, Any],
         random_state: np.random.RandomState,
         task: Task,
         checkpoint: Checkpoint | None,
     ) -> None:
         start = perf_counter()
-        setup = set_up(self, X, y, sample_weight, validation, params, random_state)
+        setup = set_up(self, X, y, sample_weight, groups, validation, random_state)
         advice = self._advised(setup, random_state, checkpoint)
         if checkpoint is not None:
             checkpoint.check(self._identity(setup))
@@ -736,6 +744,16 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        refitted = [one.model_ for one in getattr(self, "estimators_", [])]
+        needed = Needed.of([*refitted, *wrapped.models_given(self.estimator)])
+        return {NEEDED: needed, **super().__getstate__()}  # models are read after it
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        state.pop(NEEDED).leave()
+        super().__setstate__(state)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fitted classifier to a file, without pickle.
 
@@ -759,8 +777,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         ValueError
-            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of its own:
-            they are code.
+            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of targets of
+            its own, which are code; or one of features that its class does not make again.
         OSError
             If the file cannot be written.
         """
@@ -783,6 +801,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         custom_objects : dict of str to class or function, default=None
             Layers and functions of one's own in the model, by name, as for
             ``keras.saving.load_model``; those that are registered with Keras are found without.
+            Also the subclass of ``KerasClassifier`` that was wrapped, where it brings a feature
+            encoder.
 
         Returns
         -------
@@ -815,23 +835,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         fitted: MetaLRClassifier = load(cls, path, custom_objects)
         return fitted
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Say which metadata goes where.
 
-        Returns
-        -------
-        routing : sklearn.utils.metadata_routing.MetadataRouter
-            What ``fit`` takes, and what it passes on to a splitter.
-        """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        if hasattr(self.cv, "split"):
-            router.add(
-                splitter=self.cv,
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-        return router
-
-
+NEEDED = "_needed_by_models"
 PROBE_RATE = 1e-7
 WITHOUT_EFFECT = {
     "checkpoint_dir",

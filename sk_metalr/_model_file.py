@@ -19,7 +19,16 @@ import keras
 
 from ._archive import check_stored
 
-__all__ = ["model_from_bytes", "model_to_bytes", "object_from_config", "object_to_config"]
+__all__ = [
+    "is_keras_own",
+    "model_from_bytes",
+    "model_to_bytes",
+    "named_in",
+    "object_from_config",
+    "object_to_config",
+    "registered_name",
+    "short",
+]
 
 CODE = {
     "Lambda",
@@ -73,8 +82,8 @@ def model_to_bytes(model: keras.Model) -> bytes:
     except OSError:
         raise
     except Exception as error:  # whatever a layer of the user's may raise
-        raise ValueError(f"Keras cannot save the refitted model: {_short(error)}") from error
-    code = [one["class_name"] for one in _named(_config(data)) if _is_code(one)]
+        raise ValueError(f"Keras cannot save the refitted model: {short(error)}") from error
+    code = [one["class_name"] for one in named_in(_config(data)) if _is_code(one)]
     if code:
         raise ValueError(
             f"The refitted model has a {code[0]}, which carries code of its own and would not be "
@@ -109,7 +118,7 @@ def model_from_bytes(data: bytes, custom_objects: dict[str, Any] | None = None) 
     except OSError:
         raise
     except Exception as error:  # whatever a layer of the user's may raise
-        raise ValueError(f"Keras cannot load the model: {_short(error)}") from error
+        raise ValueError(f"Keras cannot load the model: {short(error)}") from error
 
 
 def object_to_config(value: Any) -> Any:
@@ -147,19 +156,19 @@ def _config(data: bytes) -> Any:
 def _check_config(config: Any, custom_objects: dict[str, Any] | None) -> None:
     """Raise ValueError where a configuration names what is no known part of a model."""
     known = {**(custom_objects or {}), **keras.saving.get_custom_objects()}
-    for one in _named(config):
+    for one in named_in(config):
         name = f"{one.get('module')}.{one['class_name']}"
         if _is_code(one):
             raise ValueError(f"It names {name}, which carries code or reads it from elsewhere.")
         if not _is_known(one, known):
             raise ValueError(
-                f"It names {name} ({_registered_name(one)!r}), which is none of Keras's own. If "
+                f"It names {name} ({registered_name(one)!r}), which is none of Keras's own. If "
                 "you trust the file, import where that is registered with keras.saving."
                 "register_keras_serializable, or pass it: load(path, custom_objects={...})."
             )
 
 
-def _named(config: Any) -> Iterator[dict[str, Any]]:
+def named_in(config: Any) -> Iterator[dict[str, Any]]:
     """Yield every part of a configuration that names a class or a function."""
     waiting = [config]
     while waiting:
@@ -176,7 +185,7 @@ def _is_code(one: dict[str, Any]) -> bool:
     return str(one["class_name"]) in CODE
 
 
-def _registered_name(one: dict[str, Any]) -> str:
+def registered_name(one: dict[str, Any]) -> str:
     """Return the name by which Keras looks for a registered object."""
     if one["class_name"] == "function":
         return str(one.get("config"))
@@ -184,8 +193,13 @@ def _registered_name(one: dict[str, Any]) -> str:
 
 
 def _is_known(one: dict[str, Any], known: dict[str, Any]) -> bool:
-    module, name = one.get("module"), _registered_name(one)
-    if name in known or module is None:  # without a module, Keras looks nowhere else
+    return registered_name(one) in known or is_keras_own(one)
+
+
+def is_keras_own(one: dict[str, Any]) -> bool:
+    """Tell whether a part of a configuration names one of Keras's own, or nothing to look for."""
+    module, name = one.get("module"), registered_name(one)
+    if module is None:  # Keras looks nowhere else
         return True
     if one["class_name"] == "function":
         homes = FUNCTIONS.values() if module == "builtins" else [FUNCTIONS.get(str(module))]
@@ -193,5 +207,8 @@ def _is_known(one: dict[str, Any], known: dict[str, Any]) -> bool:
     return str(module) in CLASSES or str(module).startswith(PRIVATE_HOMES)
 
 
-def _short(error: Exception) -> str:
-    return str(error).partition("Arguments received by")[0].partition("\n")[0].strip()[:300]
+def short(error: Exception) -> str:
+    """Return the first paragraph of what an error says, or else of which kind it is."""
+    said = str(error).partition("Arguments received by")[0].strip()
+    paragraph = " ".join(said.partition("\n\n")[0].split())
+    return paragraph[:300] or type(error).__name__

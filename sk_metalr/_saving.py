@@ -98,7 +98,9 @@ def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
     name = f"models/{len(parts)}.keras"
     parts[name] = model_to_bytes(apart.model)
     params = {key: _parameter(value, parts) for key, value in apart.params.items()}
+    encoder = None if apart.encoder is None else _attribute("feature_encoder", apart.encoder, parts)
     return {
+        "encoder": encoder,
         "model": name,
         "targets": apart.targets,
         "parameters": {key: one for key, one in params.items() if "value" in one},
@@ -200,5 +202,7 @@ def _put_together(
             targets=stored["targets"],
             params={name: decode(one["value"], parts) for name, one in params.items()},
             state=_attributes(stored["attributes"], parts),
-        )
+            encoder=decode(stored.get("encoder"), parts),
+        ),
+        custom_objects,
     )

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
-from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import validate_data
 
 from . import _wrapped as wrapped
@@ -23,16 +21,24 @@ from ._metrics import HeldOutMetrics, check_scoring, decisive_scorer
 from ._refit import Evaluation
 from ._selection import View
 from ._space import Candidates, StrategySpace
-from ._splits import Split, check_splitter, make_splits, renumbered
-from .exceptions import CallbackWarning
+from ._splits import Split, make_splits, renumbered
+from .exceptions import CallbackWarning, IgnoredRateWarning
 
-__all__ = ["Setup", "set_up", "validated"]
+__all__ = ["Setup", "check_fit_arguments", "set_up", "validated"]
 
 NO_NUMBERS = (
     *("could not convert string", "float() argument must be", "Cannot cast array data"),
     *("The DType", "int too large", "setting an array element"),
 )
 """How NumPy begins to say that something is not an array of numbers."""
+
+TRAINING = "epochs", "batch_size", "verbose", "callbacks", "shuffle", "class_weight"
+OTHER_ARGUMENTS = {
+    **{name: f"KerasClassifier(build_model, {name}=...)" for name in TRAINING},
+    "validation_data": "fit(X, y, X_val=..., y_val=...)",
+    "validation_split": "MetaLRClassifier(validation_fraction=...)",
+}
+"""Where arguments of Keras's ``fit`` go, if not to ``KerasClassifier(fit__<name>=...)``."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ def set_up(
     X: Any,
     y: Any,
     sample_weight: Any,
+    groups: Any,
     validation: tuple[Any, Any],
-    params: dict[str, Any],
     random_state: np.random.RandomState,
 ) -> Setup:
     """Check all that a fit was given, and draw what it begins with.
@@ -88,7 +94,7 @@ def set_up(
     asked : MetaLRClassifier
         Its parameters are read; of its attributes, those of scikit-learn's ``validate_data`` are
         set.
-    X, y, sample_weight, params
+    X, y, sample_weight, groups
         As given to ``fit``.
     validation : tuple of (array-like or None, array-like or None)
         ``X_val`` and ``y_val``.
@@ -105,11 +111,20 @@ def set_up(
         wrapped.check_fresh(estimator)
     _warn_of_callbacks(estimator, asked.refit)
     plan = wrapped.training_plan(estimator)
+    if (rate := wrapped.ignored_rate(estimator)) is not None:
+        warnings.warn(
+            IgnoredRateWarning(
+                f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
+                "effect, because fit chooses the learning rate. Remove it from the classifier, or "
+                "from the grid of an outer search, and give rates to choose from as "
+                "learning_rates=[...]."
+            ),
+            stacklevel=5,
+        )
     space = _space(asked)
     experience = open_experience(asked.experience, asked.search, asked.record_experience)
     scorers = check_scoring(asked.scoring)
     decisive = decisive_scorer(scorers, asked.refit)
-    groups = _groups(asked, params)
     X, y = validated(asked, X, y, ensure_min_samples=2)
     data = check_training_data(X, y, sample_weight, groups)
     search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
@@ -193,7 +208,7 @@ def _split(
 ) -> tuple[TrainingData, list[Split]]:
     """Return the rows to search on, and which of them are held out in each split."""
     if X_val is None and y_val is None:
-        splitter = check_splitter(
+        splits = make_splits(
             renumbered(asked.cv, data.kept),
             data.y,
             n_splits=asked.n_splits,
@@ -201,7 +216,7 @@ def _split(
             groups=data.groups,
             random_state=random_state,
         )
-        return data, make_splits(splitter, data.y, data.groups)
+        return data, splits
     if X_val is None or y_val is None or asked.cv is not None:
         raise ValueError(
             "X_val and y_val must be given together, and not along with cv: candidates are "
@@ -221,6 +236,12 @@ def validated(asked: Any, *arrays: Any, **settings: Any) -> Any:
                 asked, *arrays, dtype=wrapped.input_dtype(), allow_nd=True, **settings
             )
     except (ValueError, TypeError, OverflowError) as error:
+        if str(error).startswith("Sparse data was passed"):
+            raise TypeError(
+                "X must be dense. Got sparse data instead: encode with "
+                "OneHotEncoder(sparse_output=False) and ColumnTransformer(sparse_threshold=0), or "
+                "pass X.toarray() where it fits into memory."
+            ) from error
         if "NA is ambiguous" in str(error):
             raise ValueError(
                 "y holds missing values (NA); leave out rows without a label."
@@ -234,17 +255,14 @@ def validated(asked: Any, *arrays: Any, **settings: Any) -> Any:
         ) from error
 
 
-def _groups(asked: Any, params: dict[str, Any]) -> Any:
-    """Return the ``groups`` meant for the splitter."""
-    if get_config()["enable_metadata_routing"] and asked.cv is not None:
-        return process_routing(asked, "fit", **params).splitter.split.get("groups")
-    unknown = sorted(set(params) - {"groups"})
-    if unknown:
+def check_fit_arguments(unknown: dict[str, Any]) -> None:
+    """Raise TypeError where ``fit`` was given what goes elsewhere, and say where."""
+    for name in sorted(unknown):
+        where = OTHER_ARGUMENTS.get(name, f"KerasClassifier(build_model, fit__{name}=...)")
         raise TypeError(
-            f"MetaLRClassifier.fit takes X, y, sample_weight and groups. Got {unknown[0]!r} "
-            "too; give parameters of the model to KerasClassifier, such as fit__<name>=."
+            "MetaLRClassifier.fit takes X, y, sample_weight, groups, X_val and y_val. Got "
+            f"{name!r} too, which goes into {where}."
         )
-    return params.get("groups")
 
 
 def _free_memory() -> float:

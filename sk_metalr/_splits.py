@@ -1,5 +1,6 @@
 """Held-out splits: on which rows candidates are trained and on which they are scored."""
 
+import warnings
 from itertools import islice
 from math import ceil
 from numbers import Integral
@@ -13,7 +14,9 @@ from sklearn.model_selection import (
     check_cv,
 )
 
-__all__ = ["check_splitter", "make_splits", "renumbered"]
+from .exceptions import RareClassWarning
+
+__all__ = ["make_splits", "renumbered"]
 
 MAX_AUTO_SPLITS = 5
 AUTO_HELD_OUT_ROWS = 2_000
@@ -29,7 +32,7 @@ def n_auto_splits(n_rows: int, validation_fraction: float) -> int:
     return min(MAX_AUTO_SPLITS, ceil(AUTO_HELD_OUT_ROWS / held_out))
 
 
-def check_splitter(
+def make_splits(
     cv: Any,
     y: np.ndarray,
     *,
@@ -37,8 +40,11 @@ def check_splitter(
     validation_fraction: float,
     groups: np.ndarray | None,
     random_state: np.random.RandomState,
-) -> Any:
-    """Return a splitter for these labels.
+) -> list[Split]:
+    """Return the (train, test) row indices of every split, all of them usable.
+
+    A class of one row, or in one group only, cannot be both trained on and held out: its rows stay
+    in every training part, and a warning says so.
 
     Parameters
     ----------
@@ -53,31 +59,136 @@ def check_splitter(
         splits hold out the k folds of a cross-validation in turn: rows that are held out
         once each tell more than rows drawn again and again.
     groups : ndarray of shape (n_samples,) or None
-        Groups of rows that must not be torn apart. Each split then holds out one of
-        about ``1 / validation_fraction`` folds of whole groups.
+        Groups of rows that must not be torn apart; a splitter of the user's is handed them. Each
+        split holds out one of `cv` folds of whole groups, or of about
+        ``1 / validation_fraction`` folds.
     random_state : numpy.random.RandomState
         Randomness of the splits.
 
     Returns
     -------
-    splitter : object with a method ``split``
+    splits : list of (ndarray of shape (n_train,), ndarray of shape (n_test,))
+
+    Raises
+    ------
+    ValueError
+        If a split is no pair of row numbers, has no held-out rows, lacks a class in its
+        training rows, or holds out rows that it also trains on; or if there are no such splits.
+    TypeError
+        If `cv` is a class.
     """
+    is_drawn = cv is None or isinstance(cv, Integral)
+    if not (is_drawn or hasattr(cv, "split")):
+        groups = None  # pairs are taken as they are
+    if groups is not None and len(np.unique(groups)) < 2:
+        raise ValueError(
+            "All rows are of the same group, so none can be held out; give at least two groups."
+        )
+    classes, code = np.unique(y, return_inverse=True)
+    rare = _rare_classes(code, groups)
+    kept = _with_their_groups(np.isin(code, rare), groups)
+    if kept.all():
+        raise ValueError(_nothing_to_hold_out(classes[rare], groups))
+    rows = np.flatnonzero(~kept) if is_drawn else np.arange(len(y))
+    of_rows = None if groups is None else groups[rows]
+    splitter = _splitter(cv, y[rows], n_splits, validation_fraction, of_rows, random_state)
+    pairs = splitter.split(np.zeros((len(rows), 1)), y[rows], of_rows)
+    splits, has_moved = [], is_drawn
+    for number, (train, test) in enumerate(_row_numbers(pairs, len(rows))):
+        _check_apart(number, train, test)
+        split = _moved((rows[train], rows[test]), kept)
+        has_moved |= len(split[0]) > len(train)
+        missing = np.setdiff1d(code, code[split[0]])
+        if is_drawn and missing.size:  # folds of whole groups may hold out all that a class is in
+            rare = np.union1d(rare, missing)
+            split = _moved(split, _with_their_groups(np.isin(code, missing), groups))
+        elif missing.size:
+            raise ValueError(
+                f"Class {classes[missing].tolist()[0]!r} is in no training row of split {number}. "
+                "Merge or drop classes that are this rare, or pass a cv that keeps every class in "
+                "every training part."
+            )
+        if not split[1].size:
+            raise ValueError(_nothing_to_hold_out(classes[rare], groups))
+        splits.append(split)
+    if not splits:
+        raise ValueError("cv yields no split; give at least one pair (train, test).")
+    if has_moved and rare.size:
+        _warn_of_rare(classes[rare], groups)
+    return splits
+
+
+def _rare_classes(code: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return the classes, as codes, that are in one row or one group only."""
+    if groups is None:
+        return np.flatnonzero(np.bincount(code) == 1)
+    group = np.unique(groups, return_inverse=True)[1]
+    classes, n_groups = np.unique(np.unique(np.stack([code, group]), axis=1)[0], return_counts=True)
+    return classes[n_groups == 1]
+
+
+def _with_their_groups(chosen: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return a mask of the chosen rows and all of their groups."""
+    return chosen if groups is None else np.isin(groups, groups[chosen])
+
+
+def _moved(split: Split, kept: np.ndarray) -> Split:
+    """Return a split whose training part has all rows of a mask, and its held-out part none."""
+    train, test = split
+    return np.append(train, np.setdiff1d(np.flatnonzero(kept), train)), test[~kept[test]]
+
+
+def _nothing_to_hold_out(rare: np.ndarray, groups: np.ndarray | None) -> str:
+    where = "has only 1 row" if groups is None else "is in only 1 group"
+    return (
+        f"Class {rare.tolist()[0]!r} {where}, so it cannot be both trained on and held out, and "
+        f"beside such {'rows' if groups is None else 'groups'} there are none to hold out. Merge "
+        "or drop classes that are this rare."
+    )
+
+
+def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
+    labels = rare.tolist()
+    named = ", ".join(map(repr, labels[:5])) + (", …" if len(labels) > 5 else "")
+    few, their = ("rows", "rows") if groups is None else ("groups", "groups")
+    warnings.warn(
+        RareClassWarning(
+            f"These classes have too few {few} to be both trained on and held out: {named}. All "
+            f"of their {their} are in every training part and never held out, so the choice does "
+            "not look at how well they are predicted. Merge or drop them, or give more rows."
+        ),
+        stacklevel=8,
+    )
+
+
+def _splitter(
+    cv: Any,
+    y: np.ndarray,
+    n_splits: int | str,
+    validation_fraction: float,
+    groups: np.ndarray | None,
+    random_state: np.random.RandomState,
+) -> Any:
+    """Return a splitter for these labels; see :func:`make_splits`."""
     if isinstance(cv, type):
         raise TypeError(
             "The 'cv' parameter of MetaLRClassifier must be an int, a splitter, or pairs (train, "
             f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
         )
+    if isinstance(cv, Integral) and groups is not None:
+        return StratifiedGroupKFold(_n_group_folds(groups, int(cv)))
     if cv is not None:
         return check_cv(cv, y, classifier=True)
     if n_splits == "auto":
         n_splits = n_auto_splits(len(y), validation_fraction)
     assert isinstance(n_splits, Integral)
     if groups is not None:
-        n_folds = _n_group_folds(groups, validation_fraction)
+        n_folds = min(len(np.unique(groups)), round(1 / validation_fraction))
+        n_folds = _n_group_folds(groups, max(2, n_folds))
         return _RepeatedFolds(StratifiedGroupKFold, n_folds, int(n_splits), random_state)
     class_counts = np.unique(y, return_counts=True)[1]
     held_out = max(ceil(validation_fraction * len(y)), len(class_counts))
-    _check_class_counts(y, held_out)
+    _check_n_trained(len(y), held_out, len(class_counts))
     n_folds = round(min(1 / validation_fraction, len(y) + 1))
     if np.isclose(n_folds * validation_fraction, 1, atol=FOLD_TOLERANCE) and (
         2 <= n_folds <= class_counts.min()
@@ -103,50 +214,6 @@ def renumbered(cv: Any, kept: np.ndarray) -> Any:
     return [(new_number[train[kept[train]]], new_number[test[kept[test]]]) for train, test in pairs]
 
 
-def make_splits(splitter: Any, y: np.ndarray, groups: Any = None) -> list[Split]:
-    """Return the (train, test) row indices of every split, all of them usable.
-
-    Parameters
-    ----------
-    splitter : object with a method ``split``
-        What :func:`check_splitter` returned.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    groups : array-like of shape (n_samples,) or None
-        Group of each row, for splitters that want it.
-
-    Returns
-    -------
-    splits : list of (ndarray of shape (n_train,), ndarray of shape (n_test,))
-
-    Raises
-    ------
-    ValueError
-        If a split is no pair of row numbers, has no held-out rows, lacks a class in its
-        training rows, or holds out rows that it also trains on.
-    """
-    splits = _row_numbers(splitter.split(np.zeros((len(y), 1)), y, groups), len(y))
-    if not splits:
-        raise ValueError("cv yields no split; give at least one pair (train, test).")
-    classes = np.unique(y)
-    for number, (train, test) in enumerate(splits):
-        if test.size == 0:
-            raise ValueError(f"Split {number} of cv holds out no rows; give it at least one.")
-        if np.intersect1d(train, test).size:
-            raise ValueError(
-                f"Split {number} of cv trains on rows that it also holds out, so its scores would "
-                "be too good; keep the two apart."
-            )
-        missing = np.setdiff1d(classes, y[train])
-        if missing.size:
-            raise ValueError(
-                f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge "
-                "or drop classes that are this rare, lower validation_fraction, or pass a cv that "
-                "keeps every class in every training part."
-            )
-    return splits
-
-
 def _row_numbers(pairs: Any, n_rows: int) -> list[Split]:
     """Return pairs of row numbers, from what may also be masks or count from the end."""
     rows = np.arange(n_rows)
@@ -169,29 +236,36 @@ def _no_split(number: int, n_rows: int, reason: str) -> ValueError:
     )
 
 
-def _check_class_counts(y: np.ndarray, held_out: int) -> None:
+def _check_apart(number: int, train: np.ndarray, test: np.ndarray) -> None:
+    """Raise ValueError where a split holds out nothing, or what it trains on."""
+    if test.size == 0:
+        raise ValueError(f"Split {number} of cv holds out no rows; give it at least one.")
+    if np.intersect1d(train, test).size:
+        raise ValueError(
+            f"Split {number} of cv trains on rows that it also holds out, so its scores would "
+            "be too good; keep the two apart."
+        )
+
+
+def _check_n_trained(n_rows: int, held_out: int, n_classes: int) -> None:
     """Raise a clear error where a stratified held-out split cannot be drawn."""
-    classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < 2:
+    n_train = n_rows - held_out
+    if n_train < n_classes:
         raise ValueError(
-            f"Class {classes.tolist()[counts.argmin()]!r} has only 1 row, so it cannot be both "
-            "trained on and held out. Merge or drop it, or pass your own cv."
-        )
-    n_train = len(y) - held_out
-    if n_train < len(classes):
-        raise ValueError(
-            f"{len(y)} rows are too few: {held_out} are held out, which leaves {n_train} to train "
-            f"on for {len(classes)} classes. Give more rows or a lower validation_fraction."
+            f"{n_rows} rows are too few: {held_out} are held out, which leaves {n_train} to train "
+            f"on for {n_classes} classes. Give more rows or a lower validation_fraction."
         )
 
 
-def _n_group_folds(groups: np.ndarray, validation_fraction: float) -> int:
+def _n_group_folds(groups: np.ndarray, n_folds: int) -> int:
+    """Return `n_folds`, once there is a group for each."""
     n_groups = len(np.unique(groups))
-    if n_groups < 2:
+    if n_groups < n_folds:
         raise ValueError(
-            "All rows are of the same group, so none can be held out; give at least two groups."
+            f"{n_folds} folds of whole groups need at least as many groups to hold out. Got "
+            f"{n_groups} instead; give more groups, or a lower cv."
         )
-    return max(2, round(min(n_groups, 1 / validation_fraction)))
+    return n_folds
 
 
 class _RepeatedFolds:

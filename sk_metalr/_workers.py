@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def n_workers(n_jobs: int | None) -> int:
     return number
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workers:
     """Trains groups in several workers; see ``elsewhere`` of :class:`._population.Population`.
 
@@ -57,19 +57,24 @@ class Workers:
     populate : callable
         See :func:`._population.train_snapshot`.
     number : int
-        How many workers.
+        How many workers at most; no more are started than there have been groups at a time.
     """
 
     populate: Callable[[set[int], int], Population]
     number: int
+    _most_groups: int = field(default=0, init=False)
 
     def __call__(
         self, snapshot: Snapshot, n_epochs: int
     ) -> Iterator[tuple[list[int], Snapshot, list[np.ndarray]]]:
         """Yield positions of some groups, a snapshot of them after training, and their losses."""
-        n_bundles = min(self.number, len(snapshot.groups))
+        n_groups = len(snapshot.groups)
+        # Not those of this rung: joblib would end workers, which have compiled the program.
+        self._most_groups = max(self._most_groups, n_groups)
+        n_workers = min(self.number, self._most_groups)
+        n_bundles = min(n_workers, n_groups)
         # Groups of one split are neighbours: a worker builds few models.
-        bundles = [part.tolist() for part in np.array_split(range(len(snapshot.groups)), n_bundles)]
+        bundles = [part.tolist() for part in np.array_split(range(n_groups), n_bundles)]
         arguments = [
             (
                 self.populate,
@@ -80,7 +85,7 @@ class Workers:
             )
             for bundle in bundles
         ]
-        for number, (after, losses) in unordered(train_snapshot, arguments, self.number):
+        for number, (after, losses) in unordered(train_snapshot, arguments, n_workers):
             yield bundles[number], after, losses
 
 

@@ -7,9 +7,11 @@ __all__ = [
     "EdgeOfSpaceWarning",
     "ExperienceWarning",
     "ForgottenParametersWarning",
+    "IgnoredRateWarning",
     "InterruptedSearchWarning",
     "NoSkillWarning",
     "NotVectorizableError",
+    "RareClassWarning",
     "RefusedFileError",
 ]
 
@@ -46,9 +48,17 @@ class ForgottenParametersWarning(UserWarning):
     """Parameters of a saved classifier could not be stored; they are back at their defaults."""
 
 
+class IgnoredRateWarning(UserWarning):
+    """The wrapped classifier was given a learning rate, which the search replaces."""
+
+
 class InterruptedSearchWarning(UserWarning):
     """A search ended before its budget did, and the choice was made on what had been seen."""
 
 
 class NoSkillWarning(UserWarning):
     """No learning rate did better than always predicting the class frequencies."""
+
+
+class RareClassWarning(UserWarning):
+    """A class has too few rows, or groups, to be held out; it is trained on in every split."""

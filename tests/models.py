@@ -56,3 +56,64 @@ def small_classifier(model=small_mlp, **params):
         "verbose": 0,
     }
     return KerasClassifier(model, **(defaults | params))
+
+
+class OwnScale(layers.Layer):
+    """A layer that Keras has not been told of."""
+
+    def __init__(self, factor=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x):
+        """Scale."""
+        return self.factor * x
+
+    def get_config(self):
+        """Return what it takes to make another one."""
+        return super().get_config() | {"factor": self.factor}
+
+
+def own_activation(x):
+    """Rectify."""
+    return keras.ops.maximum(x, 0)
+
+
+def own_loss(y_true, y_pred):
+    """Cross-entropy."""
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def own_parts(meta):
+    """Build a network of which Keras does not know all parts."""
+    hidden = layers.Dense(8, activation=own_activation)
+    output = layers.Dense(meta["n_classes_"], activation="softmax")
+    return keras.Sequential(
+        [keras.Input((meta["n_features_in_"],)), OwnScale(0.25), hidden, output]
+    )
+
+
+def compiled_own_parts():
+    """Build and compile such a network for iris."""
+    model = own_parts({"n_features_in_": 4, "n_classes_": 3})
+    model.compile("adam", own_loss)
+    return model
+
+
+class OwnModel(keras.Model):
+    """A subclassed model."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.scale, self.output_layer = OwnScale(0.25), layers.Dense(3, activation="softmax")
+
+    def call(self, x):
+        """Return probabilities."""
+        return self.output_layer(self.scale(x))
+
+
+def own_model(meta):
+    """Build a subclassed model."""
+    model = OwnModel()
+    model(keras.ops.zeros((1, meta["n_features_in_"])))
+    return model

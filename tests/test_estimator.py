@@ -1,6 +1,8 @@
 """MetaLRClassifier by itself."""
 
+import os
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +22,13 @@ from models import (
     small_mlp,
 )
 from scikeras.wrappers import KerasClassifier
+from scipy.sparse import csr_matrix
 from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer, log_loss, make_scorer
-from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -562,6 +565,28 @@ def test_another_process_loads_and_repeats_it(tmp_path):
         np.testing.assert_array_equal(results["again"], expected)
 
 
+@pytest.mark.parametrize(
+    ("backend", "before", "said"),
+    [
+        ("tensorflow", "keras.config.backend = lambda: 'jax'", "Got the backend 'jax'"),
+        ("jax", "sys.modules['jax'] = None", "with the backend 'jax'.*jax"),
+        ("nonsense", "", "with the backend 'nonsense'"),
+    ],
+)
+def test_another_backend_is_refused_on_import(backend, before, said):
+    imports = "import keras" if backend == "tensorflow" else "import sys"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{imports}\n{before}\nimport sk_metalr"],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert re.search(rf"^ImportError: sk_metalr trains .* KERAS_BACKEND .*{said}", last)
+
+
 def test_a_zero_weight_equals_a_dropped_row(iris):
     X, y = iris
     weight = np.ones(len(y))
@@ -719,23 +744,17 @@ def test_the_four_rate_list_works_as_it_stands(iris):
     )
 
 
-def test_groups_are_kept_apart_with_and_without_routing(iris, monkeypatch):
-    X, y = iris
-    groups = np.tile(np.arange(10), 15)
-    seen = []
+def test_a_rate_that_the_search_replaces_is_named(iris):
+    model = make(small_classifier(optimizer__learning_rate=0.5), learning_rates=[0.01, 0.02])
+    with pytest.warns(exceptions.IgnoredRateWarning, match=r"rate=0.5 .* no effect") as caught:
+        fitted = model.fit(*iris)
+    assert caught[0].filename == __file__
+    assert float(fitted.best_estimator_.model_.optimizer.learning_rate) != pytest.approx(0.5)
 
-    class Spy(GroupKFold):
-        def split(self, X, y=None, groups=None):
-            seen.append(groups)
-            return super().split(X, y, groups)
 
-    make(cv=Spy(3)).fit(X, y, groups=groups)
-    with config_context(enable_metadata_routing=True):
-        make(cv=Spy(3).set_split_request(groups=True)).fit(X, y, groups=groups)
-    make().fit(X, y, groups=groups)
-    assert len(seen) == 2
-    for passed in seen:
-        np.testing.assert_array_equal(passed, groups)
+def test_an_optimizer_that_has_a_rate_is_no_reason_to_warn(iris, recwarn):
+    make(small_classifier(optimizer=keras.optimizers.Adam(0.5))).fit(*iris)
+    assert not [one for one in recwarn if one.category is exceptions.IgnoredRateWarning]
 
 
 def test_several_refits_need_fresh_weights(iris):
@@ -954,12 +973,17 @@ BAD_DATA = [
     (X_BAD, Y_GOOD[:-1], {}, "inconsistent numbers"),
     (X_BAD, np.linspace(0, 1, 150), {}, "Unknown label type"),
     (X_BAD, np.where(Y_GOOD == 0, np.nan, Y_GOOD), {}, "NaN"),
-    (X_BAD, np.r_[Y_GOOD[:-1], 9], {}, "Class 9 has only 1 row"),
+    (X_BAD[:3], Y_GOOD[:3], {}, "Class 0 has only 1 row"),
     (X_BAD, Y_GOOD, {"sample_weight": -np.ones(150)}, "[Nn]egative"),
     (X_BAD, Y_GOOD, {"sample_weight": np.ones(3)}, "sample_weight"),
     (X_BAD, Y_GOOD, {"sample_weight": np.zeros(150)}, "sample_weight is 0|zero"),
     (X_BAD, Y_GOOD, {"groups": np.ones(3)}, "inconsistent numbers"),
-    (X_BAD, Y_GOOD, {"epochs": 3}, "'epochs'"),
+    (X_BAD, Y_GOOD, {"epochs": 3}, r"'epochs' .* KerasClassifier\(build_model, epochs="),
+    (X_BAD, Y_GOOD, {"callbacks": []}, r"KerasClassifier\(build_model, callbacks="),
+    (X_BAD, Y_GOOD, {"initial_epoch": 1}, r"KerasClassifier\(build_model, fit__initial_epoch="),
+    (X_BAD, Y_GOOD, {"validation_data": (X_BAD, Y_GOOD)}, r"fit\(X, y, X_val=..., y_val="),
+    (X_BAD, Y_GOOD, {"validation_split": 0.1}, r"MetaLRClassifier\(validation_fraction="),
+    (csr_matrix(X_BAD), Y_GOOD, {}, r"OneHotEncoder\(sparse_output=False\).*toarray\(\)"),
     (X_BAD.astype(str), Y_GOOD * 1.0, {}, None),
     (np.full((150, 4), "red"), Y_GOOD, {}, "could not convert string .*'red'.*OneHotEncoder"),
 ]
@@ -977,6 +1001,16 @@ def test_bad_data_is_refused_before_training(monkeypatch, X, y, params, said):
     with pytest.raises((ValueError, TypeError), match=said):
         estimator.fit(X, y, **params)
     assert sorted(vars(estimator)) == before
+
+
+def test_a_float_type_that_numpy_lacks_is_refused_before_training(iris, monkeypatch):
+    monkeypatch.setattr(Population, "train", no_training)
+    keras.config.set_floatx("bfloat16")
+    try:
+        with pytest.raises(ValueError, match=r"'bfloat16'.*set_floatx\('float32'\)"):
+            make().fit(*iris)
+    finally:
+        keras.config.set_floatx("float32")
 
 
 def test_a_failed_fit_leaves_the_last_one_in_place(iris):

@@ -1,8 +1,11 @@
 """A fitted classifier survives its file; a file that was touched does not pass."""
 
+import copy
 import io
 import json
 import pickle
+import subprocess
+import sys
 import warnings
 import zipfile
 from hashlib import sha256
@@ -12,10 +15,21 @@ import keras
 import matplotlib
 import numpy as np
 import pytest
-from models import mlp_for_keras_wrapper, small_classifier, small_mlp
+from models import (
+    mlp_for_keras_wrapper,
+    own_loss,
+    own_model,
+    own_parts,
+    small_classifier,
+    small_mlp,
+)
+from scikeras.utils.transformers import ClassifierLabelEncoder
+from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform, uniform
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
@@ -130,6 +144,7 @@ MORE_FITS = {
     "a space of everything": (lambda: make(small_classifier(**WEIGHTED), **SPACE), None),
     "a rate too high": (lambda: make(learning_rates=[1e-3, 1e30]), None),
 }
+WRAPPED = {"loss": "sparse_categorical_crossentropy", "epochs": 3, "verbose": 0}
 KINDS = [*FITS, *(pytest.param(kind, marks=pytest.mark.long) for kind in MORE_FITS)]
 
 
@@ -297,9 +312,107 @@ def test_an_encoder_of_the_users_is_refused(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr(
         fitted.best_estimator_, "feature_encoder_", FunctionTransformer(np.negative)
     )
-    with pytest.raises(ValueError, match=r"FunctionTransformer, which is code .* in a Pipeline"):
+    with pytest.raises(ValueError, match=r"FunctionTransformer that cannot .* in a Pipeline"):
         fitted.save(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+class Halves(TransformerMixin, BaseEstimator):
+    """Scales rows, and takes them apart."""
+
+    def fit(self, X, y=None):
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def transform(self, X):
+        return {"left": (X - self.mean_)[:, :2], "right": (X - self.mean_)[:, 2:]}
+
+
+class TwoInputs(KerasClassifier):
+    @property
+    def feature_encoder(self):
+        return Halves()
+
+
+class PipelineOfInputs(KerasClassifier):
+    @property
+    def feature_encoder(self):
+        return make_pipeline(Halves())
+
+
+class OtherLabels(KerasClassifier):
+    @property
+    def target_encoder(self):
+        return type("Mine", (ClassifierLabelEncoder,), {})()
+
+
+def of_two_inputs(meta):
+    left, right = keras.Input((2,), name="left"), keras.Input((2,), name="right")
+    hidden = layers.Concatenate()([layers.Dense(4)(left), layers.Dense(4)(right)])
+    return keras.Model({"left": left, "right": right}, layers.Dense(3, "softmax")(hidden))
+
+
+@forgets
+def test_a_model_of_several_inputs_is_saved(iris, tmp_path):
+    X, y = few(*iris)
+    fitted = make(TwoInputs(of_two_inputs, **WRAPPED)).fit(X, y)
+    path = fitted.save(tmp_path / "a")
+    with pytest.raises(RefusedFileError, match=r"custom_objects=\{'TwoInputs': TwoInputs\}"):
+        MetaLRClassifier.load(path)
+    loaded = MetaLRClassifier.load(path, custom_objects={"TwoInputs": TwoInputs})
+    assert_equal_fits(loaded, fitted, X)
+    assert type(loaded.best_estimator_) is TwoInputs
+    again = loaded.save(tmp_path / "b")
+    again = MetaLRClassifier.load(again, custom_objects={"TwoInputs": TwoInputs})
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "said"),
+    [
+        (
+            PipelineOfInputs(of_two_inputs, **WRAPPED),
+            r"Pipeline that cannot be saved: .*x\[:, :2\]",
+        ),
+        (OtherLabels(small_mlp, **WRAPPED), "a Mine, which is code .* plain labels"),
+    ],
+)
+def test_an_encoder_that_its_class_does_not_make_again_is_refused(iris, tmp_path, wrapped, said):
+    fitted = make(wrapped).fit(*few(*iris))
+    with pytest.raises(ValueError, match=said):
+        fitted.save(tmp_path / "a")
+
+
+class Unspeakable(layers.Layer):
+    """Cannot be saved, and does not say why."""
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+class Unnamed(layers.Layer):
+    """Cannot be saved, as Keras says at length."""
+
+    def __init__(self, thing):
+        super().__init__()
+
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"), [(Unspeakable(), "NotImplementedError"), (Unnamed(object()), "Unnamed")]
+)
+def test_a_layer_that_cannot_be_saved_is_a_reason(fitted, tmp_path, monkeypatch, layer, said):
+    model = compiled(lambda meta: keras.Sequential([keras.Input((4,)), layer, layers.Dense(3)]))
+    monkeypatch.setattr(fitted.best_estimator_, "model_", model)
+    with pytest.raises(ValueError, match=f"cannot save the refitted model: .*{said}"):
+        fitted.save(tmp_path / "a")
+    with pytest.raises(pickle.PicklingError, match=f"cannot save the model: .*{said}"):
+        pickle.dumps(fitted)
 
 
 def compiled(build):
@@ -622,3 +735,44 @@ def test_joblib_keeps_everything_too(fitted, iris, tmp_path):
         loaded = joblib.load(tmp_path / "a")
     assert_equal_fits(loaded, fitted, iris[0])
     assert_same(loaded.get_params(deep=False).keys(), fitted.get_params(deep=False).keys())
+
+
+LOADING = """
+import pickle, sys
+import numpy as np
+sys.path.insert(0, {tests!r})
+with open({path!r}, "rb") as file:
+    loaded, X = pickle.load(file)
+np.save({out!r}, loaded.predict_proba(X))
+"""
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        small_classifier(own_parts, loss=own_loss),
+        small_classifier(own_model),
+    ],
+    ids=["layer, activation, loss", "subclass"],
+)
+def test_what_keras_does_not_know_comes_along_in_a_pickle(iris, tmp_path, estimator):
+    X, y = few(*iris)
+    fitted = make(estimator).fit(X, y)
+    known = set(keras.saving.get_custom_objects())
+    path, out = tmp_path / "a.pkl", tmp_path / "out.npy"
+    path.write_bytes(pickle.dumps((fitted, X)))
+    code = LOADING.format(tests=str(Path(__file__).parent), path=str(path), out=str(out))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    np.testing.assert_array_equal(np.load(out), fitted.predict_proba(X))
+    again = copy.deepcopy(pickle.loads(pickle.dumps(fitted)))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    more = set(keras.saving.get_custom_objects()) - known
+    assert all(">" in name for name in more)  # which SciKeras registers itself
+
+
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
+def test_what_would_not_be_unpickled_is_not_pickled(fitted, monkeypatch):
+    monkeypatch.setattr(fitted.best_estimator_, "model_", compiled(with_lambda))
+    with pytest.raises(pickle.PicklingError, match=r"has a lambda, .* instead of a Lambda"):
+        pickle.dumps(fitted)

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from models import small_classifier
-from sklearn.base import clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
@@ -16,6 +18,8 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
     TunedThresholdClassifierCV,
     cross_val_score,
     learning_curve,
@@ -27,6 +31,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sk_metalr import MetaLRClassifier
+from sk_metalr.exceptions import RareClassWarning
 
 CHURN = Path(__file__).parents[1] / "docs" / "examples" / "data" / "wa_churn.csv.gz"
 
@@ -175,3 +180,77 @@ def test_learning_curve(iris):
 def test_set_output_leaves_it_alone(iris):
     pipeline = make_pipeline(StandardScaler(), make()).set_output(transform="pandas")
     assert isinstance(pipeline.fit(*iris).predict(iris[0]), np.ndarray)
+
+
+def patients(y):
+    """Return groups, each with all classes."""
+    return np.arange(len(y)) // 3 % 6
+
+
+class Members(BaseEstimator):
+    """A splitter that notes which groups each split of a fit holds out."""
+
+    seen: ClassVar[list] = []
+
+    def split(self, X, y, groups=None):
+        for train, test in GroupKFold(3).split(X, y, groups):
+            self.seen.append((set(groups[train]), set(groups[test])))
+            yield train, test
+
+    def get_n_splits(self, *_):
+        return 3
+
+
+@pytest.mark.parametrize("within", ["alone", "pipeline", "cross_val_score"])
+def test_groups_are_routed_to_the_inner_splits(iris, within):
+    X, y = iris
+    Members.seen.clear()
+    params, outer = {"groups": patients(y)}, GroupKFold(2)
+    with config_context(enable_metadata_routing=True):
+        model = make(cv=Members()).set_fit_request(groups=True)
+        pipeline = make_pipeline(StandardScaler(), model)
+        if within == "alone":
+            model.fit(X, y, **params)
+        elif within == "pipeline":
+            pipeline.fit(X, y, **params)
+        else:
+            cross_val_score(pipeline, X, y, params=params, cv=outer, error_score="raise")
+    assert len(Members.seen) == (6 if within == "cross_val_score" else 3)
+    assert not any(train & test for train, test in Members.seen)
+
+
+@pytest.mark.parametrize("cv", [None, 2, GroupKFold(2)], ids=["folds", "a number", "a splitter"])
+def test_one_group_in_an_outer_fold_is_refused_wherever_groups_come_from(iris, cv):
+    """That is how to see that groups arrive: without them these fits would pass."""
+    X, y = iris
+    two = np.arange(len(y)) % 2
+    pipeline = make_pipeline(StandardScaler(), make(cv=cv))
+    refused = pytest.raises(ValueError, match="of the same group")
+    with config_context(enable_metadata_routing=True), refused:
+        cross_val_score(
+            pipeline, X, y, params={"groups": two}, cv=GroupKFold(2), error_score="raise"
+        )
+    with refused:
+        pipeline.fit(X, y, metalrclassifier__groups=np.zeros(len(y)))
+    with config_context(enable_metadata_routing=True):
+        pipeline[-1].set_fit_request(groups=False)
+        if cv in (None, 2):
+            params = {"groups": two}
+            assert cross_val_score(pipeline, X, y, params=params, cv=GroupKFold(2)).shape == (2,)
+
+
+def test_an_outer_fold_may_leave_one_row_of_a_class(iris):
+    X, y = iris
+    few = np.r_[0:100, 100, 101]
+    with pytest.warns(RareClassWarning, match="too few rows .*: 2"):
+        scores = cross_val_score(make(), X[few], y[few], cv=StratifiedKFold(2), error_score="raise")
+    assert scores.min() > 0.7
+
+
+def test_a_class_of_one_row_is_among_the_classes(iris):
+    X, y = np.r_[iris[0], iris[0][:1] + 20], np.r_[iris[1], 9]
+    with pytest.warns(RareClassWarning, match="too few rows .*: 9") as caught:
+        fitted = make().fit(X, y)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(fitted.classes_, [0, 1, 2, 9])
+    assert fitted.predict_proba(X).shape == (151, 4)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
-from sk_metalr._splits import check_splitter, make_splits, n_auto_splits, renumbered
+from sk_metalr._splits import make_splits, n_auto_splits, renumbered
+from sk_metalr.exceptions import RareClassWarning
 
 
 def splits_of(y, cv=None, groups=None, n_splits="auto", validation_fraction=0.2, seed=0):
-    splitter = check_splitter(
+    return make_splits(
         cv,
         np.asarray(y),
         n_splits=n_splits,
@@ -16,7 +17,6 @@ def splits_of(y, cv=None, groups=None, n_splits="auto", validation_fraction=0.2,
         groups=groups,
         random_state=np.random.RandomState(seed),
     )
-    return make_splits(splitter, np.asarray(y), groups)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,18 @@ def test_grouped_splits_are_as_many_as_asked(n_splits, n_groups):
         assert not np.intersect1d(groups[train], groups[test]).size
 
 
+def test_an_integer_cv_holds_out_whole_groups():
+    y = np.repeat([0, 1], [80, 20])
+    groups = np.arange(100) // 5
+    splits = splits_of(y, cv=4, groups=groups)
+    assert len(splits) == 4
+    for train, test in splits:
+        assert not np.intersect1d(groups[train], groups[test]).size
+        np.testing.assert_array_equal(np.bincount(y[test]), [20, 5])
+    with pytest.raises(ValueError, match=r"30 folds of whole groups.*Got 20 instead"):
+        splits_of(y, cv=30, groups=groups)
+
+
 def test_groups_reach_the_users_splitter():
     groups = np.repeat(np.arange(5), 8)
     splits = splits_of(np.tile([0, 1], 20), cv=GroupKFold(5), groups=groups)
@@ -124,15 +136,72 @@ def test_pairs_of_indices_follow_the_rows_that_are_kept():
 @pytest.mark.parametrize(
     ("y", "arguments", "said"),
     [
-        ([0] * 10 + [1], {}, "Class 1 has only 1 row"),
+        ([0, 1, 2], {}, "Class 0 has only 1 row"),
+        ([0, 1, 2], {"cv": 3}, "Class 0 has only 1 row"),
+        ([0, 0, 1], {"cv": [([0, 1], [2])]}, "Class 1 has only 1 row"),
         ([0, 1, 0, 1], {"validation_fraction": 0.9}, "too few"),
         ([0] * 5 + [1] * 5, {"cv": KFold(2)}, "is in no training row of split 0"),
         ([0, 1] * 5, {"cv": [([0, 1, 2], [2, 3])]}, "also holds out"),
         ([0, 1] * 5, {"cv": [([0, 1, 2], [])]}, "holds out no rows"),
         ([0, 1] * 5, {"cv": []}, "yields no split"),
         ([0, 1] * 5, {"groups": np.zeros(10)}, "of the same group"),
+        ([0, 1] * 3, {"groups": np.tile([1, 2], 3)}, "Class 0 is in only 1 group"),
+        ([0, 0, 1, 1], {"groups": np.array([1, 2, 2, 2])}, "2 folds of whole groups"),
+        ([0, 1] * 3 + [2], {"groups": np.array([1] * 3 + [2] * 4)}, "2 folds of whole groups"),
     ],
 )
 def test_unusable_splits_are_refused(y, arguments, said):
     with pytest.raises(ValueError, match=said):
         splits_of(y, **arguments)
+
+
+Y_RARE = np.r_[np.tile([0, 1], 20), 2, 3]
+"""Two classes of one row each, at the end."""
+
+
+@pytest.mark.parametrize(
+    ("cv", "fraction"),
+    [
+        (None, 0.2),
+        (None, 0.3),
+        (4, 0.2),
+        (KFold(4, shuffle=True, random_state=0), 0.2),
+        ([(np.arange(20), np.arange(20, 42)), (np.arange(22, 42), np.arange(22))], 0.2),
+    ],
+    ids=["folds", "at random", "a number", "a splitter", "pairs"],
+)
+def test_a_class_of_one_row_is_always_trained_on(cv, fraction):
+    with pytest.warns(RareClassWarning, match=r"too few rows .*: 2, 3\. All"):
+        splits = splits_of(Y_RARE, cv, validation_fraction=fraction)
+    assert len(splits) > 1
+    for train, test in splits:
+        assert {40, 41} <= set(train)
+        assert not {40, 41} & set(test)
+        assert len(np.unique(train)) == len(train)
+        assert not np.intersect1d(train, test).size
+    if fraction == 0.2:
+        np.testing.assert_array_equal(np.unique(np.concatenate([t for _, t in splits])), range(40))
+
+
+def test_a_user_who_keeps_rare_rows_himself_is_not_warned():
+    splits = splits_of(Y_RARE, [(np.r_[:20, 40, 41], np.arange(20, 40))])
+    np.testing.assert_array_equal(splits[0][0], np.r_[:20, 40, 41])
+
+
+@pytest.mark.parametrize("cv", [None, 3, GroupKFold(3)], ids=["folds", "a number", "a splitter"])
+def test_a_class_in_one_group_keeps_its_whole_group_trained(cv):
+    y = np.r_[np.tile([0, 1], 30), 2, 2]
+    groups = np.r_[np.arange(60) // 6, 4, 4]
+    with pytest.warns(RareClassWarning, match=r"too few groups .*: 2\. All of their groups"):
+        splits = splits_of(y, cv, groups=groups)
+    for train, test in splits:
+        assert not np.intersect1d(groups[train], groups[test]).size
+        assert set(np.flatnonzero(groups == 4)) <= set(train)
+
+
+def test_a_class_that_is_held_out_whole_is_trained_on_instead():
+    y = np.r_[np.tile([0, 1], 20), 2, 2]
+    with pytest.warns(RareClassWarning, match="too few rows .*: 2"):
+        ((train, test),) = splits_of(y, n_splits=1, validation_fraction=0.7)
+    assert {40, 41} <= set(train)
+    assert len(train) + len(test) == len(y)

@@ -3,11 +3,13 @@
 import os
 import signal
 from pathlib import Path
+from typing import ClassVar
 
 import joblib
 import keras
 import numpy as np
 import pytest
+from joblib.parallel import ThreadingBackend
 from models import small_classifier, small_mlp
 
 from sk_metalr import MetaLRClassifier
@@ -134,6 +136,26 @@ def test_what_a_worker_cannot_vectorise_goes_to_the_next_lane(iris):
     assert here.best_params_ == there.best_params_
     with pytest.raises(NotVectorizableError):
         make(small_classifier(convolving_mlp), engine="vectorized", n_jobs=2).fit(X, y)
+
+
+class CountedThreads(ThreadingBackend):
+    """Notes how many workers it is asked to start."""
+
+    started: ClassVar[list[int]] = []
+
+    def configure(self, n_jobs=1, parallel=None, **settings):
+        self.started.append(n_jobs)
+        return super().configure(n_jobs, parallel, **settings)
+
+
+def test_no_more_workers_are_started_than_there_is_work(iris):
+    joblib.register_parallel_backend("counted", CountedThreads)
+    X, y = iris
+    with joblib.parallel_config(backend="counted"):
+        there = make(n_jobs=1000, search="halving").fit(X, y)
+    n_members = 9 * 3
+    assert 1 < max(CountedThreads.started) <= n_members
+    assert_same(make(search="halving").fit(X, y), there, X)
 
 
 def test_threads_are_workers_too(iris):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from models import small_classifier, small_mlp
+from models import compiled_own_parts, small_classifier, small_mlp
 from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
@@ -105,6 +105,11 @@ def test_an_instance_is_never_changed():
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_an_instance_that_keras_cannot_copy_is_refused():
+    with pytest.raises(ValueError, match=r"cannot be copied.*register_keras_serializable, or give"):
+        wrapped.open_estimator(KerasClassifier(compiled_own_parts()), X, Y)
 
 
 def test_a_seed_decides_the_initial_weights():
@@ -232,15 +237,34 @@ def three_dimensional(meta):
     return keras.Sequential([keras.Input((4,)), layers.Reshape((4, 1)), layers.Dense(3, "softmax")])
 
 
+def outputs_as(form):
+    """Return a function that builds a model of which `form` makes the outputs."""
+
+    def build():
+        given = keras.Input((4,))
+        model = keras.Model(given, form(layers.Dense(3, "softmax")(given)))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
 @pytest.mark.parametrize(
     ("estimator", "y", "said"),
     [
+        (KerasClassifier(outputs_as(lambda x: {"p": x})), Y, r"dict .* outputs\['p'\]"),
+        (KerasClassifier(outputs_as(lambda x: {"p": x, "q": x})), Y, r"\['p', 'q'\].*keep the"),
+        (KerasClassifier(outputs_as(lambda x: [x, x])), Y, "2 outputs instead; keep the"),
         (KerasClassifier(uncompiled), Y, "has no loss"),
         (small_classifier(nothing), Y, "must return a keras.Model. Got .*'NoneType'"),
         (KerasClassifier(compiled(2)), Y, "width 2 but y has 3"),
         (KerasClassifier(compiled(3)), Y % 2, "width 3 but y has 2"),
         (KerasClassifier(compiled(1, "sigmoid")), Y, "width 1 but y has 3"),
-        (small_classifier(three_dimensional), Y, r"shape \(batch, classes\)"),
+        (
+            small_classifier(three_dimensional),
+            Y,
+            r"shape \(batch, classes\). Got an output of shape \(None, 4, 3\)",
+        ),
         (KerasClassifier(compiled(loss="categorical_crossentropy")), Y, "one-hot"),
         (KerasClassifier(compiled(loss="mse")), Y, "'mean_squared_error'; .*use a cross-entropy"),
         (small_classifier(uncompiled, loss="mse"), Y, "'mean_squared_error'; .*use a cross-ent"),

@@ -6,10 +6,16 @@ its training parameters; and how a trained model is handed back to it.
 """
 
 from .._keras_model import check_optimizers, has_logits
-from ._given import as_keras_classifier, check_fresh, input_dtype
+from ._given import as_keras_classifier, check_fresh, input_dtype, models_given
 from ._opened import check_model, open_estimator, task_features
 from ._parts import FittedParts, put_together, taken_apart
-from ._plan import TrainingPlan, asks_for_keras_loop, scheduled_rate, training_plan
+from ._plan import (
+    TrainingPlan,
+    asks_for_keras_loop,
+    ignored_rate,
+    scheduled_rate,
+    training_plan,
+)
 from ._rows import (
     check_row_shape,
     encode,
@@ -46,9 +52,11 @@ __all__ = [
     "fit_with_keras",
     "has_logits",
     "has_weights",
+    "ignored_rate",
     "input_dtype",
     "is_finite",
     "load_trained",
+    "models_given",
     "open_estimator",
     "put_together",
     "rate_setters",

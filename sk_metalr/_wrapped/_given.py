@@ -20,14 +20,28 @@ __all__ = [
     "check_fresh",
     "default_estimator",
     "input_dtype",
+    "models_given",
 ]
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
 
 def input_dtype() -> np.dtype:
-    """Return the dtype that features are cast to, once."""
-    return np.dtype(keras.config.floatx())
+    """Return the dtype that features are cast to, once.
+
+    Raises
+    ------
+    ValueError
+        If NumPy has no such type.
+    """
+    name = keras.config.floatx()
+    if name == "bfloat16":
+        raise ValueError(
+            "Keras's float type must be one that NumPy has. Got 'bfloat16' from "
+            "keras.config.floatx() instead; call keras.config.set_floatx('float32'), and give the "
+            "layers of the model dtype='mixed_bfloat16' where they should compute in bfloat16."
+        )
+    return np.dtype(name)
 
 
 def default_estimator() -> KerasClassifier:
@@ -112,9 +126,15 @@ def _from_keras_wrapper(estimator: Any) -> KerasClassifier:
     return OneHotKerasClassifier(build, **params)
 
 
+def models_given(estimator: Any) -> list[keras.Model]:
+    """Return the Keras models that a user has built and given, alone or in a wrapper."""
+    given = [estimator, *(getattr(estimator, name, None) for name in ("model", "build_fn"))]
+    return [one for one in given if isinstance(one, keras.Model)]
+
+
 def check_fresh(estimator: KerasClassifier) -> None:
     """Raise ValueError where each model of `estimator` starts from the same weights."""
-    if isinstance(estimator.model, keras.Model) or isinstance(estimator.build_fn, keras.Model):
+    if models_given(estimator):
         raise ValueError(
             "Several refits (n_refits) need fresh initial weights for each, but the wrapped "
             "KerasClassifier holds a Keras model that is built already. Give it a function that "

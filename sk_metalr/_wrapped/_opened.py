@@ -19,8 +19,10 @@ from .._keras_model import (
     optimizer_label,
     set_strategy,
 )
+from ._given import models_given
 from ._plan import TrainingPlan
 from ._rows import encode, encode_features
+from ._seeds import seeds_of_its_own
 
 __all__ = [
     "check_model",
@@ -31,10 +33,26 @@ __all__ = [
 
 
 def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
-    """Clone without the warning that Keras has for a compiled but untrained model."""
+    """Clone without the warning that Keras has for a compiled but untrained model.
+
+    Raises
+    ------
+    ValueError
+        If it holds a model that Keras cannot copy.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        return clone(estimator)
+        try:
+            return clone(estimator)
+        except Exception as error:  # whatever a layer of the user's may raise
+            if not models_given(estimator):
+                raise
+            raise ValueError(
+                "The Keras model that was given cannot be copied, as every candidate needs it to "
+                f"be: {str(error).strip().splitlines()[-1][:300]} Register layers and functions of "
+                "your own with keras.saving.register_keras_serializable, or give a function that "
+                "builds the model."
+            ) from error
 
 
 def open_estimator(
@@ -155,8 +173,8 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
     shape: Any = getattr(outputs, "shape", ())
     if len(shape) != 2:
         raise ValueError(
-            "The wrapped Keras model must have one output of shape (batch, classes); it gives "
-            f"{keras.tree.map_structure(lambda output: tuple(output.shape), outputs)}."
+            "The wrapped Keras model must have one output of shape (batch, classes). Got "
+            f"{_outputs_in_words(outputs)}."
         )
     width, n_classes = shape[1], len(classes)
     if width != n_classes and not (width == 1 and n_classes == 2):
@@ -168,6 +186,21 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
         )
     check_loss(model, width, np.shape(y_rows)[-1])
     check_outputs(model, np.asarray(outputs, dtype=np.float64))
+
+
+def _outputs_in_words(outputs: Any) -> str:
+    """Return what a model has returned in place of one matrix, and what to do."""
+    if isinstance(outputs, dict):
+        names = list(outputs)
+        return (
+            f"a dict with the keys {names} instead; have the model return the tensor itself: "
+            f"keras.Model(inputs, outputs[{names[0]!r}])"
+            if len(names) == 1
+            else f"a dict with the keys {names} instead; keep the one that classifies"
+        )
+    if isinstance(outputs, list | tuple):
+        return f"{len(outputs)} outputs instead; keep the one that classifies"
+    return f"an output of shape {(None, *outputs.shape[1:])} instead"
 
 
 def task_features(

@@ -18,6 +18,7 @@ from .._schedules import Schedule
 __all__ = [
     "TrainingPlan",
     "asks_for_keras_loop",
+    "ignored_rate",
     "scheduled_rate",
     "training_plan",
 ]
@@ -111,6 +112,15 @@ def scheduled_rate(
     n_trained = floor(n_rows * (1.0 - fraction))  # as Keras counts
     n_steps = plan.n_epochs * ceil(n_trained / plan.rows_per_batch(n_trained))
     return TabulatedRate(learning_rate, schedule.factors(n_steps), schedule.name)
+
+
+def ignored_rate(estimator: KerasClassifier) -> float | None:
+    """Return a learning rate that was set by its own parameter, which a search replaces.
+
+    The rate of an optimizer that was given is no such one: it has to have some.
+    """
+    rate: float | None = getattr(estimator, "optimizer__learning_rate", None)
+    return rate
 
 
 def asks_for_keras_loop(estimator: KerasClassifier) -> bool:
