@@ -1,7 +1,6 @@
 """The estimator: what users see."""
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -32,7 +31,7 @@ from ._clock import Clock
 from ._experience import Experience
 from ._explore import Found, Search, explore, verify
 from ._identity import identity, of_data, of_versions
-from ._progress import Progress, Task
+from ._progress import PREFIX, Progress, Score, Task, tell, warn
 from ._refit import all_rows, committee, predicted, refit
 from ._results import cv_results, is_edge_known, search_cost
 from ._saving import load, save
@@ -438,7 +437,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 if checkpoint is not None:
                     random_state = checkpoint.random_state(random_state)
                 args = X, y, sample_weight, (X_val, y_val), params, random_state
-                self._fit(*args, progress.task, checkpoint)
+                self._fit(*args, progress, checkpoint)
                 if checkpoint is not None:
                     checkpoint.finish()
         except BaseException:
@@ -457,11 +456,12 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         validation: tuple[Any, Any],
         params: dict[str, Any],
         random_state: np.random.RandomState,
-        task: Task,
+        progress: Progress,
         checkpoint: Checkpoint | None,
     ) -> None:
         start = perf_counter()
         setup = set_up(self, X, y, sample_weight, validation, params, random_state)
+        progress.score = Score(setup.decisive, setup.decisive_scores)
         advice = self._advised(setup, random_state, checkpoint)
         if checkpoint is not None:
             checkpoint.check(self._identity(setup))
@@ -470,18 +470,19 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             setup.candidates if advice is None else advice.candidates,
             setup.evaluation,
             setup.view,
-            self._search(setup, task, start, checkpoint),
+            self._search(setup, progress, start, checkpoint),
             n_candidates=self.n_candidates or N_AT_RANDOM,
             random_state=random_state,
             spare=None if advice is None else advice.spare,
         )
+        progress.score = None  # the refit has no held-out rows
         self._store(setup, found)
         self._warn(setup, found, advice)
         if self.verify:
             self.verification_ = verify(setup.space, found, setup.evaluation, self.verify)
         searched = perf_counter()
         if self.refit:
-            self.estimators_ = self._refitted(setup, found, task)
+            self.estimators_ = self._refitted(setup, found, progress.task)
             self.best_estimator_ = self.estimators_[0]
         refitted = perf_counter()
         self.search_cost_ = search_cost(
@@ -501,7 +502,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if self.record_experience and setup.situation is not None:
             record(setup.space, setup.situation, found, setup.view)
         if self.verbose:
-            print(f"[MetaLRClassifier] {summary(self)}")
+            tell(f"{PREFIX} {summary(self)}")
 
     def _advised(
         self, setup: Setup, random_state: np.random.RandomState, checkpoint: Checkpoint | None
@@ -516,7 +517,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if checkpoint is not None:  # the experience may have grown since
             advice = Advice.from_dict(checkpoint.advice(advice.to_dict()))
         if advice.message:
-            warnings.warn(ExperienceWarning(advice.message), stacklevel=5)
+            warn(ExperienceWarning(advice.message), stacklevel=5)
         return advice
 
     def _warn(self, setup: Setup, found: Found, advice: Advice | None) -> None:
@@ -524,7 +525,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         is_known = is_edge_known(self.n_candidates, advice.cost(found) if advice else {})
         for doubt in doubts(found, setup.view.worst_loss):
             if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
-                warnings.warn(doubt, stacklevel=5)
+                warn(doubt, stacklevel=5)
 
     def _identity(self, setup: Setup) -> dict[str, str]:
         """Return what the search depends on, by its name."""
@@ -539,7 +540,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         return of_data(setup.evaluation.data, setup.evaluation.splits) | of_versions() | params
 
     def _search(
-        self, setup: Setup, task: Task, start: float, checkpoint: Checkpoint | None
+        self, setup: Setup, progress: Progress, start: float, checkpoint: Checkpoint | None
     ) -> Search:
         """Return how is searched, the refit measured beforehand where time is limited."""
         clock = None
@@ -548,10 +549,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             if self.refit:
                 clock.measure_refit(self._probe(setup))
         conduct = Conduct(
-            task,
+            progress.task,
             self.on_interrupt == "refit",
             clock,
-            tells=self.verbose >= 2,
+            told=progress.score if self.verbose >= 2 else None,
             n_workers=n_workers(self.n_jobs),
             checkpoint=checkpoint,
         )

@@ -288,7 +288,7 @@ def refit(
                 for one, part in zip(fitted, parts, strict=True):
                     weight = None if data.sample_weight is None else data.sample_weight[part.rows]
                     wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
-                    step(np.inf)
+                    step(None)
         else:
             # A kept program may keep the model it was made from: never the one handed out.
             twins = opened()

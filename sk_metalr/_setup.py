@@ -69,6 +69,10 @@ class Setup:
     refit_seeds: list[int]
     situation: Situation | None
 
+    def decisive_scores(self, recorded: np.ndarray) -> np.ndarray:
+        """Return what the scorer that chooses gave, greater is better, of recorded losses."""
+        return self.metrics.scores(recorded)[self.decisive]
+
 
 def set_up(
     asked: Any,
