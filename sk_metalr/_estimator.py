@@ -40,7 +40,7 @@ from ._search import Conduct
 from ._selection import cautious_losses
 from ._setup import Setup, set_up, validated
 from ._space import Strategy, StrategySpace
-from ._summary import doubts, html_table, summary
+from ._summary import Block, diagram, doubts, summary
 from ._workers import n_workers
 from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
 
@@ -638,16 +638,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             del self.cv_results_["iter"], self.cv_results_["n_resources"]
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
 
-    def _repr_html_inner(self) -> str:
-        """Return scikit-learn's own diagram, and what was chosen below it."""
-        diagram: str = super()._repr_html_inner()
-        return diagram + html_table(self) if hasattr(self, "search_cost_") else diagram
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] = self._repr_html_inner()
-        return bundle
+    def _sk_visual_block_(self) -> Block:
+        """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
+        return diagram(self)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.

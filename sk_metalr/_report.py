@@ -11,8 +11,6 @@ from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from . import _page as html
 from ._estimator import MetaLRClassifier
@@ -21,6 +19,7 @@ from ._plot import (
     MANY_CURVES,
     LearningCurvesDisplay,
     LearningRateDisplay,
+    fitted_classifier,
     import_matplotlib,
     response_curves,
 )
@@ -58,9 +57,9 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    estimator : MetaLRClassifier or sklearn.pipeline.Pipeline
-        Fitted; a Pipeline ends in a MetaLRClassifier. Its parameters are written down as they
-        are now.
+    estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
+        Fitted; a Pipeline or a search ends in a MetaLRClassifier. Its parameters are written
+        down as they are now.
     path : str or os.PathLike
         File to write, in a folder that exists. A file that is there is replaced once the page
         is complete; if anything fails before, it stays as it was.
@@ -95,7 +94,7 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     ...     report(fitted, Path(folder) / "search.html").name
     'search.html'
     """
-    fitted = _fitted_classifier(estimator)
+    fitted = fitted_classifier(estimator, "report")
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write a report to.")
@@ -111,21 +110,6 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
-
-
-def _fitted_classifier(estimator: Any) -> MetaLRClassifier:
-    """Return the MetaLRClassifier, or the one that a Pipeline ends in."""
-    last = estimator
-    while isinstance(last, Pipeline) and last.steps:
-        last = last.steps[-1][1]
-    if not isinstance(last, MetaLRClassifier):
-        end = "" if last is estimator else f" that ends in {type(last).__name__}"
-        raise TypeError(
-            "report takes a fitted MetaLRClassifier, or a Pipeline that ends in one. Got "
-            f"{type(estimator).__name__}{end} instead."
-        )
-    check_is_fitted(last, "best_learning_rate_")
-    return last
 
 
 def _page(fitted: MetaLRClassifier, estimator: Any) -> str:

@@ -1,16 +1,18 @@
 """What people read after a fit: a line, a table, and reasons for doubt."""
 
 from collections.abc import Iterator
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 from ._explore import Found
 from ._results import edge_message, no_skill_message
 from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
 
-__all__ = ["doubts", "html_table", "outcome", "summary"]
+__all__ = ["Block", "diagram", "doubts", "outcome", "summary"]
 
 NAMED = "optimizer", "schedule"
+CAPTION = "learning rate", *NAMED, "epochs"
+"""Parts of the outcome that the diagram shows without a click."""
 
 
 def outcome(fitted: Any) -> dict[str, str]:
@@ -44,14 +46,50 @@ def summary(fitted: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in outcome(fitted).items())
 
 
-def html_table(fitted: Any) -> str:
-    """Return :func:`outcome` as a table in HTML."""
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th>"
-        f"<td style='text-align:left'>{escape(value)}</td></tr>"
-        for name, value in outcome(fitted).items()
-    )
-    return f"<table>{rows}</table>"
+@dataclass
+class Block:
+    """A box of the diagram of an estimator in HTML, with the attributes that scikit-learn reads.
+
+    Attributes
+    ----------
+    kind : {"serial", "parallel", "single"}
+        Whether the box holds others, below or beside each other.
+    estimators : list or None
+        What it holds: estimators, or blocks.
+    names, name_details : list of (str or None), or str
+        Labels, and what folds out of them: of each thing that it holds, or its own.
+    name_caption : str or None
+        A line below its own label.
+    """
+
+    kind: str
+    estimators: list[Any] | None = None
+    names: Any = None
+    name_details: Any = None
+    name_caption: str | None = None
+    doc_link_label: str | None = None
+    dash_wrapped: bool = True
+
+    def _sk_visual_block_(self) -> "Block":
+        return self
+
+
+def diagram(classifier: Any) -> Block:
+    """Return the diagram of a MetaLRClassifier: what it wraps, and what was chosen."""
+    blocks: list[Any] = []
+    wrapped = classifier.estimator
+    if hasattr(wrapped, "get_params") and hasattr(wrapped, "fit"):
+        label = f"estimator: {type(wrapped).__name__}"
+        blocks.append(Block("parallel", [wrapped], [label], [str(wrapped)]))
+    if hasattr(classifier, "search_cost_"):
+        chosen = outcome(classifier)
+        details = "\n".join(f"{name}: {value}" for name, value in chosen.items())
+        caption = ", ".join(f"{name} {chosen[name]}" for name in CAPTION if name in chosen)
+        blocks.append(Block("single", None, "chosen", details, caption))
+    if not blocks:
+        return Block("single", None, type(classifier).__name__, str(classifier))
+    nameless = [None] * len(blocks)
+    return Block("serial", blocks, nameless, nameless, dash_wrapped=False)
 
 
 def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:

@@ -283,13 +283,21 @@ def test_a_search_that_may_be_interrupted_finds_the_same(iris):
     assert plain.best_params_ == patient.best_params_
 
 
-def test_a_notebook_shows_what_was_chosen(iris):
+def test_a_notebook_shows_what_was_chosen_also_in_a_pipeline(iris):
     unfitted = make(epochs=2)
     assert "held-out score" not in unfitted._repr_html_()
     fitted = unfitted.fit(*iris)
-    for page in (fitted._repr_html_(), fitted._repr_mimebundle_()["text/html"]):
-        assert f"{fitted.best_learning_rate_:.3g}" in page
+    pipeline = make_pipeline(StandardScaler(), fitted)
+    for page in (
+        fitted._repr_html_(),
+        fitted._repr_mimebundle_()["text/html"],
+        pipeline._repr_html_(),
+        pipeline._repr_mimebundle_()["text/html"],
+    ):
+        assert f"learning rate {fitted.best_learning_rate_:.3g}" in page
+        assert "held-out score" in page
         assert "4 candidates × 2 splits" in page
+        assert "KerasClassifier" in page
     assert fitted.search_cost_["equivalent_single_fits"] == (
         (4 * 2 * 2 + fitted.best_n_epochs_) / 2
     )
