@@ -428,9 +428,8 @@ class LearningCurvesDisplay:
             xlabel="epochs",
             ylabel="held-out log-loss (nats)",
         )
-        self.ax_.xaxis.set_major_locator(
-            MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-        )
+        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        self.ax_.xaxis.set_major_locator(whole)
         self._add_legend()
         self.figure_.colorbar(scale, ax=self.ax_, label="learning rate")
         return self
@@ -477,9 +476,8 @@ class LearningCurvesDisplay:
         best, at = self.losses[self.best_index], self.best_n_epochs
         epochs = np.arange(1, len(best) + 1)
         self.ax_.plot(epochs, best, color="black", linestyle=line, linewidth=2.2, label=label)
-        self.ax_.plot(
-            at, best[at - 1], "o", color="black", label=f"{at} epoch{'s' if at > 1 else ''}"
-        )
+        length = "1 epoch" if at == 1 else f"{at} epochs"
+        self.ax_.plot(at, best[at - 1], "o", color="black", label=length)
 
     def _add_legend(self) -> None:
         """Say what marks and lines mean."""
