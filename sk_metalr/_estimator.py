@@ -42,7 +42,7 @@ from ._setup import Setup, set_up, validated
 from ._space import Strategy, StrategySpace
 from ._summary import Block, diagram, doubts, summary
 from ._workers import n_workers
-from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
+from .exceptions import EdgeOfSpaceWarning, ExperienceWarning, SingleCandidateWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -260,6 +260,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         the experience did not propose.
     no_skill_loss_ : float
         Log-loss of always predicting the class frequencies, in nats.
+    feature_scale_ : float
+        Largest root mean square of a feature.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -462,6 +464,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         start = perf_counter()
         setup = set_up(self, X, y, sample_weight, validation, params, random_state)
         progress.score = Score(setup.decisive, setup.decisive_scores)
+        self._warn_of_single_candidate(setup)
         advice = self._advised(setup, random_state, checkpoint)
         if checkpoint is not None:
             checkpoint.check(self._identity(setup))
@@ -504,6 +507,17 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if self.verbose:
             tell(f"{PREFIX} {summary(self)}")
 
+    def _warn_of_single_candidate(self, setup: Setup) -> None:
+        """Warn where a single learning rate is drawn at random from several."""
+        if self.n_candidates != 1 or self.search == "portfolio" or not setup.space.has_more_than(1):
+            return
+        message = (
+            "n_candidates=1 draws a single learning rate at random, and compares it with no other: "
+            "raise n_candidates, or give the rate itself, such as learning_rates=[1e-3], to train "
+            "at exactly that one."
+        )
+        warn(SingleCandidateWarning(message), stacklevel=5)
+
     def _advised(
         self, setup: Setup, random_state: np.random.RandomState, checkpoint: Checkpoint | None
     ) -> Advice | None:
@@ -523,7 +537,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
     def _warn(self, setup: Setup, found: Found, advice: Advice | None) -> None:
         """Warn where there are reasons to doubt what was found."""
         is_known = is_edge_known(self.n_candidates, advice.cost(found) if advice else {})
-        for doubt in doubts(found, setup.view.worst_loss):
+        for doubt in doubts(found, setup.view, self.feature_scale_):
             if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
                 warn(doubt, stacklevel=5)
 
@@ -621,6 +635,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         choice, params = found.choice, setup.space.params(found.candidates)
         self.classes_ = setup.data.classes
         self.no_skill_loss_ = setup.data.no_skill_loss
+        self.feature_scale_ = setup.data.feature_scale
         self.best_index_ = choice.index
         self.best_params_ = params[choice.index]
         self.best_learning_rate_ = self.best_params_["learning_rate"]

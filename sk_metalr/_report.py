@@ -26,10 +26,13 @@ from ._plot import (
 from ._results import (
     RATE,
     best_seen,
+    budget_message,
     edge_message,
     family_of,
     is_edge_known,
     no_skill_message,
+    off_scale,
+    scale_message,
 )
 
 __all__ = ["report"]
@@ -195,8 +198,14 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     if n_seen < n_epochs:
         messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")
     name, is_log_loss = _decisive(fitted)
+    curves, rates = fitted.learning_curves_, results["param_learning_rate"].data
+    scale, worst, how = getattr(fitted, "feature_scale_", None), fitted.no_skill_loss_, None
+    if scale is not None:  # it was fitted by a version that looked at it
+        how = off_scale(scale, curves, rates, worst)
+    no_skill = ""
     if is_log_loss:
-        messages.append(no_skill_message(-results["selection_score"][best], fitted.no_skill_loss_))
+        no_skill = no_skill_message(-results["selection_score"][best], worst, how)
+        messages.append(no_skill)
     else:
         messages.append(f"The choice was made on {name}; the curves show the log-loss.")
     if results["diverged"].any():
@@ -209,13 +218,13 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
             f"{results['diverged'].sum()} of {len(results['diverged'])} candidates diverged. The "
             f"lowest learning rate that did: {lowest}."
         )
-    if fitted.tune_epochs and fitted.best_n_epochs_ == n_epochs:
-        messages.append(
-            f"The best number of epochs is the whole budget, {n_epochs}; more may be better still."
-        )
+    chosen, n_chosen = curves[fitted.best_index_], fitted.best_n_epochs_
+    if how and scale is not None and not no_skill:
+        messages.append(scale_message(how, chosen[:, n_chosen - 1].mean(), worst, scale))
+    messages.append(budget_message(chosen, n_chosen, worst))
     return [message for message in messages if message] or [
         "Nothing: the best rate is not at an edge of the space, it did better than the class "
-        "frequencies, and no candidate diverged."
+        "frequencies, the epochs were enough, and no candidate diverged."
     ]
 
 

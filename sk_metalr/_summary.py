@@ -5,8 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._explore import Found
-from ._results import edge_message, no_skill_message
-from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
+from ._results import (
+    budget_message,
+    edge_message,
+    no_skill_message,
+    off_scale,
+    scale_message,
+)
+from ._selection import View
+from .exceptions import (
+    BudgetWarning,
+    EdgeOfSpaceWarning,
+    InterruptedSearchWarning,
+    NoSkillWarning,
+    ScaleWarning,
+)
 
 __all__ = ["Block", "diagram", "doubts", "outcome", "summary"]
 
@@ -92,16 +105,17 @@ def diagram(classifier: Any) -> Block:
     return Block("serial", blocks, nameless, nameless, dash_wrapped=False)
 
 
-def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
+def doubts(found: Found, view: View, feature_scale: float) -> Iterator[UserWarning]:
     """Yield reasons to doubt what a search found.
 
     Parameters
     ----------
     found : Found
         What it found.
-    no_skill_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where the choice was
-        made on something else.
+    view : View
+        What the choice looked at.
+    feature_scale : float
+        Largest root mean square of a feature.
     """
     n_epochs, n_seen = found.record.losses.shape[-1], found.record.n_resources.max()
     if n_seen < n_epochs:
@@ -114,7 +128,18 @@ def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
     at_edge = edge_message(rates[index], rates[family == family[index]])
     if at_edge:
         yield EdgeOfSpaceWarning(at_edge)
-    if no_skill_loss is not None:
-        no_skill = no_skill_message(found.choice.losses[index], no_skill_loss)
-        if no_skill:
-            yield NoSkillWarning(no_skill)
+    losses, worst = found.record.losses[0], view.no_skill_loss
+    how = off_scale(feature_scale, losses, rates, worst)
+    no_skill = ""
+    if view.worst_loss is not None:
+        no_skill = no_skill_message(found.choice.losses[index], worst, how)
+    chosen = found.choice.index
+    n_chosen = found.choice.n_epochs[chosen]
+    harm = scale_message(how, losses[chosen, :, n_chosen - 1].mean(), worst, feature_scale)
+    if no_skill:
+        yield NoSkillWarning(no_skill)
+    elif harm:
+        yield ScaleWarning(harm)
+    too_short = budget_message(losses[chosen], n_chosen, worst)
+    if too_short:
+        yield BudgetWarning(too_short)

@@ -2,6 +2,7 @@
 
 __all__ = [
     "AllDivergedError",
+    "BudgetWarning",
     "CheckpointWarning",
     "EdgeOfSpaceWarning",
     "ExperienceWarning",
@@ -10,6 +11,8 @@ __all__ = [
     "NoSkillWarning",
     "NotVectorizableError",
     "RefusedFileError",
+    "ScaleWarning",
+    "SingleCandidateWarning",
 ]
 
 
@@ -23,6 +26,10 @@ class NotVectorizableError(ValueError):
 
 class RefusedFileError(ValueError):
     """A file was not loaded: damaged, altered, of a newer version, or it names unknown code."""
+
+
+class BudgetWarning(UserWarning):
+    """The held-out loss was still falling where the budget of epochs ended."""
 
 
 class CheckpointWarning(UserWarning):
@@ -47,3 +54,11 @@ class InterruptedSearchWarning(UserWarning):
 
 class NoSkillWarning(UserWarning):
     """No learning rate did better than always predicting the class frequencies."""
+
+
+class ScaleWarning(UserWarning):
+    """Features are so large, or so small, that the network was hard to train."""
+
+
+class SingleCandidateWarning(UserWarning):
+    """A single learning rate was drawn at random, so that nothing was chosen."""
