@@ -221,7 +221,7 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     chosen, n_chosen = curves[fitted.best_index_], fitted.best_n_epochs_
     if how and scale is not None and not no_skill:
         messages.append(scale_message(how, chosen[:, n_chosen - 1].mean(), worst, scale))
-    messages.append(budget_message(chosen, n_chosen, worst))
+    messages.append(budget_message(curves, fitted.best_index_, n_chosen, worst))
     return [message for message in messages if message] or [
         "Nothing: the best rate is not at an edge of the space, it did better than the class "
         "frequencies, the epochs were enough, and no candidate diverged."

@@ -27,7 +27,7 @@ RATE = "learning_rate"
 NOTICEABLE = 0.01
 """Fall of the loss over the last quarter of the budget, in multiples of the no-skill loss, from
 which on more epochs are worth a try. On nine tables with budgets of 4 to 40 epochs, twice the
-budget then gained that much in 40 % of the searches, and in 97 % of those whose rates were all low.
+budget then gained that much in 54 % of the searches, and in 97 % of those whose rates were all low.
 """
 
 LARGE, SMALL = 10.0, 0.01
@@ -186,29 +186,35 @@ def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
     return n_candidates is not None and cost.get("n_drawn_at_random") == 0
 
 
-def budget_message(curves: np.ndarray, n_epochs: int, no_skill_loss: float) -> str:
+def budget_message(losses: np.ndarray, index: int, n_epochs: int, no_skill_loss: float) -> str:
     """Say that the loss was still falling at the end of the budget; empty if it was not.
 
-    A candidate is often chosen at its last epoch without that: among several learning rates there
-    is one for which the budget is just long enough.
+    A candidate is often chosen at its last epoch without a reason for more: among several learning
+    rates there is one for which the budget is just long enough. So it is empty, too, where some
+    candidate was as good before the last quarter of the budget.
 
     Parameters
     ----------
-    curves : ndarray of shape (n_splits, n_epochs)
-        Held-out log-loss of the chosen candidate, in nats; as many epochs as the budget has.
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out log-losses, in nats; as many epochs as the budget has.
+    index : int
+        The chosen candidate.
     n_epochs : int
         For how many of them it was chosen.
     no_skill_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     """
-    n_splits, budget = curves.shape
+    _, n_splits, budget = losses.shape
     if n_epochs < budget or budget < 2:
         return ""
     quarter = max(1, budget // 4)
-    before, last = (curves[:, -end : budget - end + quarter] for end in (2 * quarter, quarter))
-    falls = before.mean(axis=1) - last.mean(axis=1)
+    chosen = losses[index]
+    last = chosen[:, -quarter:].mean(axis=1)
+    falls = chosen[:, -2 * quarter : -quarter].mean(axis=1) - last
     error = falls.std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
-    if not falls.mean() > max(error, NOTICEABLE * no_skill_loss):
+    early = losses[:, :, :-quarter].mean(axis=1)
+    was_as_good = (early <= last.mean()).any()
+    if was_as_good or not falls.mean() > max(error, NOTICEABLE * no_skill_loss):
         return ""
     return (
         f"The chosen number of epochs is the whole budget, {budget}, and the held-out loss was "

@@ -140,6 +140,6 @@ def doubts(found: Found, view: View, feature_scale: float) -> Iterator[UserWarni
         yield NoSkillWarning(no_skill)
     elif harm:
         yield ScaleWarning(harm)
-    too_short = budget_message(losses[chosen], n_chosen, worst)
+    too_short = budget_message(losses, chosen, n_chosen, worst)
     if too_short:
         yield BudgetWarning(too_short)
