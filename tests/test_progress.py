@@ -187,7 +187,11 @@ def closed():
     return stream
 
 
-@pytest.mark.parametrize("stream", [None, closed(), BrokenPipe(), object()], ids=repr)
+@pytest.mark.parametrize(
+    "stream",
+    [None, closed(), BrokenPipe(), object()],
+    ids=["missing", "closed", "broken pipe", "no stream"],
+)
 def test_a_failing_print_does_not_cost_the_fit(iris, monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream)
     fitted = make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
