@@ -5,7 +5,6 @@ among those at hand (another fold of the same table) are set aside: what they kn
 from the rows that this search is to be scored on.
 """
 
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -23,6 +22,7 @@ from ._identity import identity
 from ._meta_features import data_features
 from ._population import preserved_random_state
 from ._portfolio import portfolio
+from ._progress import warn
 from ._refit import Evaluation
 from ._schedules import Schedule
 from ._selection import View, cautious_losses, response_surface
@@ -346,7 +346,7 @@ def record(space: StrategySpace, situation: Situation, found: Found, view: View)
         for one in finished_searches(space, situation, found, view):
             situation.experience.append(one)
     except Exception as error:
-        warnings.warn(
+        warn(
             ExperienceWarning(
                 f"The search was not recorded: {str(error).rstrip('.')}. The fit itself is "
                 "complete."

@@ -5,7 +5,6 @@ started again does the same again, but for the training that was saved: that is 
 """
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from ._archive import read_archive, write_archive
 from ._population import GroupSnapshot, JoinedPopulation, Snapshot
-from ._progress import Step, ignore
+from ._progress import Seen, Step, ignore, warn
 from ._values import decode, encode
 from .exceptions import CheckpointWarning, RefusedFileError
 
@@ -168,7 +167,7 @@ class Checkpoint:
         except OSError as error:
             if self._is_writable:
                 told = f"The search goes on but is not saved: {error}"
-                warnings.warn(CheckpointWarning(told), stacklevel=2)
+                warn(CheckpointWarning(told), stacklevel=2)
             self._is_writable = False
 
     def finish(self) -> None:
@@ -237,8 +236,8 @@ class Kept:
         parts = []
         if self._losses is not None:
             parts.append(self._losses[..., self._n_shown : self._n_shown + n_epochs])
-            for _ in range(parts[0].shape[-1] * self.n_groups):
-                step(np.inf)
+            for shown in self._seen(parts[0]):
+                step(shown)
         left = n_epochs - sum(part.shape[-1] for part in parts)
         while left:
             parts.append(self.population.train(min(left, self._checkpoint.every), step))
@@ -248,6 +247,17 @@ class Kept:
             self._checkpoint.save(self._number, self._losses, self.population.snapshots())
         self._n_shown += n_epochs
         return np.concatenate(parts, axis=-1)
+
+    def _seen(self, losses: np.ndarray) -> Iterator[Seen | None]:
+        """Yield what epochs that were saved showed, as many times as they had groups."""
+        _, n_candidates, n_splits, n_epochs = losses.shape
+        for epoch in range(n_epochs):
+            for group in range(self.n_groups):
+                of_split = None
+                if group < n_splits:
+                    recorded = losses[:, :, group, epoch]
+                    of_split = Seen(recorded, np.arange(n_candidates), group, self._n_shown + epoch)
+                yield of_split
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only, unless that was done before it was saved."""

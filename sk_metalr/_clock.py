@@ -41,7 +41,7 @@ class Clock:
 
         @contextmanager
         def timed(name: str, n_steps: int) -> Iterator[Step]:
-            yield lambda loss: ticks.append(perf_counter())
+            yield lambda seen: ticks.append(perf_counter())
 
         start = perf_counter()
         fit(PROBE_EPOCHS, timed)

@@ -58,6 +58,14 @@ class TrainingData:
         frequency = frequency / frequency.sum()
         return float(-(frequency * np.log(frequency)).sum())
 
+    @property
+    def feature_scale(self) -> float:
+        """Largest root mean square of a feature, on some ten thousand of the rows."""
+        some = self.X[:: max(1, len(self.X) // 10_000)]
+        columns = some.reshape(len(some), -1)
+        squares = np.einsum("ij,ij->j", columns, columns, dtype=np.float64)
+        return float(np.sqrt(squares.max(initial=0.0) / len(some)))
+
 
 def check_training_data(
     X: np.ndarray, y: np.ndarray, sample_weight: Any, groups: Any

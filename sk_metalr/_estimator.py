@@ -1,7 +1,6 @@
 """The estimator: what users see."""
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -31,7 +30,7 @@ from ._explore import Found, Search, explore
 from ._identity import identity, of_data, of_versions
 from ._pickling import Needed
 from ._population import check_not_forked
-from ._progress import Progress, Task
+from ._progress import PREFIX, Progress, Score, Task, tell, warn
 from ._refit import Part, Refits, all_rows, committee, predicted, refit, refitted_by_keras
 from ._results import cv_results, is_edge_known, search_cost
 from ._saving import load, save
@@ -40,10 +39,10 @@ from ._search import Conduct
 from ._selection import cautious_losses
 from ._setup import Setup, check_fit_arguments, set_up, validated
 from ._space import Strategy, StrategySpace
-from ._summary import doubts, html_table, summary
+from ._summary import Block, diagram, doubts, summary
 from ._verification import verify
 from ._workers import n_workers
-from .exceptions import EdgeOfSpaceWarning, ExperienceWarning
+from .exceptions import EdgeOfSpaceWarning, ExperienceWarning, SingleCandidateWarning
 
 __all__ = ["MetaLRClassifier"]
 
@@ -264,6 +263,8 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         the experience did not propose.
     no_skill_loss_ : float
         Log-loss of always predicting the class frequencies, in nats.
+    feature_scale_ : float
+        Largest root mean square of a feature.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -453,7 +454,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
                 if checkpoint is not None:
                     random_state = checkpoint.random_state(random_state)
                 args = X, y, sample_weight, groups, (X_val, y_val), random_state
-                self._fit(*args, progress.task, checkpoint)
+                self._fit(*args, progress, checkpoint)
                 if checkpoint is not None:
                     checkpoint.finish()
         except BaseException:
@@ -472,11 +473,13 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         groups: Any,
         validation: tuple[Any, Any],
         random_state: np.random.RandomState,
-        task: Task,
+        progress: Progress,
         checkpoint: Checkpoint | None,
     ) -> None:
         start = perf_counter()
         setup = set_up(self, X, y, sample_weight, groups, validation, random_state)
+        progress.score = Score(setup.decisive, setup.decisive_scores)
+        self._warn_of_single_candidate(setup)
         advice = self._advised(setup, random_state, checkpoint)
         if checkpoint is not None:
             checkpoint.check(self._identity(setup))
@@ -485,15 +488,16 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             setup.candidates if advice is None else advice.candidates,
             setup.evaluation,
             setup.view,
-            self._search(setup, task, start, checkpoint),
+            self._search(setup, progress, start, checkpoint),
             n_candidates=self.n_candidates or N_AT_RANDOM,
             random_state=random_state,
             spare=None if advice is None else advice.spare,
         )
+        progress.score = None  # the refit has no held-out rows
         self._store(setup, found)
         self._warn(setup, found, advice)
         searched = perf_counter()
-        refits = self._refitted(setup, found, task) if self.refit else None
+        refits = self._refitted(setup, found, progress.task) if self.refit else None
         if refits is not None:
             self.estimators_ = refits.fitted
             self.best_estimator_ = self.estimators_[0]
@@ -517,7 +521,18 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if self.record_experience and setup.situation is not None:
             record(setup.space, setup.situation, found, setup.view)
         if self.verbose:
-            print(f"[MetaLRClassifier] {summary(self)}")
+            tell(f"{PREFIX} {summary(self)}")
+
+    def _warn_of_single_candidate(self, setup: Setup) -> None:
+        """Warn where a single learning rate is drawn at random from several."""
+        if self.n_candidates != 1 or self.search == "portfolio" or not setup.space.has_more_than(1):
+            return
+        message = (
+            "n_candidates=1 draws a single learning rate at random, and compares it with no other: "
+            "raise n_candidates, or give the rate itself, such as learning_rates=[1e-3], to train "
+            "at exactly that one."
+        )
+        warn(SingleCandidateWarning(message), stacklevel=5)
 
     def _advised(
         self, setup: Setup, random_state: np.random.RandomState, checkpoint: Checkpoint | None
@@ -532,15 +547,15 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         if checkpoint is not None:  # the experience may have grown since
             advice = Advice.from_dict(checkpoint.advice(advice.to_dict()))
         if advice.message:
-            warnings.warn(ExperienceWarning(advice.message), stacklevel=5)
+            warn(ExperienceWarning(advice.message), stacklevel=5)
         return advice
 
     def _warn(self, setup: Setup, found: Found, advice: Advice | None) -> None:
         """Warn where there are reasons to doubt what was found."""
         is_known = is_edge_known(self.n_candidates, advice.cost(found) if advice else {})
-        for doubt in doubts(found, setup.view.worst_loss):
+        for doubt in doubts(found, setup.view, self.feature_scale_):
             if not (is_known and isinstance(doubt, EdgeOfSpaceWarning)):
-                warnings.warn(doubt, stacklevel=5)
+                warn(doubt, stacklevel=5)
 
     def _identity(self, setup: Setup) -> dict[str, str]:
         """Return what the search depends on, by its name."""
@@ -555,7 +570,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         return of_data(setup.evaluation.data, setup.evaluation.splits) | of_versions() | params
 
     def _search(
-        self, setup: Setup, task: Task, start: float, checkpoint: Checkpoint | None
+        self, setup: Setup, progress: Progress, start: float, checkpoint: Checkpoint | None
     ) -> Search:
         """Return how is searched, the refit measured beforehand where time is limited."""
         clock = None
@@ -564,10 +579,10 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             if self.refit:
                 clock.measure_refit(self._probe(setup))
         conduct = Conduct(
-            task,
+            progress.task,
             self.on_interrupt == "refit",
             clock,
-            tells=self.verbose >= 2,
+            told=progress.score if self.verbose >= 2 else None,
             n_workers=n_workers(self.n_jobs),
             checkpoint=checkpoint,
         )
@@ -661,6 +676,7 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
         choice, params = found.choice, setup.space.params(found.candidates)
         self.classes_ = setup.data.classes
         self.no_skill_loss_ = setup.data.no_skill_loss
+        self.feature_scale_ = setup.data.feature_scale
         self.best_index_ = choice.index
         self.best_params_ = params[choice.index]
         self.best_learning_rate_ = self.best_params_["learning_rate"]
@@ -678,16 +694,9 @@ class MetaLRClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin
             del self.cv_results_["iter"], self.cv_results_["n_resources"]
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
 
-    def _repr_html_inner(self) -> str:
-        """Return scikit-learn's own diagram, and what was chosen below it."""
-        diagram: str = super()._repr_html_inner()
-        return diagram + html_table(self) if hasattr(self, "search_cost_") else diagram
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] = self._repr_html_inner()
-        return bundle
+    def _sk_visual_block_(self) -> Block:
+        """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
+        return diagram(self)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.

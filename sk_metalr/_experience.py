@@ -6,7 +6,6 @@ rewritten. A line that was torn by a crash is left out; no other is lost with it
 
 import json
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from filelock import FileLock
 
 from ._fingerprint import Fingerprint
 from ._meta_features import coordinates
+from ._progress import warn
 from .exceptions import ExperienceWarning
 
 if TYPE_CHECKING:
@@ -439,7 +439,7 @@ def _read(path: Path) -> Iterator[ExperienceRecord]:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, ExperienceWarning, stacklevel=6)
+    warn(ExperienceWarning(message), stacklevel=6)
 
 
 def _short(value: Any) -> Any:

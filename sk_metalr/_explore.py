@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import loguniform
 
+from ._progress import PREFIX, Score, tell
 from ._refit import Evaluation
 from ._search import Conduct, Record, Trainable, halving_search, random_search
 from ._selection import Choice, View, choose, survivors, usable_range
@@ -193,8 +194,8 @@ def _searched(
 
     def who_stays(losses: np.ndarray, n_resources: np.ndarray, n_keep: int) -> np.ndarray:
         seen = view.losses(losses)
-        if search.conduct.tells:
-            print(_best_so_far(seen, candidates, n_resources))
+        if search.conduct.told is not None:
+            tell(_best_so_far(search.conduct.told, losses, candidates, n_resources))
         return survivors(
             seen,
             candidates.learning_rates,
@@ -215,15 +216,20 @@ def _searched(
     )
 
 
-def _best_so_far(losses: np.ndarray, candidates: Candidates, n_resources: np.ndarray) -> str:
+def _best_so_far(
+    score: Score, losses: np.ndarray, candidates: Candidates, n_resources: np.ndarray
+) -> str:
+    """Say which of the candidates that are still there was the best, at any epoch so far."""
     last = n_resources.max()
-    means = np.where(n_resources == last, losses[:, :, last - 1].mean(axis=1), np.inf)
-    if not np.isfinite(means).any():
-        return f"[MetaLRClassifier] epoch {last}: every candidate has diverged"
-    best = int(np.nanargmin(means))
+    means = score.of(losses)[n_resources == last].mean(axis=1)
+    means = np.where(np.isfinite(means), means, -np.inf)
+    if np.isneginf(means).all():
+        return f"{PREFIX} epoch {last}: every candidate has diverged"
+    best, _ = np.unravel_index(means.argmax(), means.shape)
+    rate = candidates.learning_rates[n_resources == last][best]
     return (
-        f"[MetaLRClassifier] epoch {last}: lowest mean held-out loss {means[best]:.4f}, "
-        f"at learning rate {candidates.learning_rates[best]:.3g}"
+        f"{PREFIX} up to epoch {last}: best mean {score.name} {means.max():.4f}, at learning rate "
+        f"{rate:.3g}"
     )
 
 

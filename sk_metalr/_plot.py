@@ -8,20 +8,62 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ._estimator import MetaLRClassifier
 from ._selection import response_surface
 
 __all__ = ["LearningCurvesDisplay", "LearningRateDisplay"]
 
+INSIDE = "best_estimator_", "estimator_", "estimator"
+"""Where estimators keep the one they wrap: first the fitted one."""
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Told apart by colour-blind eyes (Okabe & Ito, 2008)."""
 
-LINES = ("-", "--", "-.", ":")
+LINES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 4)))
 MARKERS = "os^Dvp"
 MANY_CURVES = 2
 WORST_SHOWN = 1.5
 """Highest loss on the axis, in multiples of the no-skill loss; what is above is marked there."""
+EDGE = 0.985
+"""Where that is marked, as a part of the highest loss on the axis."""
+
+
+def fitted_classifier(estimator: Any, taken_by: str) -> MetaLRClassifier:
+    """Return the fitted MetaLRClassifier inside of an estimator.
+
+    Parameters
+    ----------
+    estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
+        A Pipeline holds it as its last step, others as ``best_estimator_``, ``estimator_`` or
+        ``estimator``; they may be nested.
+    taken_by : str
+        What takes it, for messages.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
+    last = estimator
+    while not isinstance(last, MetaLRClassifier):
+        if isinstance(last, Pipeline) and last.steps:
+            last = last.steps[-1][1]
+            continue
+        inner = [getattr(last, name) for name in INSIDE if hasattr(last, name)]
+        if not inner or isinstance(last, type):
+            end = "" if last is estimator else f" that ends in {type(last).__name__}"
+            raise TypeError(
+                f"{taken_by} takes a fitted MetaLRClassifier, or a Pipeline or search that ends in "
+                f"one. Got {type(estimator).__name__}{end} instead."
+            )
+        last = inner[0]
+    check_is_fitted(last, "best_learning_rate_")
+    return last
 
 
 @dataclass(frozen=True)
@@ -86,6 +128,18 @@ def _labels(params: list[dict[str, Any]]) -> list[str]:
     return [", ".join(str(v) for k, v in one.items() if k != "learning_rate") for one in params]
 
 
+def _plain(label: str) -> str:
+    """Return a label that matplotlib takes for no formula."""
+    return label.replace("$", r"\$")
+
+
+def _loss_limits(lowest: float, no_skill_loss: float) -> tuple[float, float]:
+    """Return both ends of an axis of losses, in nats, that shows the lowest and the no-skill."""
+    top = max(WORST_SHOWN * no_skill_loss, 1.2 * lowest)
+    bottom = min(lowest, no_skill_loss)
+    return (min(0.0, bottom) if bottom < 0.3 * top else 0.9 * bottom), top
+
+
 class LearningRateDisplay:
     """Response curve of a search: held-out log-loss against learning rate.
 
@@ -103,6 +157,8 @@ class LearningRateDisplay:
         Learning rates as good within one standard error.
     no_skill_loss : float
         Log-loss of always predicting the class frequencies, in nats.
+    best_label : str, default=""
+        Label of the curve that the chosen learning rate is on.
 
     Attributes
     ----------
@@ -129,11 +185,13 @@ class LearningRateDisplay:
         best_learning_rate: float,
         interval: tuple[float, float],
         no_skill_loss: float,
+        best_label: str = "",
     ) -> None:
         self.curves = curves
         self.best_learning_rate = best_learning_rate
         self.interval = interval
         self.no_skill_loss = no_skill_loss
+        self.best_label = best_label
 
     @classmethod
     def from_estimator(
@@ -143,8 +201,9 @@ class LearningRateDisplay:
 
         Parameters
         ----------
-        estimator : MetaLRClassifier
-            Fitted. The log-loss is drawn also where another scorer chose.
+        estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
+            Fitted; a Pipeline or a search ends in a MetaLRClassifier. The log-loss is drawn also
+            where another scorer chose.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None for a new figure.
         default_rate : float or None, default=None
@@ -154,12 +213,13 @@ class LearningRateDisplay:
         -------
         display : LearningRateDisplay
         """
-        check_is_fitted(estimator, "cautious_learning_curves_")
+        fitted = fitted_classifier(estimator, cls.__name__)
         display = cls(
-            curves=response_curves(estimator),
-            best_learning_rate=estimator.best_learning_rate_,
-            interval=estimator.learning_rate_interval_,
-            no_skill_loss=estimator.no_skill_loss_,
+            curves=response_curves(fitted),
+            best_learning_rate=fitted.best_learning_rate_,
+            interval=fitted.learning_rate_interval_,
+            no_skill_loss=fitted.no_skill_loss_,
+            best_label=_labels([fitted.best_params_])[0],
         )
         return display.plot(ax, default_rate=default_rate)
 
@@ -180,7 +240,8 @@ class LearningRateDisplay:
         """
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
-        top = WORST_SHOWN * self.no_skill_loss
+        lowest = min(float(curve.smoothed.min()) for curve in self.curves)
+        bottom, top = _loss_limits(lowest, self.no_skill_loss)
         rates = np.concatenate([curve.learning_rates for curve in self.curves])
         if rates.min() == rates.max():  # matplotlib finds no range around a single rate
             self.ax_.set_xlim(rates[0] / 10, rates[0] * 10)
@@ -188,12 +249,14 @@ class LearningRateDisplay:
             self._draw_curve(curve, number, top)
         low, high = self.interval
         self.ax_.axvspan(low, high, color="0.85", zorder=0, label="within one standard error")
-        self.ax_.axvline(
-            self.best_learning_rate,
-            color="black",
-            linewidth=1.2,
-            label=f"chosen: {self.best_learning_rate:.2g}",
-        )
+        label = f"chosen: {self.best_learning_rate:.2g}"
+        if self.best_label:
+            label += f" with {_plain(self.best_label)}"
+        self.ax_.axvline(self.best_learning_rate, color="black", linewidth=1.2, label=label)
+        for curve in self.curves:
+            if curve.label == self.best_label:
+                at = curve.learning_rates == self.best_learning_rate
+                self.ax_.plot(curve.learning_rates[at], curve.smoothed[at], "o", color="black")
         if default_rate is not None:
             self.ax_.axvline(
                 default_rate, color="0.4", linestyle=":", label=f"default: {default_rate:.2g}"
@@ -207,10 +270,9 @@ class LearningRateDisplay:
             fontsize="small",
             color="0.4",
         )
-        lowest = min(float(curve.smoothed.min()) for curve in self.curves)
         self.ax_.set(
             xscale="log",
-            ylim=(min(0.0, lowest) if lowest < 0.3 * top else 0.9 * lowest, top),
+            ylim=(bottom, top),
             xlabel="learning rate",
             ylabel="held-out log-loss (nats)",
         )
@@ -228,11 +290,10 @@ class LearningRateDisplay:
         dots = {"color": colour, "alpha": 0.45, "linewidths": 0}
         if len(self.curves) <= MANY_CURVES:
             self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
-            edge = np.full(above.sum(), 0.985 * top)
+            edge = np.full(above.sum(), EDGE * top)
             self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
         sound = ~curve.diverged
-        name = curve.label.replace("$", r"\$")  # a name is no formula
-        label = f"smoothed mean{f': {name}' if name else ''}"
+        label = f"smoothed mean{f': {_plain(curve.label)}' if curve.label else ''}"
         x, y, error = (
             values[sound] for values in (curve.learning_rates, curve.smoothed, curve.error)
         )
@@ -255,7 +316,8 @@ class LearningRateDisplay:
 class LearningCurvesDisplay:
     """Learning curves of all candidates: held-out log-loss against epochs.
 
-    Make one with :meth:`from_estimator`.
+    Each line is a candidate, its colour the learning rate and its style the optimizer and
+    schedule, where several were searched. Make one with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -269,6 +331,11 @@ class LearningCurvesDisplay:
         Its number of epochs.
     no_skill_loss : float
         Log-loss of always predicting the class frequencies, in nats.
+    labels : list of str or None, default=None
+        Optimizer and schedule of each candidate; None where there is but one of each.
+    diverged : bool ndarray of shape (n_candidates,) or None, default=None
+        Which candidates diverged; the others whose curve ends early were left behind by the
+        search. None: none did.
 
     Attributes
     ----------
@@ -286,12 +353,16 @@ class LearningCurvesDisplay:
         best_index: int,
         best_n_epochs: int,
         no_skill_loss: float,
+        labels: list[str] | None = None,
+        diverged: np.ndarray | None = None,
     ) -> None:
         self.losses = losses
         self.learning_rates = learning_rates
         self.best_index = best_index
         self.best_n_epochs = best_n_epochs
         self.no_skill_loss = no_skill_loss
+        self.labels = labels
+        self.diverged = diverged
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningCurvesDisplay":
@@ -299,8 +370,8 @@ class LearningCurvesDisplay:
 
         Parameters
         ----------
-        estimator : MetaLRClassifier
-            Fitted.
+        estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
+            Fitted; a Pipeline or a search ends in a MetaLRClassifier.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None for a new figure.
 
@@ -308,13 +379,15 @@ class LearningCurvesDisplay:
         -------
         display : LearningCurvesDisplay
         """
-        check_is_fitted(estimator, "learning_curves_")
+        fitted = fitted_classifier(estimator, cls.__name__)
         display = cls(
-            losses=estimator.learning_curves_.mean(axis=1),
-            learning_rates=estimator.cv_results_["param_learning_rate"].data,
-            best_index=estimator.best_index_,
-            best_n_epochs=estimator.best_n_epochs_,
-            no_skill_loss=estimator.no_skill_loss_,
+            losses=fitted.learning_curves_.mean(axis=1),
+            learning_rates=fitted.cv_results_["param_learning_rate"].data,
+            best_index=fitted.best_index_,
+            best_n_epochs=fitted.best_n_epochs_,
+            no_skill_loss=fitted.no_skill_loss_,
+            labels=_labels(fitted.cv_results_["params"]),
+            diverged=fitted.cv_results_["diverged"],
         )
         return display.plot(ax)
 
@@ -334,37 +407,87 @@ class LearningCurvesDisplay:
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LogNorm
+        from matplotlib.ticker import MaxNLocator
 
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
-        n_epochs = self.losses.shape[1]
-        epochs = np.arange(1, n_epochs + 1)
+        bottom, top = _loss_limits(float(np.nanmin(self.losses)), self.no_skill_loss)
         low, high = self.learning_rates.min(), self.learning_rates.max()
         scale = ScalarMappable(LogNorm(low, max(high, low * 1.001)), colormaps["viridis"])
-        for rate, curve in zip(self.learning_rates, self.losses, strict=True):
-            (trained,) = np.nonzero(np.isfinite(curve))
-            colour = scale.to_rgba(rate)
-            self.ax_.plot(epochs, curve, color=colour, linewidth=1)
-            if len(trained) and trained[-1] + 1 < n_epochs:  # it left, or diverged
-                self.ax_.plot(epochs[trained[-1]], curve[trained[-1]], "x", color=colour)
-        best = self.losses[self.best_index]
-        self.ax_.plot(
-            epochs,
-            best,
-            color="black",
-            linewidth=2.2,
-            label=f"chosen: {self.learning_rates[self.best_index]:.2g}",
-        )
-        at = self.best_n_epochs - 1
-        self.ax_.plot(epochs[at], best[at], "o", color="black", label=f"{at + 1} epochs")
+        lines = self._lines
+        epochs = np.arange(1, self.losses.shape[1] + 1)
+        single = "." if len(epochs) == 1 else None  # a line of one point shows nothing
+        for candidate, curve in enumerate(self.losses):
+            style = {"color": scale.to_rgba(self.learning_rates[candidate]), "linewidth": 1}
+            self.ax_.plot(epochs, curve, linestyle=lines[candidate], marker=single, **style)
+        self._draw_best(lines[self.best_index])
+        self._mark_ends(scale, top)
         self.ax_.set(
-            ylim=(0, WORST_SHOWN * self.no_skill_loss),
+            ylim=(bottom, top),
+            xlim=(0.5, 1.5) if single else None,
             xlabel="epochs",
             ylabel="held-out log-loss (nats)",
         )
-        self.ax_.legend(fontsize="small")
+        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        self.ax_.xaxis.set_major_locator(whole)
+        self._add_legend()
         self.figure_.colorbar(scale, ax=self.ax_, label="learning rate")
         return self
+
+    @property
+    def _families(self) -> list[str]:
+        """Return the labels that there are, each once."""
+        return list(dict.fromkeys(self.labels or [""]))
+
+    @property
+    def _lines(self) -> list[Any]:
+        """Return the line style of each candidate."""
+        labels, families = self.labels or [""] * len(self.losses), self._families
+        return [LINES[families.index(label) % len(LINES)] for label in labels]
+
+    def _mark_ends(self, scale: Any, top: float) -> None:
+        """Mark where candidates diverged, or were left behind."""
+        n_seen = int(np.isfinite(self.losses).any(axis=0).sum())
+        diverged = np.zeros(len(self.losses), bool) if self.diverged is None else self.diverged
+        labels = {"^": "diverged", "x": "left behind"}
+        for rate, curve, has_diverged in zip(
+            self.learning_rates, self.losses, diverged, strict=True
+        ):
+            n_trained = int(np.isfinite(curve).sum())
+            if n_trained == n_seen and not has_diverged:
+                continue
+            at = max(1, n_trained)
+            loss = curve[at - 1] if n_trained else np.inf
+            marker = "^" if has_diverged else "x"
+            self.ax_.plot(
+                at,
+                min(loss, EDGE * top),
+                marker,
+                color=scale.to_rgba(rate),
+                label=labels.pop(marker, None),
+                linestyle="",
+            )
+
+    def _draw_best(self, line: Any) -> None:
+        """Draw the chosen candidate over the others."""
+        label = f"chosen: {self.learning_rates[self.best_index]:.2g}"
+        if len(self._families) > 1 and self.labels is not None:
+            label += f" with {_plain(self.labels[self.best_index])}"
+        best, at = self.losses[self.best_index], self.best_n_epochs
+        epochs = np.arange(1, len(best) + 1)
+        self.ax_.plot(epochs, best, color="black", linestyle=line, linewidth=2.2, label=label)
+        length = "1 epoch" if at == 1 else f"{at} epochs"
+        self.ax_.plot(at, best[at - 1], "o", color="black", label=length)
+
+    def _add_legend(self) -> None:
+        """Say what marks and lines mean."""
+        families = self._families
+        if len(families) > 1:
+            for number, label in enumerate(families):
+                line = LINES[number % len(LINES)]
+                self.ax_.plot([], [], color="0.4", linestyle=line, label=_plain(label))
+        outside = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2}
+        self.ax_.legend(fontsize="small", **(outside if len(families) > MANY_CURVES else {}))
 
 
 def _axes(ax: Any) -> Any:

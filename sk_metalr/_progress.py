@@ -1,29 +1,108 @@
-"""How far a fit is: bars where it is verbose, and scikit-learn's callbacks where there are any."""
+"""How far a fit is: lines and bars where it is verbose, and scikit-learn's callbacks."""
 
+import sys
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from math import isfinite
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from threading import Lock
+from time import perf_counter
 from typing import Any
 
-from keras.utils import Progbar
+import numpy as np
 
-__all__ = ["Progress", "Step", "Task", "ignore", "silent"]
+__all__ = [
+    "PREFIX",
+    "Progress",
+    "Score",
+    "Seen",
+    "Step",
+    "Task",
+    "ignore",
+    "silent",
+    "tell",
+    "warn",
+]
 
-Step = Callable[[float], None]
-"""What is called after each step of a task, with a loss in nats that may be infinite."""
+PREFIX = "[MetaLRClassifier]"
+WIDTH = 30
+"""Characters of a bar."""
+SECONDS_BETWEEN_DRAWINGS = 0.1
+ASCII = str.maketrans({"…": "...", "×": "x", "–": "-", "−": "-"})
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Write a text to stdout, or give up quietly: nothing that is told is worth a fit.
+
+    What the encoding of stdout lacks is written in ASCII.
+    """
+    with suppress(Exception):  # closed, missing, a broken pipe, or a stream of somebody's own
+        try:
+            print(text, end=end, flush=True)
+        except UnicodeEncodeError:
+            plain = text.translate(ASCII).encode("ascii", "backslashreplace").decode()
+            print(plain, end=end, flush=True)
+
+
+def warn(warning: Warning, stacklevel: int) -> None:
+    """Warn as ``warnings.warn`` does, but give up quietly where stderr cannot be written to."""
+    with suppress(OSError, ValueError):
+        warnings.warn(warning, stacklevel=stacklevel + 1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Held-out scores of some candidates on one split after one epoch.
+
+    Attributes
+    ----------
+    recorded : ndarray of shape (2 + n_metrics, n)
+        Held-out log-loss, and the same with the mean over all classes in place of each row's
+        class, in nats, then scores; not finite once a candidate has diverged.
+    candidates : int ndarray of shape (n,)
+        Their numbers.
+    split, epoch : int
+        On which split, and after which epoch.
+    """
+
+    recorded: np.ndarray
+    candidates: np.ndarray
+    split: int
+    epoch: int
+
+
+Step = Callable[[Seen | None], None]
+"""What is called after each step of a task, with what it showed of candidates, if anything."""
 
 Task = Callable[[str, int], AbstractContextManager[Step]]
 """See :meth:`Progress.task`."""
 
 
-def ignore(loss: float) -> None:
+def ignore(seen: Seen | None) -> None:
     """Be a Step that tells nobody."""
 
 
 def silent(name: str, n_steps: int) -> AbstractContextManager[Step]:
     """Be a Task that tells nobody."""
     return nullcontext(ignore)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score that a search chooses on.
+
+    Attributes
+    ----------
+    name : str
+        Of the scorer.
+    of : callable
+        Takes an array as in :attr:`Seen.recorded`, of shape (2 + n_metrics, ...); returns scores
+        of shape (...), greater is better.
+    """
+
+    name: str
+    of: Callable[[np.ndarray], np.ndarray]
 
 
 class Progress:
@@ -34,10 +113,16 @@ class Progress:
     estimator : MetaLRClassifier
         Which is fitted. Its callbacks are scikit-learn's, of version 1.9 or newer.
     verbose : int
-        Whether bars are shown.
+        Whether users are told.
+
+    Attributes
+    ----------
+    score : Score or None
+        The best mean over splits of this score is shown; None for none.
     """
 
     def __init__(self, estimator: Any, verbose: int) -> None:
+        self.score: Score | None = None
         self._estimator = estimator
         self._verbose = verbose
         self._lock = Lock()
@@ -52,7 +137,7 @@ class Progress:
             self._root.call_on_fit_task_end(estimator=self._estimator)
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Callable[[float], None]]:
+    def task(self, name: str, n_steps: int) -> Iterator[Step]:
         """Show how a task goes.
 
         Parameters
@@ -67,30 +152,95 @@ class Progress:
         step : callable
             To be called after each step, by any thread.
         """
-        bar = None
-        if self._verbose:
-            print(f"[MetaLRClassifier] {name}")
-            bar = Progbar(n_steps, stateful_metrics=["lowest_loss"])
+        shown = _Shown(name, n_steps, self.score) if self._verbose else None
         context = None
         if self._root is not None:
             context = self._root.subcontext(task_name=name, max_subtasks=n_steps)
             context.call_on_fit_task_begin(estimator=self._estimator)
-        lowest, n_taken = float("inf"), 0
+        n_taken = 0
 
-        def step(loss: float) -> None:
-            nonlocal lowest, n_taken
+        def step(seen: Seen | None) -> None:
+            nonlocal n_taken
             with self._lock:
                 if n_taken == n_steps:
                     return  # a lane gave up, and the next has more groups
                 n_taken += 1
-                lowest = min(lowest, loss) if isfinite(loss) else lowest
-                if bar is not None:
-                    bar.add(1, [("lowest_loss", lowest)] if isfinite(lowest) else None)
+                if shown is not None:
+                    shown.step(seen)
                 if context is not None:
                     epoch = context.subcontext(task_name="epoch")
                     epoch.call_on_fit_task_begin(estimator=self._estimator)
                     epoch.call_on_fit_task_end(estimator=self._estimator)
 
-        yield step
+        try:
+            yield step
+        finally:
+            if shown is not None:
+                shown.end()
         if context is not None:
             context.call_on_fit_task_end(estimator=self._estimator)
+
+
+class _Shown:
+    """A task as users see it: a bar on a screen; elsewhere a line at its start and at its end.
+
+    Parameters
+    ----------
+    name : str
+        Of the task.
+    n_steps : int
+        How many it has.
+    score : Score or None
+        What is shown the best of.
+    """
+
+    def __init__(self, name: str, n_steps: int, score: Score | None) -> None:
+        self._name, self._n_steps, self._score = name, n_steps, score
+        self._n_taken, self._n_drawn = 0, 0
+        self._scores: defaultdict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        self._redraws = _is_screen(sys.stdout)
+        self._start = self._drawn_at = perf_counter()
+        tell(f"{PREFIX} {name}")
+
+    def step(self, seen: Seen | None) -> None:
+        """Take a step."""
+        self._n_taken += 1
+        if seen is not None and self._score is not None:
+            for candidate, score in zip(
+                seen.candidates.tolist(), self._score.of(seen.recorded).tolist(), strict=True
+            ):
+                self._scores[candidate, seen.epoch][seen.split] = score
+        if self._redraws and perf_counter() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
+            left = (perf_counter() - self._start) * (self._n_steps / self._n_taken - 1)
+            self._draw(f"{left:.0f} s left")
+            self._drawn_at = perf_counter()
+
+    def end(self) -> None:
+        """Say how it went."""
+        took = f"{perf_counter() - self._start:.1f} s"
+        if self._redraws:
+            self._draw(took, end="\n")
+        else:
+            taken = "" if self._n_taken == self._n_steps else f"{self._n_taken} of "
+            tell(f"{PREFIX} {self._name}: {taken}{self._n_steps} steps in {took}{self._best()}")
+
+    def _draw(self, time: str, end: str = "") -> None:
+        full = WIDTH * self._n_taken // self._n_steps
+        line = f"{self._n_taken}/{self._n_steps} [{'=' * full:.<{WIDTH}}] {time}{self._best()}"
+        tell(f"\r{line:<{self._n_drawn}}", end)
+        self._n_drawn = len(line)
+
+    def _best(self) -> str:
+        """Return the best mean over splits, in words; empty where nothing is known."""
+        means = [sum(on.values()) / len(on) for on in self._scores.values()]
+        finite = [mean for mean in means if np.isfinite(mean)]
+        if self._score is None or not finite:
+            return ""
+        return f", best mean {self._score.name} {max(finite):.4f}"
+
+
+def _is_screen(stream: Any) -> bool:
+    """Tell whether a line that was written to a stream can be written anew."""
+    with suppress(Exception):
+        return bool(stream.isatty()) or type(stream).__module__.startswith("ipykernel")
+    return False

@@ -306,7 +306,7 @@ def refit(
             for one, part in zip(fitted, parts, strict=True):
                 weight = None if data.sample_weight is None else data.sample_weight[part.rows]
                 wrapped.fit_with_keras(one, data.X[part.rows], data.y[part.rows], weight)
-                step(np.inf)
+                step(None)
     else:
         for one, member in zip(fitted, trained, strict=True):
             wrapped.load_trained(

@@ -11,8 +11,6 @@ from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from . import _page as html
 from ._estimator import MetaLRClassifier
@@ -21,16 +19,20 @@ from ._plot import (
     MANY_CURVES,
     LearningCurvesDisplay,
     LearningRateDisplay,
+    fitted_classifier,
     import_matplotlib,
     response_curves,
 )
 from ._results import (
     RATE,
     best_seen,
+    budget_message,
     edge_message,
     family_of,
     is_edge_known,
     no_skill_message,
+    off_scale,
+    scale_message,
 )
 
 __all__ = ["report"]
@@ -58,9 +60,9 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    estimator : MetaLRClassifier or sklearn.pipeline.Pipeline
-        Fitted; a Pipeline ends in a MetaLRClassifier. Its parameters are written down as they
-        are now.
+    estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
+        Fitted; a Pipeline or a search ends in a MetaLRClassifier. Its parameters are written
+        down as they are now.
     path : str or os.PathLike
         File to write, in a folder that exists. A file that is there is replaced once the page
         is complete; if anything fails before, it stays as it was.
@@ -95,7 +97,7 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     ...     report(fitted, Path(folder) / "search.html").name
     'search.html'
     """
-    fitted = _fitted_classifier(estimator)
+    fitted = fitted_classifier(estimator, "report")
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write a report to.")
@@ -111,21 +113,6 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
-
-
-def _fitted_classifier(estimator: Any) -> MetaLRClassifier:
-    """Return the MetaLRClassifier, or the one that a Pipeline ends in."""
-    last = estimator
-    while isinstance(last, Pipeline) and last.steps:
-        last = last.steps[-1][1]
-    if not isinstance(last, MetaLRClassifier):
-        end = "" if last is estimator else f" that ends in {type(last).__name__}"
-        raise TypeError(
-            "report takes a fitted MetaLRClassifier, or a Pipeline that ends in one. Got "
-            f"{type(estimator).__name__}{end} instead."
-        )
-    check_is_fitted(last, "best_learning_rate_")
-    return last
 
 
 def _page(fitted: MetaLRClassifier, estimator: Any) -> str:
@@ -211,8 +198,14 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     if n_seen < n_epochs:
         messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")
     name, is_log_loss = _decisive(fitted)
+    curves, rates = fitted.learning_curves_, results["param_learning_rate"].data
+    scale, worst, how = getattr(fitted, "feature_scale_", None), fitted.no_skill_loss_, None
+    if scale is not None:  # it was fitted by a version that looked at it
+        how = off_scale(scale, curves, rates, worst)
+    no_skill = ""
     if is_log_loss:
-        messages.append(no_skill_message(-results["selection_score"][best], fitted.no_skill_loss_))
+        no_skill = no_skill_message(-results["selection_score"][best], worst, how)
+        messages.append(no_skill)
     else:
         messages.append(f"The choice was made on {name}; the curves show the log-loss.")
     if results["diverged"].any():
@@ -225,13 +218,13 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
             f"{results['diverged'].sum()} of {len(results['diverged'])} candidates diverged. The "
             f"lowest learning rate that did: {lowest}."
         )
-    if fitted.tune_epochs and fitted.best_n_epochs_ == n_epochs:
-        messages.append(
-            f"The best number of epochs is the whole budget, {n_epochs}; more may be better still."
-        )
+    chosen, n_chosen = curves[fitted.best_index_], fitted.best_n_epochs_
+    if how and scale is not None and not no_skill:
+        messages.append(scale_message(how, chosen[:, n_chosen - 1].mean(), worst, scale))
+    messages.append(budget_message(curves, fitted.best_index_, n_chosen, worst))
     return [message for message in messages if message] or [
         "Nothing: the best rate is not at an edge of the space, it did better than the class "
-        "frequencies, and no candidate diverged."
+        "frequencies, the epochs were enough, and no candidate diverged."
     ]
 
 

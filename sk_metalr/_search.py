@@ -15,7 +15,7 @@ import numpy as np
 from ._checkpoint import Checkpoint, Kept
 from ._clock import Clock
 from ._population import JoinedPopulation
-from ._progress import Step, Task, ignore, silent
+from ._progress import Score, Step, Task, ignore, silent
 
 __all__ = ["Conduct", "Record", "Trainable", "halving_search", "random_search", "rungs"]
 
@@ -90,8 +90,8 @@ class Conduct:
         member has completed, if there are any.
     clock : Clock or None
         Ends the search early where time is short.
-    tells : bool
-        Whether a line is printed at each rung.
+    told : Score or None
+        Whose best mean over splits is told at each rung; None for none.
     n_workers : int
         How many of joblib's workers train; 1 for none but this process.
     checkpoint : Checkpoint or None
@@ -101,7 +101,7 @@ class Conduct:
     task: Task = silent
     keeps_on_interrupt: bool = False
     clock: Clock | None = None
-    tells: bool = False
+    told: Score | None = None
     n_workers: int = 1
     checkpoint: Checkpoint | None = None
 

@@ -1,6 +1,5 @@
 """What a fit begins with: all that it was given, checked before anything is trained."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ._data import (
     with_validation_rows,
 )
 from ._metrics import HeldOutMetrics, check_scoring, decisive_scorer
+from ._progress import warn
 from ._refit import Evaluation
 from ._selection import View
 from ._space import Candidates, StrategySpace
@@ -77,6 +77,10 @@ class Setup:
     refit_seeds: list[int]
     situation: Situation | None
 
+    def decisive_scores(self, recorded: np.ndarray) -> np.ndarray:
+        """Return what the scorer that chooses gave, greater is better, of recorded losses."""
+        return self.metrics.scores(recorded)[self.decisive]
+
 
 def set_up(
     asked: Any,
@@ -112,7 +116,7 @@ def set_up(
     _warn_of_callbacks(estimator, asked.refit)
     plan = wrapped.training_plan(estimator)
     if (rate := wrapped.ignored_rate(estimator)) is not None:
-        warnings.warn(
+        warn(
             IgnoredRateWarning(
                 f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
                 "effect, because fit chooses the learning rate. Remove it from the classifier, or "
@@ -159,7 +163,7 @@ def _warn_of_callbacks(estimator: Any, refit: Any) -> None:
     """Warn of callbacks that set another learning rate than the one that will be chosen."""
     setters = wrapped.rate_setters(estimator) if refit else []
     if setters:
-        warnings.warn(
+        warn(
             CallbackWarning(
                 f"The callback {setters[0]} of the wrapped KerasClassifier sets the learning rate "
                 "of the refit in place of the one that is chosen, and acts in no candidate. Leave "

@@ -133,6 +133,12 @@ class StrategySpace:
         """Draw learning rates of one optimizer, by its position: in increasing order."""
         return self.learning_rates[optimizer].sample(n_candidates, random_state)
 
+    def has_more_than(self, n: int) -> bool:
+        """Tell whether some optimizer has more than `n` learning rates to draw from."""
+        return any(
+            rates.is_distribution or len(rates.learning_rates) > n for rates in self.learning_rates
+        )
+
     def bounds(self, optimizer: int) -> tuple[float, float]:
         """Return the lowest and the highest learning rate of one optimizer, by its position.
 

@@ -1,6 +1,5 @@
 """Held-out splits: on which rows candidates are trained and on which they are scored."""
 
-import warnings
 from itertools import islice
 from math import ceil
 from numbers import Integral
@@ -14,6 +13,7 @@ from sklearn.model_selection import (
     check_cv,
 )
 
+from ._progress import warn
 from .exceptions import RareClassWarning
 
 __all__ = ["make_splits", "renumbered"]
@@ -151,7 +151,7 @@ def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
     labels = rare.tolist()
     named = ", ".join(map(repr, labels[:5])) + (", …" if len(labels) > 5 else "")
     few, their = ("rows", "rows") if groups is None else ("groups", "groups")
-    warnings.warn(
+    warn(
         RareClassWarning(
             f"These classes have too few {few} to be both trained on and held out: {named}. All "
             f"of their {their} are in every training part and never held out, so the choice does "

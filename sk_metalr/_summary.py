@@ -1,16 +1,31 @@
 """What people read after a fit: a line, a table, and reasons for doubt."""
 
 from collections.abc import Iterator
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 from ._explore import Found
-from ._results import edge_message, no_skill_message
-from .exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning, NoSkillWarning
+from ._results import (
+    budget_message,
+    edge_message,
+    no_skill_message,
+    off_scale,
+    scale_message,
+)
+from ._selection import View
+from .exceptions import (
+    BudgetWarning,
+    EdgeOfSpaceWarning,
+    InterruptedSearchWarning,
+    NoSkillWarning,
+    ScaleWarning,
+)
 
-__all__ = ["doubts", "html_table", "outcome", "summary"]
+__all__ = ["Block", "diagram", "doubts", "outcome", "summary"]
 
 NAMED = "optimizer", "schedule"
+CAPTION = "learning rate", *NAMED, "epochs"
+"""Parts of the outcome that the diagram shows without a click."""
 
 
 def outcome(fitted: Any) -> dict[str, str]:
@@ -44,26 +59,63 @@ def summary(fitted: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in outcome(fitted).items())
 
 
-def html_table(fitted: Any) -> str:
-    """Return :func:`outcome` as a table in HTML."""
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th>"
-        f"<td style='text-align:left'>{escape(value)}</td></tr>"
-        for name, value in outcome(fitted).items()
-    )
-    return f"<table>{rows}</table>"
+@dataclass
+class Block:
+    """A box of the diagram of an estimator in HTML, with the attributes that scikit-learn reads.
+
+    Attributes
+    ----------
+    kind : {"serial", "parallel", "single"}
+        Whether the box holds others, below or beside each other.
+    estimators : list or None
+        What it holds: estimators, or blocks.
+    names, name_details : list of (str or None), or str
+        Labels, and what folds out of them: of each thing that it holds, or its own.
+    name_caption : str or None
+        A line below its own label.
+    """
+
+    kind: str
+    estimators: list[Any] | None = None
+    names: Any = None
+    name_details: Any = None
+    name_caption: str | None = None
+    doc_link_label: str | None = None
+    dash_wrapped: bool = True
+
+    def _sk_visual_block_(self) -> "Block":
+        return self
 
 
-def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
+def diagram(classifier: Any) -> Block:
+    """Return the diagram of a MetaLRClassifier: what it wraps, and what was chosen."""
+    blocks: list[Any] = []
+    wrapped = classifier.estimator
+    if hasattr(wrapped, "get_params") and hasattr(wrapped, "fit"):
+        label = f"estimator: {type(wrapped).__name__}"
+        blocks.append(Block("parallel", [wrapped], [label], [str(wrapped)]))
+    if hasattr(classifier, "search_cost_"):
+        chosen = outcome(classifier)
+        details = "\n".join(f"{name}: {value}" for name, value in chosen.items())
+        caption = ", ".join(f"{name} {chosen[name]}" for name in CAPTION if name in chosen)
+        blocks.append(Block("single", None, "chosen", details, caption))
+    if not blocks:
+        return Block("single", None, type(classifier).__name__, str(classifier))
+    nameless = [None] * len(blocks)
+    return Block("serial", blocks, nameless, nameless, dash_wrapped=False)
+
+
+def doubts(found: Found, view: View, feature_scale: float) -> Iterator[UserWarning]:
     """Yield reasons to doubt what a search found.
 
     Parameters
     ----------
     found : Found
         What it found.
-    no_skill_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where the choice was
-        made on something else.
+    view : View
+        What the choice looked at.
+    feature_scale : float
+        Largest root mean square of a feature.
     """
     n_epochs, n_seen = found.record.losses.shape[-1], found.record.n_resources.max()
     if n_seen < n_epochs:
@@ -76,7 +128,18 @@ def doubts(found: Found, no_skill_loss: float | None) -> Iterator[UserWarning]:
     at_edge = edge_message(rates[index], rates[family == family[index]])
     if at_edge:
         yield EdgeOfSpaceWarning(at_edge)
-    if no_skill_loss is not None:
-        no_skill = no_skill_message(found.choice.losses[index], no_skill_loss)
-        if no_skill:
-            yield NoSkillWarning(no_skill)
+    losses, worst = found.record.losses[0], view.no_skill_loss
+    how = off_scale(feature_scale, losses, rates, worst)
+    no_skill = ""
+    if view.worst_loss is not None:
+        no_skill = no_skill_message(found.choice.losses[index], worst, how)
+    chosen = found.choice.index
+    n_chosen = found.choice.n_epochs[chosen]
+    harm = scale_message(how, losses[chosen, :, n_chosen - 1].mean(), worst, feature_scale)
+    if no_skill:
+        yield NoSkillWarning(no_skill)
+    elif harm:
+        yield ScaleWarning(harm)
+    too_short = budget_message(losses, chosen, n_chosen, worst)
+    if too_short:
+        yield BudgetWarning(too_short)

@@ -2,6 +2,7 @@
 
 __all__ = [
     "AllDivergedError",
+    "BudgetWarning",
     "CallbackWarning",
     "CheckpointWarning",
     "EdgeOfSpaceWarning",
@@ -13,6 +14,8 @@ __all__ = [
     "NotVectorizableError",
     "RareClassWarning",
     "RefusedFileError",
+    "ScaleWarning",
+    "SingleCandidateWarning",
 ]
 
 
@@ -26,6 +29,10 @@ class NotVectorizableError(ValueError):
 
 class RefusedFileError(ValueError):
     """A file was not loaded: damaged, altered, of a newer version, or it names unknown code."""
+
+
+class BudgetWarning(UserWarning):
+    """The held-out loss was still falling where the budget of epochs ended."""
 
 
 class CallbackWarning(UserWarning):
@@ -62,3 +69,11 @@ class NoSkillWarning(UserWarning):
 
 class RareClassWarning(UserWarning):
     """A class has too few rows, or groups, to be held out; it is trained on in every split."""
+
+
+class ScaleWarning(UserWarning):
+    """Features are so large, or so small, that the network was hard to train."""
+
+
+class SingleCandidateWarning(UserWarning):
+    """A single learning rate was drawn at random, so that nothing was chosen."""

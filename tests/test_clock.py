@@ -39,7 +39,7 @@ def test_time_is_left_for_the_refit(watch, tells_of_epochs, expected):
             for _ in range(n_epochs):
                 watch.now += 1.0
                 if tells_of_epochs:
-                    step(np.inf)
+                    step(None)
 
     clock.measure_refit(fit)
     watch.now = 100.0

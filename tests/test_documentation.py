@@ -2,7 +2,10 @@
 
 import doctest
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -74,7 +77,8 @@ def test_the_examples_in_the_readme_run(capsys):
     assert 1 <= int(n_epochs) <= 20
     exec(compile(wider, str(README), "exec"), names)
     smaller = {"estimator__epochs": 3, "n_candidates": 3, "n_splits": 1}
-    fitted = names["wider"].set_params(**smaller).fit(names["X"], names["y"])
+    scaled = names["model"][:-1].transform(names["X"])
+    fitted = names["wider"].set_params(**smaller).fit(scaled, names["y"])
     assert len(fitted.cv_results_["params"]) == 3 * 3 * 2
     assert len(fitted.estimators_) == 5
 
@@ -101,6 +105,28 @@ def test_the_code_of_a_page_runs(page, monkeypatch):
         smaller = block.replace("epochs=20", "epochs=2").replace("candidates=16", "candidates=3")
         exec(compile(smaller, str(page), "exec"), names)
     plt.close("all")
+
+
+def test_tensorflows_own_lines_can_be_switched_off_as_documented():
+    (silence,) = [b for b in python_blocks(GUIDE / "progress.md") if "TF_CPP_MIN_LOG_LEVEL" in b]
+    fit = """
+from sk_metalr import MetaLRClassifier
+MetaLRClassifier(learning_rates=[1e-3, 1e-2], n_splits=1).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+"""
+    told = {}
+    for name, code in {"as it is": fit, "silenced": silence + fit}.items():
+        environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+        environment["PYTHONPATH"] = str(ROOT)
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env=environment,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        told[name] = run.stderr
+    assert told["as it is"] != ""
+    assert told["silenced"] == ""
 
 
 def test_the_numbers_of_the_pages_are_those_of_the_benchmarks():

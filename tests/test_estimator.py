@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -798,10 +799,87 @@ def test_the_edge_of_the_space_is_named(iris):
     assert record[0].filename == __file__
 
 
-def test_features_that_tell_nothing_are_named(iris):
+def test_a_budget_that_ends_too_early_is_named(iris):
+    with pytest.warns(exceptions.BudgetWarning, match="is the whole budget, 3, and") as record:
+        make(learning_rates=[1e-4, 1e-3, 1e-2], n_splits=1).fit(*iris)
+    assert all(one.filename == __file__ for one in record)
+
+
+def test_a_budget_that_is_long_enough_is_not_named(iris):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", exceptions.BudgetWarning)
+        make(small_classifier(epochs=12), learning_rates=[1e-2, 1e-1, 1.0], n_splits=1).fit(*iris)
+
+
+@pytest.mark.parametrize("learning_rates", [None, [1e-3, 1e-2], "auto"])
+def test_a_single_rate_that_is_drawn_at_random_is_named(iris, learning_rates):
+    with pytest.warns(
+        exceptions.SingleCandidateWarning, match=r"learning_rates=\[1e-3\]"
+    ) as record:
+        make(learning_rates=learning_rates, n_candidates=1, n_splits=1).fit(*iris)
+    assert all(one.filename == __file__ for one in record)
+
+
+def test_a_single_rate_that_was_given_is_trained_without_a_warning(iris):
+    fitted = make(learning_rates=[3e-3], n_candidates=1, n_splits=1).fit(*iris)
+    assert fitted.best_learning_rate_ == 3e-3
+    assert make(learning_rates=[3e-3], n_splits=1).fit(*iris).best_learning_rate_ == 3e-3
+
+
+def test_features_that_tell_nothing_are_named_and_their_scale(iris):
     y = np.random.default_rng(0).permutation(iris[1])
-    with pytest.warns(exceptions.NoSkillWarning, match="scale the features"):
-        make(small_classifier(epochs=1), learning_rates=[1e-6, 1e-5, 1e-4]).fit(iris[0] * 100, y)
+    searching = make(small_classifier(epochs=1), learning_rates=[1e-6, 1e-5, 1e-4])
+    told = "up to 1e\\+04, and the network begins at .*; scale the features"
+    with pytest.warns(exceptions.NoSkillWarning, match=told):
+        searching.fit(iris[0] * 1e4, y)
+    with pytest.warns(exceptions.NoSkillWarning) as record:
+        searching.fit(iris[0], y)
+    assert not any("scale" in str(one.message) for one in record)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda X: X * 1e4, "up to 1e+04"),
+        (lambda X: X * np.array([1, 1, 1, 1e4]), "up to 1e+04"),
+        (lambda X: X + np.array([0, 0, 0, 1e4]), "up to 1e+04"),
+        (lambda X: X * 1e-5, "1e-05 at most"),
+    ],
+    ids=["large", "one large", "far off zero", "small"],
+)
+def test_features_whose_scale_does_harm_are_named(iris, change, told):
+    with pytest.warns((exceptions.ScaleWarning, exceptions.NoSkillWarning)) as record:
+        make(n_candidates=8).fit(change(iris[0]), iris[1])
+    assert any(told in str(one.message) for one in record)
+    assert all(one.filename == __file__ for one in record)
+
+
+def tokens_model(meta):
+    return keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Embedding(1000, 8),
+            layers.Flatten(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+
+
+def pixels_model(meta):
+    scaled = [keras.Input((meta["n_features_in_"],)), layers.Rescaling(1 / 255)]
+    return keras.Sequential([*scaled, layers.Dense(10, activation="softmax")])
+
+
+def test_features_that_a_model_scales_itself_are_not_named(digits):
+    tokens = np.random.default_rng(0).integers(0, 1000, size=(200, 4))
+    for model, X, y in (
+        (tokens_model, tokens, tokens[:, 0] > 500),
+        (pixels_model, digits[0][:500] * 255, digits[1][:500]),
+    ):
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter("always")
+            make(small_classifier(model), n_splits=1).fit(X, y)
+        assert not any("scale" in str(one.message) for one in record)
 
 
 def recurrent(meta):

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from models import small_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier
 from sk_metalr._plot import ResponseCurve, response_curves
@@ -90,16 +95,95 @@ def test_a_single_rate_is_drawn_in_the_middle_and_a_name_is_no_formula():
     np.testing.assert_allclose(display.ax_.get_xlim(), (0.001, 0.1))
 
 
-def test_learning_curves_mark_who_left(fitted_in_families):
+def legend(display):
+    """Return the labels of a legend."""
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+def test_learning_curves_mark_who_left_and_who_diverged(fitted_in_families):
     display = LearningCurvesDisplay.from_estimator(fitted_in_families)
     table = fitted_in_families.cv_results_
     left = (table["n_resources"] < 9) & ~table["diverged"]
-    crosses = [line for line in display.ax_.lines if line.get_marker() == "x"]
-    assert len(crosses) >= left.sum() > 0
+    markers = [line.get_marker() for line in display.ax_.lines]
+    assert markers.count("x") == left.sum() > 0
+    assert markers.count("^") == table["diverged"].sum() > 0
+    assert {"left behind", "diverged"} <= set(legend(display))
+    bottom, top = display.ax_.get_ylim()
+    marks = [line for line in display.ax_.lines if line.get_marker() in ("x", "^")]
+    assert all(bottom <= line.get_ydata()[0] <= top for line in marks)
     display.figure_.canvas.draw()
+
+
+def test_learning_curves_without_marks_do_not_explain_them(fitted):
+    assert legend(LearningCurvesDisplay.from_estimator(fitted)) == [
+        f"chosen: {fitted.best_learning_rate_:.2g}",
+        f"{fitted.best_n_epochs_} epochs",
+    ]
+
+
+def test_displays_tell_families_apart_and_which_is_chosen(fitted_in_families):
+    best = fitted_in_families.best_params_
+    chosen = f"chosen: {best['learning_rate']:.2g} with {best['optimizer']}"
+    curves = LearningCurvesDisplay.from_estimator(fitted_in_families)
+    assert {chosen, "sgd", "adam"} <= set(legend(curves))
+    styles = {line.get_linestyle() for line in curves.ax_.lines if line.get_color() != "black"}
+    assert {"-", "--"} <= styles
+    assert chosen in legend(LearningRateDisplay.from_estimator(fitted_in_families))
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3, 5, 9, 20, 400])
+def test_epochs_are_whole_and_losses_need_not_begin_at_zero(n_epochs):
+    display = LearningCurvesDisplay(
+        losses=np.full((1, n_epochs), 0.9),
+        learning_rates=np.array([0.1]),
+        best_index=0,
+        best_n_epochs=n_epochs,
+        no_skill_loss=1.0,
+    ).plot()
+    ticks = display.ax_.get_xticks()
+    np.testing.assert_array_equal(ticks, ticks.round())
+    bottom, top = display.ax_.get_ylim()
+    assert 0.5 < bottom < 0.9 < 1.0 < top
+
+
+def test_where_nothing_has_skill_the_class_frequencies_are_on_the_axis():
+    losses = np.full((1, 3), 11.7)
+    display = LearningCurvesDisplay(
+        losses=losses,
+        learning_rates=np.array([0.1]),
+        best_index=0,
+        best_n_epochs=1,
+        no_skill_loss=1.0,
+    ).plot()
+    bottom, top = display.ax_.get_ylim()
+    assert bottom < 1.0 < 11.7 < top
 
 
 @pytest.mark.parametrize("display", [LearningRateDisplay, LearningCurvesDisplay])
 def test_what_is_not_fitted_is_not_drawn(display):
-    with pytest.raises(NotFittedError):
-        display.from_estimator(MetaLRClassifier())
+    for unfitted in (
+        MetaLRClassifier(),
+        make_pipeline(StandardScaler(), MetaLRClassifier()),
+        GridSearchCV(MetaLRClassifier(), {"n_refits": [1, 2]}),
+    ):
+        with pytest.raises(NotFittedError):
+            display.from_estimator(unfitted)
+
+
+@pytest.mark.parametrize("display", [LearningRateDisplay, LearningCurvesDisplay])
+def test_what_is_inside_of_other_estimators_is_drawn(iris, display):
+    X, y = iris
+    inner = MetaLRClassifier(
+        small_classifier(), learning_rates=[1e-2, 1e-1], n_splits=1, random_state=0
+    )
+    pipeline = make_pipeline(StandardScaler(), inner)
+    grid = GridSearchCV(pipeline, {"metalrclassifier__n_refits": [1]}, cv=2).fit(X, y)
+    for fitted in (grid.best_estimator_, make_pipeline("passthrough", grid), FrozenEstimator(grid)):
+        assert display.from_estimator(fitted).ax_.get_ylabel() == "held-out log-loss (nats)"
+
+
+@pytest.mark.parametrize("display", [LearningRateDisplay, LearningCurvesDisplay])
+@pytest.mark.parametrize("other", [LogisticRegression(), make_pipeline(StandardScaler()), None])
+def test_what_holds_no_search_is_refused(display, other):
+    with pytest.raises(TypeError, match=f"{display.__name__} takes a fitted MetaLRClassifier"):
+        display.from_estimator(other)

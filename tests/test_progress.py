@@ -1,6 +1,10 @@
 """How far a fit is, and what an interruption leaves of it."""
 
+import io
+import re
+import sys
 import threading
+import warnings
 from itertools import pairwise
 
 import keras
@@ -11,7 +15,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import MetaLRClassifier, _explore
+from sk_metalr import MetaLRClassifier, _explore, _progress
 from sk_metalr._population import Population
 from sk_metalr.exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning
 
@@ -103,11 +107,116 @@ def test_a_verbose_fit_shows_each_rung(iris, capsys):
     make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
     shown = capsys.readouterr().out
     assert "search, up to epoch 3" in shown
-    assert "epoch 3: lowest mean held-out loss" in shown
-    assert "lowest_loss" in shown
+    assert "up to epoch 3: best mean neg_log_loss" in shown
     assert shown.strip().splitlines()[-1].startswith("[MetaLRClassifier] learning rate")
     make(epochs=1).fit(*iris)
     assert capsys.readouterr().out == ""
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_into_a_file_each_task_is_two_lines(iris, capsys):
+    make(epochs=30, verbose=1).fit(*iris)
+    shown = capsys.readouterr().out
+    assert not set(shown) & set("\r\b\x1b")
+    begin, end, refit_begin, refit_end, outcome = shown.splitlines()
+    assert begin == "[MetaLRClassifier] search"
+    assert end.startswith("[MetaLRClassifier] search: 60 steps in ")
+    assert refit_begin == "[MetaLRClassifier] refit"
+    assert refit_end.startswith("[MetaLRClassifier] refit: ")
+    assert "best" not in refit_end
+    assert outcome.startswith("[MetaLRClassifier] learning rate")
+
+
+def test_on_a_screen_a_line_is_drawn_anew(iris, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_DRAWINGS", -1.0)
+    make(verbose=1).fit(*iris)
+    search, _, refit = sys.stdout.getvalue().partition("[MetaLRClassifier] refit")
+    drawings = search.splitlines()[1:]
+    assert "1/12 [==." in search
+    assert "12/12 [==============================] " in search
+    assert all("s left" in line for line in search.split("\r")[1:-1])
+    assert drawings[-1].rstrip().rpartition(" ")[0].endswith(", best mean neg_log_loss")
+    assert refit.count("\r") > 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scoring": "accuracy"},
+        {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"},
+        {"scoring": "neg_brier_score", "optimizers": ["sgd", "adam"], "n_jobs": 2},
+    ],
+)
+def test_the_best_that_is_shown_is_the_score_that_chooses(iris, capsys, options):
+    fitted = make(selection="min", verbose=1, **options).fit(*iris)
+    shown = capsys.readouterr().out
+    name = options.get("scoring", "neg_log_loss")
+    name = name if isinstance(name, str) else options["refit"]
+    assert re.findall(r"best mean (\w+) (\S+)", shown) == [(name, f"{fitted.best_score_:.4f}")]
+
+
+def test_a_search_that_goes_on_shows_the_best_of_all(iris, capsys, tmp_path, monkeypatch):
+    options = {"selection": "min", "checkpoint_dir": tmp_path, "checkpoint_every": 2}
+    with monkeypatch.context() as patched:
+        interrupt_in_epoch(patched, 5)
+        with pytest.raises(KeyboardInterrupt):
+            make(verbose=1, **options).fit(*iris)
+    assert re.search(r"search: \d+ of 12 steps in", capsys.readouterr().out)
+    fitted = make(verbose=1, **options).fit(*iris)
+    assert f"best mean neg_log_loss {fitted.best_score_:.4f}" in capsys.readouterr().out
+
+
+class BrokenPipe(io.StringIO):
+    """A reader that went away."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [None, closed(), BrokenPipe(), object()],
+    ids=["missing", "closed", "broken pipe", "no stream"],
+)
+def test_a_failing_print_does_not_cost_the_fit(iris, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdout", stream)
+    fitted = make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
+    assert fitted.score(*iris) > 0.5
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_what_an_encoding_lacks_is_told_in_ascii(iris, monkeypatch, encoding):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    fitted = make(verbose=1).fit(*iris)
+    told = written.getvalue().decode(encoding).splitlines()[-1]
+    assert f"learning rate {fitted.best_learning_rate_:.3g} (within one standard error:" in told
+    assert re.search(r"4 candidates [x×] 2 splits", told)
+
+
+def test_a_failing_stderr_does_not_cost_the_fit(iris, monkeypatch):
+    def show(*args, **kwargs):
+        raise ValueError("I/O operation on closed file.")
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        fitted = make(learning_rates=[1e-5, 1e-4]).fit(*iris)
+    assert fitted.score(*iris) > 0
 
 
 def interrupt_in_epoch(monkeypatch, epoch):
@@ -178,13 +287,21 @@ def test_a_search_that_may_be_interrupted_finds_the_same(iris):
     assert plain.best_params_ == patient.best_params_
 
 
-def test_a_notebook_shows_what_was_chosen(iris):
+def test_a_notebook_shows_what_was_chosen_also_in_a_pipeline(iris):
     unfitted = make(epochs=2)
     assert "held-out score" not in unfitted._repr_html_()
     fitted = unfitted.fit(*iris)
-    for page in (fitted._repr_html_(), fitted._repr_mimebundle_()["text/html"]):
-        assert f"{fitted.best_learning_rate_:.3g}" in page
+    pipeline = make_pipeline(StandardScaler(), fitted)
+    for page in (
+        fitted._repr_html_(),
+        fitted._repr_mimebundle_()["text/html"],
+        pipeline._repr_html_(),
+        pipeline._repr_mimebundle_()["text/html"],
+    ):
+        assert f"learning rate {fitted.best_learning_rate_:.3g}" in page
+        assert "held-out score" in page
         assert "4 candidates × 2 splits" in page
+        assert "KerasClassifier" in page
     assert fitted.search_cost_["equivalent_single_fits"] == (
         (4 * 2 * 2 + fitted.best_n_epochs_) / 2
     )

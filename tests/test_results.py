@@ -3,7 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from sk_metalr._results import best_seen, cv_results, edge_message, family_of, no_skill_message
+from sk_metalr._results import (
+    best_seen,
+    budget_message,
+    cv_results,
+    edge_message,
+    family_of,
+    no_skill_message,
+)
 from sk_metalr._search import Record
 from sk_metalr._selection import choose
 
@@ -71,3 +78,29 @@ def test_what_is_worth_a_warning():
     assert edge_message(2, [1, 2, 3]) == edge_message(1, [1]) == ""
     assert "(1.5 nats)" in no_skill_message(1.5, 1.0)
     assert no_skill_message(0.5, 1.0) == ""
+
+
+def test_a_budget_is_too_short_where_the_loss_still_falls_at_its_end():
+    falling = np.linspace(1.0, 0.2, 20)[None, None]
+    assert "whole budget, 20, and" in budget_message(falling, 0, 20, 1.0)
+    assert budget_message(falling, 0, 19, 1.0) == ""
+    flat = 0.2 + 0.8 * np.exp(-np.arange(20))[None, None]
+    assert budget_message(flat, 0, 20, 1.0) == ""
+    assert budget_message(falling, 0, 20, 100.0) == ""  # not worth mentioning
+    assert budget_message(np.array([[[0.9, 0.5]]]), 0, 2, 1.0) != ""
+    assert budget_message(np.array([[[0.9]]]), 0, 1, 1.0) == ""
+
+
+def test_a_fall_within_the_noise_of_splits_is_no_reason_for_more_epochs():
+    at_odds = np.stack([np.linspace(1.0, 0.5, 20), np.linspace(0.6, 0.9, 20)])[None]
+    assert budget_message(at_odds, 0, 20, 1.0) == ""
+    alike = np.stack([np.linspace(1.0, 0.5, 20), np.linspace(1.0, 0.6, 20)])[None]
+    assert budget_message(alike, 0, 20, 1.0) != ""
+
+
+def test_a_budget_is_long_enough_where_another_rate_was_as_good_earlier():
+    slow, fast = np.linspace(1.0, 0.2, 20), np.linspace(0.2, 0.5, 20)
+    diverged = np.full(20, np.nan)
+    losses = np.stack([slow, fast, diverged])[:, None]
+    assert budget_message(losses, 0, 20, 1.0) == ""
+    assert budget_message(losses[[0, 2]], 0, 20, 1.0) != ""

@@ -1,9 +1,11 @@
 """Populations of several optimizers, as one."""
 
+from dataclasses import replace
+
 import joblib
 import numpy as np
 
-from .._progress import Step, ignore
+from .._progress import Seen, Step, ignore
 from ._architecture import architecture_key
 from ._snapshot import Snapshot
 from ._training import Population
@@ -32,7 +34,11 @@ class JoinedPopulation:
 
     def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
         """Train every member further; see :meth:`Population.train`."""
-        return np.concatenate([part.train(n_epochs, step) for part in self.parts], axis=1)
+        losses, start = [], 0
+        for part in self.parts:
+            losses.append(part.train(n_epochs, _numbered_through(step, start)))
+            start += len(part.learning_rates)
+        return np.concatenate(losses, axis=1)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`Population.keep`."""
@@ -84,3 +90,12 @@ class JoinedPopulation:
     def lanes(self) -> list[tuple[str, str]]:
         """The lane of every part, and its reason."""
         return [(part.lane, part.lane_reason) for part in self.parts]
+
+
+def _numbered_through(step: Step, start: int) -> Step:
+    """Return a Step of a part whose first candidate has the number `start` among all."""
+
+    def of_part(seen: Seen | None) -> None:
+        step(seen and replace(seen, candidates=seen.candidates + start))
+
+    return of_part

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import cpu_count
 
-from .._progress import Step, ignore
+from .._progress import Seen, Step, ignore
 from .._schedules import Schedule
 from ..exceptions import NotVectorizableError
 from ._architecture import (
@@ -292,8 +292,7 @@ class Population:
         n_epochs : int
             How long, in epochs.
         step : callable
-            Called by any thread after every epoch of a group, with its lowest held-out loss, in
-            nats, or infinity.
+            Called by any thread after every epoch of a group, with what it showed.
 
         Returns
         -------
@@ -360,8 +359,9 @@ class Population:
                 for position, group, seen in zip(positions, after, of_groups, strict=True):
                     self._groups[position] = group
                     losses[:, group.candidates, group.split] = seen
-                    for lowest in np.min(seen[0], axis=0, initial=np.inf, where=seen[0] < np.inf):
-                        step(float(lowest))
+                    for column in range(losses.shape[-1]):
+                        epoch = self.n_epochs + column
+                        step(Seen(seen[:, :, column], group.candidates, group.split, epoch))
         self._seconds_compiling += compiling
 
     def snapshot(self) -> Snapshot:
@@ -464,8 +464,7 @@ class Population:
             for member, watch in enumerate(group.watches):
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
-            seen = losses[0, :, column]
-            step(float(np.min(seen, initial=np.inf, where=np.isfinite(seen))))
+            step(Seen(losses[:, :, column].copy(), group.candidates, group.split, epoch))
         if not self.keeps_states:
             group.state = None
         return losses
