@@ -1,0 +1,171 @@
+"""Models in the style of public Keras examples: the losses and predictions are those of Model.fit.
+
+What `fit` recorded is computed again without anything of the population: a fresh model for each
+member, `keras.Model.fit` on the same rows in the same order, scikit-learn's `log_loss` on what
+`Model.predict` gives. Take minutes: ``pytest -n 0 -m long tests/test_public_models.py``; with
+``-rA`` it prints the lane of every model.
+"""
+
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from public_models import MODELS
+from scikeras.utils.random_state import tensorflow_random_state
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr._population import preserved_random_state
+
+N_EPOCHS = 3
+N_ROWS = 138
+BATCH_SIZE = 16
+TOLERANCE = 1e-4
+
+SPLITS = [
+    (np.sort(order[:n_train]), np.sort(order[n_train:]))
+    for n_train, order in [
+        (112, np.random.default_rng(1).permutation(N_ROWS)),
+        (106, np.random.default_rng(2).permutation(N_ROWS)),
+    ]
+]
+"""One whose batches are all full, and one with 10 rows in the last, as all 138 rows have."""
+
+
+class Rows(keras.utils.PyDataset):
+    """Batches of training rows, in the order of each epoch that the population has."""
+
+    def __init__(self, x, y, weight, batch_size, seed):
+        super().__init__()
+        self.arrays = (x, y) if weight is None else (x, y, weight)
+        self.n_rows = len(y)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.begin(0)
+
+    def begin(self, epoch, logs=None):
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.n_rows)
+
+    def __len__(self):
+        return -(-self.n_rows // self.batch_size)
+
+    def __getitem__(self, number):
+        rows = self.order[number * self.batch_size :][: self.batch_size]
+        return tuple(keras.tree.map_structure(lambda array: array[rows], self.arrays))
+
+
+def opened(estimator, X, y, seed, rate):
+    """Return a classifier whose model SciKeras has built from a seed, untrained."""
+    with preserved_random_state():
+        estimator.set_params(random_state=seed).initialize(X, y)
+        estimator._ensure_compiled_model()
+    model = estimator.model_
+    model.jit_compile = False  # as in the population; XLA draws other random numbers
+    model.optimizer.learning_rate = rate
+    model.optimizer.build(model.trainable_variables)  # so that Model.fit is traced only once
+    return estimator
+
+
+def encoded(one, X, y):
+    """Return arrays for the Keras model, weights only where there are some."""
+    weight = None
+    if one.class_weight is not None:
+        weight = compute_sample_weight(one.class_weight, y).astype(np.float32)
+    return one.feature_encoder_.transform(X), one.target_encoder_.transform(y), weight
+
+
+def probabilities(one, X):
+    """Return what Model.predict gives, as probabilities."""
+    outputs = one.model_.predict(one.feature_encoder_.transform(X), verbose=0)
+    from_logits = getattr(one.model_.loss, "from_logits", False)
+    if outputs.shape[1] == 1:
+        other = 0 * outputs if from_logits else 1 - outputs
+        outputs = np.hstack([other, outputs])
+    return softmax(outputs, axis=1) if from_logits else outputs
+
+
+def trained(one, X, y, order_seed, n_epochs, at_epoch_end=None):
+    """Train with Model.fit, on rows in the order of the population."""
+    rows = Rows(*encoded(one, X, y), one.batch_size, order_seed)
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=rows.begin)]
+    if at_epoch_end is not None:
+        callbacks.append(
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_epoch_end())
+        )
+    one.model_.fit(rows, epochs=n_epochs, callbacks=callbacks, shuffle=False, verbose=0)
+    return one
+
+
+def trained_by_keras(one, X, y, seed, n_epochs):
+    """Train with Model.fit, which draws the order of rows itself, as SciKeras has it do."""
+    x, target, weight = encoded(one, X, y)
+    settings = {"batch_size": one.batch_size, "epochs": n_epochs, "verbose": 0}
+    with preserved_random_state(), tensorflow_random_state(seed):
+        one.model_.fit(x, target, sample_weight=weight, **settings)
+    return one
+
+
+def is_finalised(optimizer):
+    """Tell whether training ends with other weights than it went on with."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return inner.use_ema or type(inner).__name__ == "ScheduleFreeAdamW"
+
+
+def losses_of_a_member(make, X, y, classes, split, seed, rate):
+    """Return held-out losses of every epoch (n_epochs,): what Model.fit would deliver there."""
+    train, test = split
+
+    def start():
+        return opened(make(), X[train], y[train], seed, rate)
+
+    def loss(one):
+        return log_loss(y[test], probabilities(one, X[test]), labels=classes)
+
+    one = start()
+    if is_finalised(one.model_.optimizer):
+        each = [trained(start(), X[train], y[train], seed, 1 + epoch) for epoch in range(N_EPOCHS)]
+        return [loss(one) for one in each]
+    losses = []
+    trained(one, X[train], y[train], seed, N_EPOCHS, lambda: losses.append(loss(one)))
+    return losses
+
+
+def prediction_of_a_refit(make, X, y, fitted, weights_seed, order_seed):
+    """Return probabilities for all rows, of a fit with the chosen strategy on all of them."""
+    one = opened(make(), X, y, weights_seed, fitted.best_learning_rate_)
+    if fitted.search_cost_["lane"] == "keras" or one.metrics:
+        return probabilities(trained_by_keras(one, X, y, weights_seed, fitted.best_n_epochs_), X)
+    return probabilities(trained(one, X, y, order_seed, fitted.best_n_epochs_), X)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", MODELS)
+def test_losses_and_predictions_are_those_of_model_fit(name):
+    public = MODELS[name]
+    X, y = (array[:N_ROWS] for array in public.data())
+    make = partial(public.classifier, BATCH_SIZE, N_EPOCHS)
+    fitted = MetaLRClassifier(
+        make(), learning_rates=public.rates, cv=SPLITS, n_refits=2, random_state=0
+    ).fit(X, y)
+    print(f"{name}: {fitted.search_cost_['lane']}, {fitted.search_cost_['lane_reason']}")
+    curves = fitted.learning_curves_
+    assert np.isfinite(curves).all()
+    assert np.ptp(curves, axis=0).max() > 1e-3  # rates do make a difference
+
+    search_seed, weights_seed, order_seed = np.random.RandomState(0).randint(2**30, size=3).tolist()
+    apart = {}
+    for rate, split, what in [(1, 0, "full batches"), (0, 1, "a smaller last batch")]:
+        seed = search_seed + split
+        args = make, X, y, fitted.classes_, SPLITS[split], seed, public.rates[rate]
+        apart[what] = curves[rate, split] - losses_of_a_member(*args)
+    refits = []
+    for number, seeds in enumerate([(weights_seed, order_seed), (order_seed + 1, order_seed + 1)]):
+        refits.append(prediction_of_a_refit(make, X, y, fitted, *seeds))
+        apart[f"refit {number}"] = probabilities(fitted.estimators_[number], X) - refits[-1]
+    apart["prediction"] = fitted.predict_proba(X) - np.mean(refits, axis=0)
+    apart = {what: float(np.abs(values).max()) for what, values in apart.items()}
+    print("furthest apart:", ", ".join(f"{what} {value:.1e}" for what, value in apart.items()))
+    assert max(apart.values()) <= TOLERANCE, apart
