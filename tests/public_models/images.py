@@ -65,7 +65,7 @@ def _residual_block(x, filters, stride=1):
 def small_resnet(meta):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", use_bias=False)(inputs)
-    x = _residual_block(_residual_block(x, 4), 8, stride=2)
+    x = _residual_block(x, 8, stride=2)
     model = _pooled(meta, inputs, x)
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True), "sparse_categorical_crossentropy"
@@ -111,16 +111,15 @@ def small_efficientnet(meta):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", use_bias=False)(inputs)
     x = layers.Activation("swish")(layers.BatchNormalization()(x))
-    for _ in range(2):
-        y = layers.Conv2D(8, 1, use_bias=False)(x)
-        y = layers.Activation("swish")(layers.BatchNormalization()(y))
-        y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(y)
-        y = layers.Activation("swish")(layers.BatchNormalization()(y))
-        squeezed = layers.GlobalAveragePooling2D(keepdims=True)(y)
-        squeezed = layers.Conv2D(2, 1, activation="swish")(squeezed)
-        y = layers.Multiply()([y, layers.Conv2D(8, 1, activation="sigmoid")(squeezed)])
-        y = layers.BatchNormalization()(layers.Conv2D(4, 1, use_bias=False)(y))
-        x = layers.Add()([x, layers.Dropout(0.2, noise_shape=(None, 1, 1, 1))(y)])
+    y = layers.Conv2D(8, 1, use_bias=False)(x)
+    y = layers.Activation("swish")(layers.BatchNormalization()(y))
+    y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(y)
+    y = layers.Activation("swish")(layers.BatchNormalization()(y))
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    squeezed = layers.Conv2D(2, 1, activation="swish")(squeezed)
+    y = layers.Multiply()([y, layers.Conv2D(8, 1, activation="sigmoid")(squeezed)])
+    y = layers.BatchNormalization()(layers.Conv2D(4, 1, use_bias=False)(y))
+    x = layers.Add()([x, layers.Dropout(0.2, noise_shape=(None, 1, 1, 1))(y)])
     return _pooled(meta, inputs, x)
 
 
@@ -154,11 +153,10 @@ def conv_mixer(meta):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(6, 2, strides=2)(layers.Rescaling(2.0)(inputs))
     x = layers.BatchNormalization()(layers.Activation("gelu")(x))
-    for _ in range(2):
-        y = layers.DepthwiseConv2D(3, padding="same")(x)
-        y = layers.BatchNormalization()(layers.Activation("gelu")(y))
-        x = layers.Add()([y, x])
-        x = layers.BatchNormalization()(layers.Activation("gelu")(layers.Conv2D(6, 1)(x)))
+    y = layers.DepthwiseConv2D(3, padding="same")(x)
+    y = layers.BatchNormalization()(layers.Activation("gelu")(y))
+    x = layers.Conv2D(6, 1)(layers.Add()([y, x]))
+    x = layers.BatchNormalization()(layers.Activation("gelu")(x))
     model = _pooled(meta, inputs, x)
     optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4)
     model.compile(optimizer, "sparse_categorical_crossentropy")
@@ -170,11 +168,9 @@ def small_convnext(meta):
     """Blocks with layer normalisation, a scale of their own, and stochastic depth."""
     inputs = keras.Input((8, 8, 3))
     x = layers.LayerNormalization(epsilon=1e-6)(layers.Conv2D(6, 2, strides=2)(inputs))
-    for drop in (0.2,):
-        y = layers.Conv2D(6, 3, padding="same", groups=6)(x)
-        y = layers.Dense(12, activation="gelu")(layers.LayerNormalization(epsilon=1e-6)(y))
-        y = LayerScale(0.1)(layers.Dense(6)(y))
-        x = x + StochasticDepth(drop)(y)
+    y = layers.Conv2D(6, 3, padding="same", groups=6)(x)
+    y = layers.Dense(12, activation="gelu")(layers.LayerNormalization(epsilon=1e-6)(y))
+    x = x + StochasticDepth(0.2)(LayerScale(0.1)(layers.Dense(6)(y)))
     return _pooled(meta, inputs, x)
 
 
@@ -348,13 +344,12 @@ def compact_convolutional_transformer(meta):
     x = layers.Conv2D(8, 3, padding="same", activation="relu", use_bias=False)(inputs)
     x = layers.Reshape((16, 8))(layers.MaxPooling2D(3, 2, padding="same")(x))
     x = x + layers.Embedding(16, 8)(ops.arange(16))
-    for drop in (0.1,):
-        y = layers.LayerNormalization(epsilon=1e-5)(x)
-        y = layers.MultiHeadAttention(2, 8, dropout=0.1)(y, y)
-        x = layers.Add()([StochasticDepth(drop)(y), x])
-        y = layers.LayerNormalization(epsilon=1e-5)(x)
-        y = layers.Dense(8)(layers.Dense(8, activation="gelu")(y))
-        x = layers.Add()([StochasticDepth(drop)(y), x])
+    y = layers.LayerNormalization(epsilon=1e-5)(x)
+    y = layers.MultiHeadAttention(2, 8, dropout=0.1)(y, y)
+    x = layers.Add()([StochasticDepth(0.1)(y), x])
+    y = layers.LayerNormalization(epsilon=1e-5)(x)
+    y = layers.Dense(8)(layers.Dense(8, activation="gelu")(y))
+    x = layers.Add()([StochasticDepth(0.1)(y), x])
     x = layers.LayerNormalization(epsilon=1e-5)(x)
     weights = ops.transpose(ops.softmax(layers.Dense(1)(x), axis=1), (0, 2, 1))
     outputs = scores(meta)(ops.squeeze(ops.matmul(weights, x), -2))

@@ -206,10 +206,8 @@ def wide_and_deep(meta):
     flags = ops.one_hot(ops.cast(inputs[:, 4:], "int32"), 6)
     wide = layers.BatchNormalization()(layers.Flatten()(flags))
     deep = layers.Concatenate()([inputs[:, :4], layers.Flatten()(_columns(inputs, range(4, 8)))])
-    for _ in range(2):
-        deep = layers.Dense(12, use_bias=False)(deep)
-        deep = layers.ReLU()(layers.BatchNormalization()(deep))
-        deep = layers.Dropout(0.1)(deep)
+    deep = layers.BatchNormalization()(layers.Dense(12, use_bias=False)(deep))
+    deep = layers.Dropout(0.1)(layers.ReLU()(deep))
     return keras.Model(inputs, softmax(meta)(layers.concatenate([wide, deep])))
 
 
