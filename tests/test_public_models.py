@@ -63,9 +63,12 @@ def opened(estimator, X, y, seed, rate):
         estimator.set_params(random_state=seed).initialize(X, y)
         estimator._ensure_compiled_model()
     model = estimator.model_
+    model(estimator.feature_encoder_.transform(X[:2]))  # some models know no weights before
     model.jit_compile = False  # as in the population; XLA draws other random numbers
     model.optimizer.learning_rate = rate
-    model.optimizer.build(model.trainable_variables)  # so that Model.fit is traced only once
+    if not isinstance(model.optimizer, keras.optimizers.ScheduleFreeAdamW):
+        # So that Model.fit is traced only once. It has that one begin with other values.
+        model.optimizer.build(model.trainable_variables)
     return estimator
 
 
@@ -78,8 +81,9 @@ def encoded(one, X, y):
 
 
 def probabilities(one, X):
-    """Return what Model.predict gives, as probabilities."""
-    outputs = one.model_.predict(one.feature_encoder_.transform(X), verbose=0)
+    """Return what Model.predict gives for all rows in one batch, as probabilities."""
+    x = one.feature_encoder_.transform(X)
+    outputs = one.model_.predict(x, batch_size=len(X), verbose=0)
     from_logits = getattr(one.model_.loss, "from_logits", False)
     if outputs.shape[1] == 1:
         other = 0 * outputs if from_logits else 1 - outputs
@@ -108,12 +112,6 @@ def trained_by_keras(one, X, y, seed, n_epochs):
     return one
 
 
-def is_finalised(optimizer):
-    """Tell whether training ends with other weights than it went on with."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return inner.use_ema or type(inner).__name__ == "ScheduleFreeAdamW"
-
-
 def losses_of_a_member(make, X, y, classes, split, seed, rate):
     """Return held-out losses of every epoch (n_epochs,): what Model.fit would deliver there."""
     train, test = split
@@ -125,7 +123,7 @@ def losses_of_a_member(make, X, y, classes, split, seed, rate):
         return log_loss(y[test], probabilities(one, X[test]), labels=classes)
 
     one = start()
-    if is_finalised(one.model_.optimizer):
+    if one.model_.optimizer.use_ema:  # which ends training with other weights than it had
         each = [trained(start(), X[train], y[train], seed, 1 + epoch) for epoch in range(N_EPOCHS)]
         return [loss(one) for one in each]
     losses = []
