@@ -6,6 +6,7 @@ member, `keras.Model.fit` on the same rows in the same order, scikit-learn's `lo
 ``-rA`` it prints the lane of every model.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -21,7 +22,6 @@ from sk_metalr import MetaLRClassifier
 from sk_metalr._population import _training, preserved_random_state
 
 WITH_XLA = [
-    "batch_normalised_perceptron",
     "flipped_convnet",
     "fine_tuned_base",
     "group_normalisation",
@@ -32,6 +32,12 @@ WITH_XLA = [
     "with_a_metric",
 ]
 """Of Keras's own parts alone: a program of other parts is never compiled by XLA."""
+
+ROUNDING = {
+    "batch_normalised_perceptron": "the gradient of a bias before normalisation is 0 but for "
+    "rounding, and Adam divides it by its own size",
+}
+"""Models that Model.fit itself trains to other weights where it rounds otherwise, and why."""
 
 N_EPOCHS = 3
 N_ROWS = 138
@@ -179,12 +185,38 @@ def differences(public, jit):
     return {what: float(np.abs(values).max()) for what, values in apart.items()}
 
 
+def nudged(build, meta):
+    """Build a model, and move half of its weights by one unit in the last place."""
+    model, rng = build(meta=meta), np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        value = variable.numpy()
+        up = np.nextafter(value, np.float32(np.inf))
+        variable.assign(np.where(rng.random(value.shape) < 0.5, value, up))
+    return model
+
+
+def rounding_error(public):
+    """Return how far apart the probabilities of two Model.fit are, where weights are nudged."""
+    X, y = (array[:N_ROWS] for array in public.data())
+    ends = []
+    for one in (public, replace(public, build=partial(nudged, public.build))):
+        start = opened(one.classifier(BATCH_SIZE, N_EPOCHS), X, y, 0, public.rates[1], jit=False)
+        ends.append(probabilities(trained(start, X, y, 0, N_EPOCHS), X))
+    return np.abs(ends[0] - ends[1]).max()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_losses_and_predictions_are_those_of_model_fit(name):
     apart = differences(MODELS[name], jit=False)
     print("furthest apart:", apart)
-    assert max(apart.values()) <= TOLERANCE, apart
+    tolerance = TOLERANCE
+    if name in ROUNDING:
+        error = rounding_error(MODELS[name])
+        print("Model.fit and Model.fit, from weights that are rounded otherwise:", error)
+        assert error > TOLERANCE / 10, "this is no exception any more"
+        tolerance = 10 * error
+    assert max(apart.values()) <= tolerance, apart
 
 
 @pytest.mark.long

@@ -95,6 +95,14 @@ class GatedResidualNetwork(layers.Layer):
         self.layer_norm = layers.LayerNormalization()
         self.project = layers.Dense(units)
 
+    def build(self, shape):
+        hidden = (*shape[:-1], self.units)
+        self.elu_dense.build(shape)
+        if shape[-1] != self.units:
+            self.project.build(shape)
+        for layer in (self.linear_dense, self.gated_linear_unit, self.layer_norm):
+            layer.build(hidden)
+
     def call(self, inputs):
         x = self.elu_dense(inputs)
         x = self.linear_dense(x)
@@ -111,6 +119,13 @@ class VariableSelection(layers.Layer):
         self.grns = [GatedResidualNetwork(units) for _ in range(num_features)]
         self.grn_concat = GatedResidualNetwork(units)
         self.softmax = layers.Dense(num_features, activation="softmax")
+        self.units = units
+
+    def build(self, shapes):
+        for grn, shape in zip(self.grns, shapes, strict=True):
+            grn.build(shape)
+        self.grn_concat.build((None, sum(shape[-1] for shape in shapes)))
+        self.softmax.build((None, self.units))
 
     def call(self, inputs):
         v = self.grn_concat(ops.concatenate(inputs, axis=-1))
@@ -121,7 +136,6 @@ class VariableSelection(layers.Layer):
 
 @public(table)
 def variable_selection_network(meta):
-    """Layers whose parts are built by their first call, with dropout in them."""
     inputs = keras.Input((8,))
     features = [layers.Dense(6)(inputs[:, i : i + 4]) for i in range(0, 8, 4)]
     return keras.Model(inputs, softmax(meta)(VariableSelection(2, 6)(features)))

@@ -353,6 +353,18 @@ def lion(meta):
 
 
 @public(table)
+def decay_of_kernels_alone(meta):
+    """Weight decay that leaves out some layers by their name."""
+    inputs = keras.Input((8,))
+    x = layers.LayerNormalization(name="layer_norm")(layers.Dense(12, activation="relu")(inputs))
+    model = keras.Model(inputs, softmax(meta)(x))
+    optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "layer_norm"])
+    model.compile(optimizer, SPARSE)
+    return model
+
+
+@public(table)
 def muon(meta):
     return _compiled(meta, keras.optimizers.Muon(1e-3))
 
