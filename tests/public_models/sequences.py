@@ -113,17 +113,20 @@ def timeseries_from_scratch(meta):
     for _ in range(2):
         x = layers.Conv1D(6, 3, padding="same")(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
-    return keras.Model(inputs, softmax(meta)(layers.GlobalAveragePooling1D()(x)))
+    model = keras.Model(inputs, softmax(meta)(layers.GlobalAveragePooling1D()(x)))
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
+    return model
 
 
 @public(sequences)
 def timeseries_transformer(meta):
     inputs = keras.Input((10, 3))
-    y = layers.MultiHeadAttention(key_dim=4, num_heads=2, dropout=0.1)(inputs, inputs)
-    residual = layers.LayerNormalization(epsilon=1e-6)(layers.Dropout(0.1)(y)) + inputs
-    y = layers.Conv1D(filters=4, kernel_size=1, activation="relu")(residual)
-    y = layers.Conv1D(filters=3, kernel_size=1)(layers.Dropout(0.1)(y))
-    x = layers.LayerNormalization(epsilon=1e-6)(y) + residual
+    x = layers.Conv1D(filters=6, kernel_size=1)(inputs)
+    y = layers.MultiHeadAttention(key_dim=4, num_heads=2, dropout=0.1)(x, x)
+    residual = layers.Dropout(0.1)(layers.LayerNormalization()(y)) + x
+    y = layers.Conv1D(filters=8, kernel_size=1, activation="relu")(residual)
+    y = layers.Conv1D(filters=6, kernel_size=1)(layers.Dropout(0.1)(y))
+    x = layers.LayerNormalization()(y) + residual
     x = layers.GlobalAveragePooling1D(data_format="channels_last")(x)
     x = layers.Dropout(0.4)(layers.Dense(8, activation="relu")(x))
     return keras.Model(inputs, softmax(meta)(x))
@@ -153,7 +156,7 @@ def speech_of_frequencies(meta):
 @public(sequences)
 def grouped_query_attention(meta):
     inputs = keras.Input((10, 3))
-    x = layers.EinsumDense("abc,cd->abd", output_shape=(None, 8), bias_axes="d")(inputs)
+    x = layers.EinsumDense("abc,cd->abd", output_shape=(10, 8), bias_axes="d")(inputs)
     x = x + layers.GroupQueryAttention(4, 4, 2)(x, x, use_causal_mask=True)
     x = layers.Flatten()(layers.RMSNormalization()(x))
     return keras.Model(inputs, softmax(meta)(x))
@@ -203,7 +206,7 @@ def functional_text_transformer(meta):
     """Positions are constants of the graph; padding is masked in attention and pooling."""
     inputs = keras.Input((12,))
     x = layers.Embedding(VOCABULARY, 6, mask_zero=True)(inputs)
-    x = layers.Add()([x, layers.Embedding(12, 6)(ops.arange(12))])
+    x = layers.Add()([x, layers.Embedding(12, 6)(ops.arange(12)[None])])
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 3)(x, x))
     return keras.Model(inputs, softmax(meta)(layers.GlobalAveragePooling1D()(x)))
 
