@@ -464,7 +464,7 @@ def external_attention_network(meta):
 
 
 class Perceiver(layers.Layer):
-    """A latent array that looks at the patches, again and again."""
+    """A latent array that looks at the patches."""
 
     def __init__(self, latents, width, **kwargs):
         super().__init__(**kwargs)
@@ -486,10 +486,8 @@ class Perceiver(layers.Layer):
 
     def call(self, x):
         latent = ops.repeat(ops.expand_dims(self.latent, 0), ops.shape(x)[0], axis=0)
-        for _ in range(2):
-            latent = self.norm1(latent + self.cross(latent, x))
-            latent = self.norm2(latent + self.within(latent, latent))
-        return latent
+        latent = self.norm1(latent + self.cross(latent, x))
+        return self.norm2(latent + self.within(latent, latent))
 
 
 @public(images)
@@ -551,7 +549,7 @@ class Involution(layers.Layer):
     def build(self, shape):
         self.kernel_gen = keras.Sequential(
             [
-                layers.Conv2D(2, 1),
+                layers.Conv2D(2, 1, use_bias=False),
                 layers.BatchNormalization(),
                 layers.ReLU(),
                 layers.Conv2D(self.kernel_size**2, 1),
@@ -636,7 +634,8 @@ def conv_lstm(meta):
 @public(videos)
 def conv_3d(meta):
     inputs = keras.Input((3, 6, 6, 1))
-    x = layers.Conv3D(4, 2, activation="relu")(inputs)
+    x = layers.Rescaling(2.0, offset=-1.0)(inputs)
+    x = layers.Conv3D(4, 2, activation="relu")(x)
     x = layers.BatchNormalization()(layers.MaxPooling3D((1, 2, 2))(x))
     x = layers.Dropout(0.3)(layers.GlobalAveragePooling3D()(x))
     return keras.Model(inputs, softmax(meta)(x))

@@ -88,7 +88,7 @@ def encoder_decoder(meta):
     inputs = keras.Input((10, 3))
     encoded, h, c = layers.LSTM(5, return_sequences=True, return_state=True)(inputs)
     decoded = layers.LSTM(5, return_sequences=True)(inputs[:, ::-1], initial_state=[h, c])
-    context = layers.AdditiveAttention()([decoded, encoded])
+    context = layers.Attention()([decoded, encoded])
     x = layers.GlobalMaxPooling1D()(layers.concatenate([decoded, context]))
     return keras.Model(inputs, softmax(meta)(x))
 

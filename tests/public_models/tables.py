@@ -477,8 +477,8 @@ def encoded_categories(meta):
 def neural_additive_model(meta):
     inputs = keras.Input((8,))
     parts = [
-        layers.Dense(meta["n_classes_"])(layers.Dense(5, activation="relu")(inputs[:, i : i + 1]))
-        for i in range(8)
+        layers.Dense(meta["n_classes_"])(layers.Dense(5, activation="relu")(inputs[:, i : i + 2]))
+        for i in range(0, 8, 2)
     ]
     return keras.Model(inputs, layers.Softmax()(layers.Add()(parts)))
 
