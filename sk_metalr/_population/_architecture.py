@@ -10,6 +10,7 @@ import keras
 
 from .._keras_model import family, is_builtin, loss_of
 from ._convolution import CONVOLUTIONS, patch_bytes
+from ._optimizer import spared_of_decay
 
 __all__ = [
     "architecture_key",
@@ -260,12 +261,7 @@ def architecture_key(model: keras.Model) -> str | None:
         return None  # what they were adapted to is in no config and in no variable
     config["loss_weights"] = getattr(model._compile_loss, "_user_loss_weights", None)
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
-    optimizer = model.optimizer
-    excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
-    config["excluded"] = [
-        i for i, v in enumerate(model.trainable_variables) if optimizer._var_key(v) in excluded
-    ]
-    config["excluded_pattern"] = str(getattr(optimizer, "_exclude_from_weight_decay_pattern", None))
+    config["spared_of_decay"] = spared_of_decay(model)
     config["trainable"] = [bool(v.trainable) for v in model.variables]
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
 

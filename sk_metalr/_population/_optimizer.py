@@ -15,7 +15,7 @@ import numpy as np
 from ..exceptions import NotVectorizableError
 from ._scope import ValueScope
 
-__all__ = ["applied", "initial_variables", "stateless_optimizer"]
+__all__ = ["applied", "initial_variables", "spared_of_decay", "stateless_optimizer"]
 
 _building = Lock()
 
@@ -89,7 +89,7 @@ def stateless_optimizer(model: keras.Model) -> Any:
     stateless: Any = type(name, (type(own), _Stateless), {})
     optimizer = stateless.from_config(config)
     optimizer.build(model.trainable_variables)
-    _copy_weight_decay_exclusions(own, optimizer, model)
+    _copy_weight_decay_exclusions(optimizer, model)
     return optimizer
 
 
@@ -139,14 +139,20 @@ def initial_variables(model: keras.Model) -> list[Any]:
     return [iteration, *others]
 
 
-def _copy_weight_decay_exclusions(own: Any, optimizer: Any, model: keras.Model) -> None:
-    """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
-    excluded: set[Any] = getattr(own, "_exclude_from_weight_decay", set())
+def _copy_weight_decay_exclusions(optimizer: Any, model: keras.Model) -> None:
+    """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config.
+
+    Which variables a name excludes depends on whether it is looked for in that of a variable of
+    Keras or of TensorFlow, so the optimizer itself is asked, as its training step does.
+    """
     optimizer._exclude_from_weight_decay = {
-        optimizer._var_key(variable)
-        for variable in model.trainable_variables
-        if own._var_key(variable) in excluded
+        optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
     }
-    optimizer._exclude_from_weight_decay_pattern = getattr(
-        own, "_exclude_from_weight_decay_pattern", None
-    )
+    optimizer._exclude_from_weight_decay_pattern = None
+
+
+def spared_of_decay(model: keras.Model) -> list[int]:
+    """Return the numbers of the trainable variables whose weights do not decay."""
+    uses_decay = getattr(model.optimizer, "_use_weight_decay", lambda variable: True)
+    variables = enumerate(model.trainable_variables)
+    return [number for number, variable in variables if not uses_decay(variable.value)]

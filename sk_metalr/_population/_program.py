@@ -302,8 +302,10 @@ class Program:
         """Return why TensorFlow cannot train this model in this way."""
         suspects = unknown_layers(self.member.model)
         where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
-        message = str(error).partition("Arguments received by")[0].strip()
-        reason = (message or type(error).__name__).splitlines()[-1].strip().rstrip(".")
+        message = str(error).partition("Arguments received by")[0]
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        says = [line for line in lines if not line.startswith(PREAMBLES)] or [type(error).__name__]
+        reason = says[0].rstrip(".")
         verb = "vectorise this model over members" if self.vectorized else "compile this model"
         return NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}")
 
@@ -393,6 +395,9 @@ def unrolled(layers: list[Any]) -> Iterator[None]:
         for layer, unroll in zip(layers, before, strict=True):
             layer.unroll = unroll
 
+
+PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
+"""How lines of a message begin that only say where an error was."""
 
 CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
 """How operations begin that change a ``tf.Variable``."""

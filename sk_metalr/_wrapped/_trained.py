@@ -120,6 +120,9 @@ def fit_with_keras(
         weights = training_weights(opened, y, sample_weight)
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
     opened._fit_callbacks = _acting_callbacks(opened)
+    model = opened.model_
+    if not model.optimizer.built:  # inside its first step, state that starts from weights is lost
+        model.optimizer.build(model.trainable_variables)
     x, targets = encode(opened, X, y)
     # SciKeras's own checks, of what was checked before, do not know subclassed models.
     opened._fit_keras_model(
