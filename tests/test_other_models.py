@@ -35,8 +35,8 @@ def sequential(*hidden, optimizer="adam", loss=CROSS_ENTROPY, **settings):
     return model
 
 
-def fit(build, X=X, y=Y, fit_params=None, epochs=3, batch_size=32, wrapped=None, **params):
-    defaults = {"learning_rates": RATES, "n_splits": 2, "random_state": 0, "verify": 2}
+def fit(build, X=X, y=Y, fit_params=None, epochs=2, batch_size=32, wrapped=None, **params):
+    defaults = {"learning_rates": RATES, "n_splits": 1, "random_state": 0, "verify": 1}
     classifier = KerasClassifier(
         build, epochs=epochs, batch_size=batch_size, verbose=0, **(wrapped or {})
     )
@@ -80,7 +80,7 @@ def embedded_positions():
     ids=["drawn in build", "computed in a functional model"],
 )
 def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
-    fitted = fit(build, X, n_refits=3)
+    fitted = fit(build, X, n_splits=2, verify=2, n_refits=2)
     assert_as_keras(fitted, "vectorized")
     alone = [np.asarray(one.model_.predict(X, verbose=0), np.float64) for one in fitted.estimators_]
     np.testing.assert_allclose(fitted.predict_proba(X), np.mean(alone, axis=0), atol=1e-6)
@@ -139,7 +139,8 @@ def test_averaged_weights_are_scored_and_delivered(optimizer, engine):
 )
 def test_schedule_free_training_starts_from_the_weights_of_each_split():
     optimizer = keras.optimizers.ScheduleFreeAdamW
-    assert_as_keras(fit(lambda: sequential(layers.Dense(4), optimizer=optimizer())), "keras")
+    fitted = fit(lambda: sequential(optimizer=optimizer()), n_splits=2, verify=2)
+    assert_as_keras(fitted, "keras")
 
 
 def test_averages_that_replace_the_weights_now_and_then_go_through_keras():
@@ -209,7 +210,7 @@ class Counted(layers.Layer):
 
 @pytest.mark.parametrize("engine", ["vectorized", "compiled"])
 def test_integers_that_depend_on_data_belong_to_each_member(engine):
-    assert_as_keras(fit(lambda: sequential(Counted()), engine=engine), engine)
+    assert_as_keras(fit(lambda: sequential(Counted()), verify=2, engine=engine), engine)
 
 
 def test_random_generators_are_shared_as_before():
@@ -254,7 +255,7 @@ def two_optimizers():
 
 @pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
 def test_members_of_keras_loop_share_no_state():
-    together = fit(two_optimizers)
+    together = fit(two_optimizers, verify=2)
     assert_as_keras(together, "keras")
     alone = fit(two_optimizers, learning_rates=RATES[1:], refit=False)
     np.testing.assert_allclose(together.learning_curves_[1:], alone.learning_curves_, atol=1e-6)
@@ -300,23 +301,29 @@ def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
 
     assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu"))))
     monkeypatch.setattr(_program.Program, "train", wrong)
-    checked = fit(lambda: sequential(layers.Dense(4, "relu"))).verification_
+    checked = fit(lambda: sequential(layers.Dense(4, "relu")), n_splits=2, verify=2).verification_
     assert checked["splits"] == [0, 1]
     assert checked["max_loss_difference"] > 1e-3
     assert checked["max_weight_difference"] > 1e-3
 
 
-def test_verify_trains_what_searches_have_made_of_rates_and_ends():
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=1)
-    for params in [
-        {"search": "hypergradient"},
-        {"schedules": ["cosine"]},
-        {"wrapped": {"callbacks": [stop]}, "epochs": 8, "refit": False},
-        {"search": "halving", "epochs": 4},
-        {"fit_params": {"sample_weight": np.linspace(0.5, 1.5, 100)}},
-        {"wrapped": {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}},
-    ]:
-        assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu")), **params))
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"search": "hypergradient", "schedules": ["constant"]},
+        {"schedules": ["cosine"], "fit_params": {"sample_weight": np.linspace(0.5, 1.5, 100)}},
+        {
+            "wrapped": {"callbacks": [keras.callbacks.EarlyStopping("val_loss", patience=1)]},
+            "epochs": 8,
+            "learning_rates": [1.0],
+            "refit": False,
+        },
+        {"search": "halving", "epochs": 4, "wrapped": {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}},
+    ],
+    ids=["hypergradient", "schedule and weights", "early stopping", "halving and class weights"],
+)
+def test_verify_trains_what_searches_have_made_of_rates_and_ends(params):
+    assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu")), **params))
 
 
 # 7: padded batches
@@ -349,7 +356,7 @@ ZEROS = X * (np.arange(100) % 3 > 0)[:, None]
     ids=["unit 0", "unit -2", "softmax 0", "activation", "mask", "ignore_class"],
 )
 def test_a_partial_last_batch_trains_as_it_is(build, X):
-    """70 training rows: two batches of 32 and one of 16."""
+    """80 training rows: two batches of 32 and one of 16."""
     assert_as_keras(fit(build, X), "vectorized")
 
 
@@ -413,14 +420,19 @@ RECURRENT = {
 }
 
 
-@pytest.mark.parametrize("hidden", RECURRENT.values(), ids=RECURRENT)
-def test_recurrent_layers_train_above_layers_with_weights(hidden):
-    assert_as_keras(fit(lambda: sequential(*hidden()), TOKENS / 4, epochs=2))
+OFTEN = {"masked GRU", "stacked LSTM", "convolution, GRU"}
+
+
+@pytest.mark.parametrize(
+    "kind", [k if k in OFTEN else pytest.param(k, marks=pytest.mark.long) for k in RECURRENT]
+)
+def test_recurrent_layers_train_above_layers_with_weights(kind):
+    assert_as_keras(fit(lambda: sequential(*RECURRENT[kind]()), TOKENS / 4))
 
 
 def test_loops_over_time_are_unrolled_where_that_pays(monkeypatch):
     monkeypatch.setattr("sk_metalr._population._training.MIN_STEPS_TO_UNROLL", 1)
-    fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS, epochs=2)
+    fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS)
     assert_as_keras(fitted, "vectorized")
     layer = fitted.best_estimator_.model_.layers[1]
     assert not layer.forward_layer.unroll
@@ -510,17 +522,17 @@ def test_compute_loss_need_not_know_training():
 
 
 class Subclassed(keras.Model):
-    def __init__(self, features=False):
+    def __init__(self):
         super().__init__()
-        self.features = RandomFeatures() if features else layers.Dense(6, activation="relu")
+        self.features = layers.Dense(6, activation="relu")
         self.head = layers.Dense(3, activation="softmax")
 
     def call(self, x):
         return self.head(self.features(x))
 
 
-def subclassed(features=False, built=False, **settings):
-    model = Subclassed(features)
+def subclassed(built=False, **settings):
+    model = Subclassed()
     if built:
         model.build((None, 8))
     model.compile("adam", CROSS_ENTROPY, **settings)
@@ -529,9 +541,10 @@ def subclassed(features=False, built=False, **settings):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"metrics": ["accuracy"]}, {"run_eagerly": True}, {"built": True}, {"features": True}],
+    [{}, {"metrics": ["accuracy"]}, {"run_eagerly": True}, {"built": True}],
     ids=lambda settings: next(iter(settings), "plain"),
 )
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
 def test_subclassed_models_are_trained(settings):
     fitted = fit(lambda: subclassed(**settings))
     assert_as_keras(fitted)

@@ -758,7 +758,7 @@ def test_functions_of_the_users_are_told_apart_by_their_code():
     ("hidden", "optimizer", "named"),
     [
         (plain, lambda: keras.optimizers.SGD(gradient_accumulation_steps=2), "SGD"),
-        (plain, lambda: keras.optimizers.Adam(use_ema=True, ema_overwrite_frequency=3), "ema_ov"),
+        (plain, lambda: keras.optimizers.Adam(use_ema=True, ema_overwrite_frequency=1), "ema_ov"),
         (plain, lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "LossScale"),
     ],
 )

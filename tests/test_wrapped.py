@@ -278,7 +278,6 @@ def outputs_as(form):
         (KerasClassifier(compiled(1, "softmax", "binary_crossentropy")), Y % 2, "'sigmoid'"),
         (KerasClassifier(compiled(2, loss="binary_crossentropy")), Y % 2, "'sparse_categorical"),
         (KerasClassifier(wide_model), Y, r"rows of shape \(4,\)"),
-        (small_classifier(unbuilt), Y, "keras.Input"),
         (Reversed(compiled()), np.array(["a", "b", "c"])[Y], "keep them sorted"),
     ],
 )

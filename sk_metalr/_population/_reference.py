@@ -43,6 +43,8 @@ def trained_by_keras(
     model = task.model
     if not isinstance(model.optimizer._learning_rate, keras.Variable):
         set_strategy(model, 1.0)  # a schedule; rates are given here
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     model.jit_compile = uses_xla and not model.run_eagerly
     batches = _Batches(task, shuffle)
     follow = _Follow(task, batches, rates, from_logits)
