@@ -24,11 +24,9 @@ from sk_metalr._population import _training, preserved_random_state
 WITH_XLA = [
     "flipped_convnet",
     "fine_tuned_base",
-    "group_normalisation",
     "label_smoothing",
     "noisy_perceptron",
     "simple_convnet",
-    "timeseries_transformer",
     "with_a_metric",
 ]
 """Of Keras's own parts alone: a program of other parts is never compiled by XLA."""
@@ -82,7 +80,9 @@ def opened(estimator, X, y, seed, rate, jit):
         estimator.set_params(random_state=seed).initialize(X, y)
         estimator._ensure_compiled_model()
     model = estimator.model_
-    model(estimator.feature_encoder_.transform(X[:2]))  # some models know no weights before
+    model(
+        estimator.feature_encoder_.transform(X[:2]), training=False
+    )  # some have no weights before
     model.jit_compile = jit  # as in the population: XLA draws other random numbers
     model.optimizer.learning_rate = rate
     if not isinstance(model.optimizer, keras.optimizers.ScheduleFreeAdamW):
