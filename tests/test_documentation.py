@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import matplotlib
 import pytest
 from numpydoc.validate import validate
+from packaging.version import Version
 
 from sk_metalr import (
     Experience,
@@ -166,3 +168,11 @@ def test_every_parameter_is_documented_with_its_default():
         found = re.search(rf"^{name} : (.*?)default=(\S+)$", text, flags=re.MULTILINE | re.DOTALL)
         assert found, f"{name} is not documented with a default"
         assert found.group(2) == repr(parameter.default).replace("'", '"')
+
+
+def test_the_floors_are_versions_in_which_a_plain_keras_classifier_fits_in_a_pipeline():
+    """The quickstart and the tutorial put one there; SciKeras 0.13 fails on scikit-learn 1.6."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    floors = dict(re.findall(r"([\w-]+)>=([\d.]+)", " ".join(project["dependencies"])))
+    assert Version(floors["scikit-learn"]) >= Version("1.7")
+    assert Version(floors["keras"]) >= Version("3.8")

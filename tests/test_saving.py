@@ -11,6 +11,7 @@ import zipfile
 from hashlib import sha256
 from pathlib import Path
 
+import cloudpickle
 import keras
 import matplotlib
 import numpy as np
@@ -769,6 +770,23 @@ def test_what_keras_does_not_know_comes_along_in_a_pickle(iris, tmp_path, estima
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
     more = set(keras.saving.get_custom_objects()) - known
     assert all(">" in name for name in more)  # which SciKeras registers itself
+
+
+def test_cloudpickle_takes_what_a_notebook_defines_as_mlflow_is_told_to_use_it(iris):
+    X, y = iris
+
+    def in_a_notebook(meta):
+        return small_mlp(meta)
+
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(in_a_notebook)
+    kept = MetaLRClassifier(
+        small_classifier(in_a_notebook), learning_rates=[1e-2], n_splits=1, random_state=0
+    ).fit(X, y)
+    loaded = pickle.loads(cloudpickle.dumps(kept))
+    np.testing.assert_array_equal(loaded.predict_proba(X), kept.predict_proba(X))
+    page = (Path(__file__).parents[1] / "docs/user_guide/saving.md").read_text(encoding="utf-8")
+    assert 'log_model(pipeline, name="model", serialization_format="cloudpickle")' in page
 
 
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
