@@ -229,7 +229,7 @@ class TwoOptimizers(keras.Model):
         self.body, self.head = layers.Dense(6, "relu"), layers.Dense(3, activation="softmax")
         self.auxiliary = layers.Dense(3)
         self.second = keras.optimizers.Adagrad(0.05)
-        self.n_steps = tf.Variable(0.0, trainable=False)
+        self.counters = [tf.Variable(0.0, trainable=False)]
 
     def call(self, x):
         return self.head(self.body(x))
@@ -238,12 +238,12 @@ class TwoOptimizers(keras.Model):
         x, y = data
         with tf.GradientTape(persistent=True) as tape:
             loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
-            loss += ops.mean(self.auxiliary(self.body(x)) ** 2) / (1.0 + self.n_steps)
+            loss += ops.mean(self.auxiliary(self.body(x)) ** 2) / (1.0 + self.counters[0])
         head, body = self.head.trainable_variables, self.body.trainable_variables
         body = [*body, *self.auxiliary.trainable_variables]
         self.optimizer.apply_gradients(zip(tape.gradient(loss, head), head, strict=True))
         self.second.apply_gradients(zip(tape.gradient(loss, body), body, strict=True))
-        self.n_steps.assign_add(1.0)
+        self.counters[0].assign_add(1.0)
         return {"loss": loss}
 
 

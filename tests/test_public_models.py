@@ -34,6 +34,8 @@ WITH_XLA = [
 ROUNDING = {
     "batch_normalised_perceptron": "the gradient of a bias before normalisation is 0 but for "
     "rounding, and Adam divides it by its own size",
+    "tab_transformer": "from the initial weights of the second refit",
+    "mixed_activations": "the sine of three times an unbounded activation folds what differs",
 }
 """Models that Model.fit itself trains to other weights where it rounds otherwise, and why."""
 
@@ -85,9 +87,9 @@ def opened(estimator, X, y, seed, rate, jit):
     )  # some have no weights before
     model.jit_compile = jit  # as in the population: XLA draws other random numbers
     model.optimizer.learning_rate = rate
-    if not isinstance(model.optimizer, keras.optimizers.ScheduleFreeAdamW):
-        # So that Model.fit is traced only once. It has that one begin with other values.
-        model.optimizer.build(model.trainable_variables)
+    # So that Model.fit is traced only once; inside of its first step, the state of
+    # ScheduleFreeAdamW, which starts from the weights, would start from zeros.
+    model.optimizer.build(model.trainable_variables)
     return estimator
 
 
@@ -196,13 +198,21 @@ def nudged(build, meta):
 
 
 def rounding_error(public):
-    """Return how far apart the probabilities of two Model.fit are, where weights are nudged."""
+    """Return how far apart the probabilities of two Model.fit are, where weights are nudged.
+
+    From the initial weights of both refits, of which the worse counts.
+    """
     X, y = (array[:N_ROWS] for array in public.data())
-    ends = []
-    for one in (public, replace(public, build=partial(nudged, public.build))):
-        start = opened(one.classifier(BATCH_SIZE, N_EPOCHS), X, y, 0, public.rates[1], jit=False)
-        ends.append(probabilities(trained(start, X, y, 0, N_EPOCHS), X))
-    return np.abs(ends[0] - ends[1]).max()
+    _, weights_seed, order_seed = np.random.RandomState(0).randint(2**30, size=3).tolist()
+    errors = []
+    for seed, order in [(weights_seed, order_seed), (order_seed + 1, order_seed + 1)]:
+        ends = []
+        for one in (public, replace(public, build=partial(nudged, public.build))):
+            classifier = one.classifier(BATCH_SIZE, N_EPOCHS)
+            start = opened(classifier, X, y, seed, public.rates[1], jit=False)
+            ends.append(probabilities(trained(start, X, y, order, N_EPOCHS), X))
+        errors.append(np.abs(ends[0] - ends[1]).max())
+    return max(errors)
 
 
 @pytest.mark.long

@@ -202,11 +202,23 @@ def _native(variable: Any) -> Any:
 
 def _variables(model: keras.Model) -> list[Any]:
     """Return every ``tf.Variable`` that can be reached from a model."""
-    found = [_native(variable) for variable in model.variables]
-    for part in tf.train.TrackableView(model).descendants():
-        if isinstance(part, keras.Variable | tf.Variable):
-            found.append(_native(part))
-    return list({id(variable): variable for variable in found}.values())
+    parts = list(tf.train.TrackableView(model).descendants())
+    for layer in model._flatten_layers():  # whose lists and dicts TensorFlow does not look into
+        parts += _leaves(vars(layer))
+    found = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
+    natives = [_native(variable) for variable in [*model.variables, *found]]
+    return list({id(variable): variable for variable in natives}.values())
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield what lists and dicts hold, whatever their keys are."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield value
 
 
 @contextmanager
