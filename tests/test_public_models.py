@@ -82,9 +82,8 @@ def opened(estimator, X, y, seed, rate, jit):
         estimator.set_params(random_state=seed).initialize(X, y)
         estimator._ensure_compiled_model()
     model = estimator.model_
-    model(
-        estimator.feature_encoder_.transform(X[:2]), training=False
-    )  # some have no weights before
+    if not getattr(model, "inputs", None):  # it has no weights before
+        model(estimator.feature_encoder_.transform(X[:1]), training=False)
     model.jit_compile = jit  # as in the population: XLA draws other random numbers
     model.optimizer.learning_rate = rate
     # So that Model.fit is traced only once; inside of its first step, the state of
@@ -142,7 +141,11 @@ def losses_of_a_member(make, X, y, jit, classes, split, seed, rate):
         return opened(make(), X[train], y[train], seed, rate, jit)
 
     def loss(one):
-        return log_loss(y[test], probabilities(one, X[test]), labels=classes)
+        before = [variable.numpy() for variable in one.model_.variables]
+        result = log_loss(y[test], probabilities(one, X[test]), labels=classes)
+        for variable, value in zip(one.model_.variables, before, strict=True):
+            variable.assign(value)  # random generators, too, which some layers move as they predict
+        return result
 
     one = start()
     if one.model_.optimizer.use_ema:  # which ends training with other weights than it had

@@ -99,12 +99,13 @@ class _Follow(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self._rates[self._epoch, batch]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        weights = self.model.trainable_variables
-        before = [variable.numpy() for variable in weights]
-        self.model.optimizer.finalize_variable_values(weights)
+        # All of them: a recurrent layer with dropout draws random numbers as it predicts, too.
+        variables = self.model.variables
+        before = [variable.numpy() for variable in variables]
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         is_finite = np.isfinite((logs or {}).get("loss", 0.0))
         self.losses.append(self._held_out_loss() if is_finite else np.nan)
-        for variable, value in zip(weights, before, strict=True):
+        for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
     def _held_out_loss(self) -> float:

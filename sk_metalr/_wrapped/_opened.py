@@ -169,7 +169,8 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
             f"where y has {classes}; let it keep them sorted."
         )
     x_rows, y_rows = encode(opened, X, y[: len(X)])
-    outputs = _outputs(model, x_rows, X.shape[1:])
+    with keras.StatelessScope():  # a look must not move the model's random generators
+        outputs = _outputs(model, x_rows, X.shape[1:])
     shape: Any = getattr(outputs, "shape", ())
     if len(shape) != 2:
         raise ValueError(
