@@ -103,10 +103,18 @@ def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):
     assert len(made) == 1
 
 
-def test_a_function_that_reads_globals_is_never_taken_for_another():
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def activation(x):\n    return x * SCALE['by']",
+        "def activation(x):\n    return (lambda: x * SCALE['by'])()",
+    ],
+    ids=["itself", "inside"],
+)
+def test_a_function_that_reads_globals_is_never_taken_for_another(code):
     scale = {"by": 1.0}
     namespace = {"SCALE": scale}
-    exec("def activation(x):\n    return x * SCALE['by']", namespace)
+    exec(code, namespace)
     namespace["activation"].__module__ = __name__
 
     def build():

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import keras
@@ -277,10 +277,10 @@ def _own_functions(model: keras.Model) -> list[FunctionType]:
 
 
 def _is_closed(function: FunctionType) -> bool:
-    """Tell whether a function reads nothing global but libraries."""
+    """Tell whether a function, with those defined in it, reads nothing global but libraries."""
     read = [
         function.__globals__[name]
-        for name in function.__code__.co_names
+        for name in _names_read(function.__code__)
         if name in function.__globals__
     ]
     homes = [
@@ -288,6 +288,14 @@ def _is_closed(function: FunctionType) -> bool:
         for value in read
     ]
     return all(str(home).split(".")[0] in OF_FUNCTIONS for home in homes)
+
+
+def _names_read(code: CodeType) -> Iterator[str]:
+    """Yield the names that code, and the functions and comprehensions in it, look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_read(constant)
 
 
 def _values(config: Any, key: str) -> Iterator[str]:

@@ -46,11 +46,6 @@ class KerasLoop:
     jit = False
     seconds_compiling = 0.0
 
-    @property
-    def uses_xla(self) -> bool:
-        """Tell whether XLA compiles training, as Keras was told to."""
-        return bool(self.model.jit_compile)
-
     def __init__(self, task: SplitTask, from_logits: bool) -> None:
         self.model = model = task.model
         self.from_logits = from_logits
@@ -62,6 +57,11 @@ class KerasLoop:
         self._others: list[Any] = []
         self._begin(task)
         self._start = self._state(0.0, True)
+
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training, as Keras was told to."""
+        return bool(self.model.jit_compile)
 
     def _begin(self, task: SplitTask) -> None:
         """Find all variables, those that only a first step creates, too; undo that step."""
