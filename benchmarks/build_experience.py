@@ -5,7 +5,7 @@
 Every table is searched with two plain strategies, and with a balanced fraction of all
 combinations of model, optimizer, batch size, epochs and number of rows. Each search is written
 down when it ends: started again after an interruption, the command goes on where it was. Then
-all are written to sk_metalr/experience.jsonl.
+all are written to sk_metalr/_experience/default.jsonl.
 
 From a quarter of an hour to an hour and a half on two cores, by how fast they are.
 """
@@ -26,7 +26,7 @@ from tables import NAMES, load
 
 HERE = Path(__file__).parent
 SEARCHES = HERE / "records" / "experience"
-SHIPPED = HERE.parent / "sk_metalr" / "experience.jsonl"
+SHIPPED = HERE.parent / "sk_metalr" / "_experience" / "default.jsonl"
 RATES = np.geomspace(1e-5, 10, 25)
 """Four a decade."""
 
@@ -143,7 +143,7 @@ def estimator_of(cell: Cell):
 
 def train(cell: Cell) -> float:
     """Search, and keep the learning curves; return seconds."""
-    from sk_metalr._advice import provenance
+    from sk_metalr._search.advice import provenance
 
     warnings.simplefilter("ignore")
     start = perf_counter()
@@ -193,10 +193,10 @@ def curves_of(estimator, X, y, X_test, y_test, rates, seed=0) -> tuple[np.ndarra
 def record_of(cell: Cell):
     """Return what the experience keeps of a search."""
     from sk_metalr import ExperienceRecord
-    from sk_metalr import _wrapped as wrapped
-    from sk_metalr._fingerprint import fingerprint
-    from sk_metalr._meta_features import data_features
-    from sk_metalr._selection import cautious_losses, response_surface
+    from sk_metalr import _models as wrapped
+    from sk_metalr._experience.fingerprint import fingerprint
+    from sk_metalr._experience.meta_features import data_features
+    from sk_metalr._search.selection import cautious_losses, response_surface
 
     X, y, *_ = rows_of(cell)
     estimator = estimator_of(cell)

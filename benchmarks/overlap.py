@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 from tables import NAMES, TEXT, load_frame, preprocessing
 
-from sk_metalr._fingerprint import fingerprint, shares_rows
+from sk_metalr._experience.fingerprint import fingerprint, shares_rows
 
 SCALERS = StandardScaler(), MinMaxScaler(), QuantileTransformer(n_quantiles=40)
 MAX_ROWS = 1_500

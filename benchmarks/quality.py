@@ -34,11 +34,11 @@ from sklearn.svm import SVC
 from tables import NAMES, Table, load
 
 from sk_metalr import Experience, MetaLRClassifier
-from sk_metalr import _wrapped as wrapped
+from sk_metalr import _models as wrapped
 from sk_metalr._data import check_training_data
 from sk_metalr._population import Population, preserved_random_state
 from sk_metalr._refit import predicted, split_tasks
-from sk_metalr._selection import cautious_losses, choose
+from sk_metalr._search.selection import cautious_losses, choose
 from sk_metalr._splits import n_auto_splits
 
 EPOCHS, BATCH_SIZE, PATIENCE = 40, 32, 5

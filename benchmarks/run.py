@@ -80,7 +80,7 @@ def fingerprint(suite: str) -> str:
     digest = hashlib.sha256(json.dumps(environment()).encode())
     sources = [
         *sorted(PACKAGE.rglob("*.py")),
-        PACKAGE / "experience.jsonl",
+        PACKAGE / "_experience" / "default.jsonl",
         *(HERE / name for name in SUITES[suite]),
     ]
     for path in [*sources, *sorted((HERE / "data").glob("*.gz"))]:

@@ -1,10 +1,10 @@
 """A scikit-learn classifier that chooses the learning rate of a Keras model inside ``fit``."""
 
 from . import _backend, exceptions  # noqa: F401  (_backend first: it says what is missing)
-from ._estimator import MetaLRClassifier
-from ._experience import Experience, ExperienceRecord
-from ._plot import LearningCurvesDisplay, LearningRateDisplay
-from ._report import report
+from ._display.plots import LearningCurvesDisplay, LearningRateDisplay
+from ._display.report import report
+from ._experience.store import Experience, ExperienceRecord
+from .classifier import MetaLRClassifier
 
 __all__ = [
     "Experience",

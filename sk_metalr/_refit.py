@@ -8,7 +8,7 @@ from weakref import ref
 
 import numpy as np
 
-from . import _wrapped as wrapped
+from . import _models as wrapped
 from ._data import TrainingData
 from ._population import (
     COMPILED_LANES,
@@ -21,10 +21,10 @@ from ._population import (
     preserved_random_state,
     trained_by_keras,
 )
+from ._population.workers import Workers
 from ._progress import Task, silent
-from ._space import Candidates, Strategy, StrategySpace
+from ._space.space import Candidates, Strategy, StrategySpace
 from ._splits import Split
-from ._workers import Workers
 from .exceptions import AllDivergedError, NotVectorizableError
 
 __all__ = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sk_metalr._population._batches import (
+from sk_metalr._population.batches import (
     MAX_STEPS_PER_BLOCK,
     score_blocks,
     shuffled,

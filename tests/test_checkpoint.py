@@ -15,7 +15,7 @@ from models import small_classifier, small_mlp
 from sklearn.model_selection import ShuffleSplit
 
 from sk_metalr import MetaLRClassifier, _archive, _checkpoint
-from sk_metalr._identity import identity
+from sk_metalr._persistence.hashing import identity
 from sk_metalr._population import Population
 from sk_metalr.exceptions import CheckpointWarning, EdgeOfSpaceWarning, RefusedFileError
 

@@ -7,8 +7,8 @@ from models import small_classifier
 from test_search import FakePopulation, lowest, table
 
 from sk_metalr import MetaLRClassifier, _clock
-from sk_metalr._clock import Clock
-from sk_metalr._search import Conduct, halving_search, random_search
+from sk_metalr._search.clock import Clock
+from sk_metalr._search.rungs import Conduct, halving_search, random_search
 from sk_metalr.exceptions import InterruptedSearchWarning
 
 

@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_metalr import MetaLRClassifier, _explore, exceptions
 from sk_metalr import _estimator as estimator_module
 from sk_metalr._population import Population, _training
-from sk_metalr._selection import choose
+from sk_metalr._search.selection import choose
 
 layers = keras.layers
 

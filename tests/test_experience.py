@@ -19,7 +19,7 @@ from test_portfolio import record
 
 import sk_metalr
 from sk_metalr import Experience, MetaLRClassifier, _experience
-from sk_metalr._fingerprint import fingerprint
+from sk_metalr._experience.fingerprint import fingerprint
 from sk_metalr.exceptions import ExperienceWarning
 
 CODE = np.arange(300) % 2
@@ -219,7 +219,7 @@ def test_the_shipped_experience_is_small_and_complete():
     shipped = Experience.load("default")
     assert len(shipped) >= 100
     assert shipped.path is None
-    assert (Path(sk_metalr.__file__).parent / "experience.jsonl").stat().st_size < 1e6
+    assert (Path(sk_metalr.__file__).parent / "_experience" / "default.jsonl").stat().st_size < 1e6
     for one in shipped:
         assert one.source
         assert {"sk-metalr", "keras", "date"} <= set(one.provenance)
@@ -234,7 +234,7 @@ WRITER = textwrap.dedent(
     package.__path__ = [sys.argv[1]]
     sys.modules["sk_metalr"] = package
     from dataclasses import replace
-    from sk_metalr._experience import Experience, ExperienceRecord
+    from sk_metalr._experience.store import Experience, ExperienceRecord
     path, name, n = sys.argv[2], sys.argv[3], int(sys.argv[4])
     record = ExperienceRecord.from_dict(json.loads(sys.stdin.readline()))
     experience = Experience()

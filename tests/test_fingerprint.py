@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 
-from sk_metalr._fingerprint import Fingerprint, Sketch, fingerprint, shares_rows
+from sk_metalr._experience.fingerprint import Fingerprint, Sketch, fingerprint, shares_rows
 
 SCALERS = StandardScaler(), MinMaxScaler(), QuantileTransformer(n_quantiles=40)
 

@@ -10,7 +10,7 @@ from models import small_classifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier
-from sk_metalr import _wrapped as wrapped
+from sk_metalr import _models as wrapped
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="asks Linux how much memory is in use"

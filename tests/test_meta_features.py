@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from sk_metalr import _meta_features
-from sk_metalr._keras_model import model_features, optimizer_label
-from sk_metalr._meta_features import data_features, distances, largest_difference
+from sk_metalr._experience.meta_features import data_features, distances, largest_difference
+from sk_metalr._models.keras_model import model_features, optimizer_label
 
 layers = keras.layers
 TASK = {

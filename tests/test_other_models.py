@@ -439,7 +439,7 @@ def test_recurrent_layers_train_above_layers_with_weights(kind):
 
 
 def test_loops_over_time_are_unrolled_where_that_pays(monkeypatch):
-    monkeypatch.setattr("sk_metalr._population._training.MIN_STEPS_TO_UNROLL", 1)
+    monkeypatch.setattr("sk_metalr._population.training.MIN_STEPS_TO_UNROLL", 1)
     fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS)
     assert_as_keras(fitted, "vectorized")
     layer = fitted.best_estimator_.model_.layers[1]

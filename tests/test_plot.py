@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier
-from sk_metalr._plot import ResponseCurve, response_curves
+from sk_metalr._display.plots import ResponseCurve, response_curves
 
 
 @pytest.fixture(scope="module")

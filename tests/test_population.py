@@ -11,9 +11,9 @@ from tensorflow.python.framework import config
 
 from sk_metalr._population import JoinedPopulation, Population, SplitTask
 from sk_metalr._population import _program as program
-from sk_metalr._population._batches import shuffled
-from sk_metalr._population._member import cosine
-from sk_metalr._schedules import check_schedules
+from sk_metalr._population.batches import shuffled
+from sk_metalr._population.member import cosine
+from sk_metalr._space.schedules import check_schedules
 from sk_metalr.exceptions import NotVectorizableError
 
 layers = keras.layers
@@ -721,14 +721,14 @@ def test_a_program_serves_the_next_model_of_the_same_architecture():
     ],
 )
 def test_a_program_serves_no_other_architecture(other):
-    from sk_metalr._population._architecture import architecture_key
+    from sk_metalr._population.architecture import architecture_key
 
     for base in (plain, lambda: [layers.Dense(8, activation="relu", name="relu")]):
         assert architecture_key(other()) != architecture_key(make_model(base))
 
 
 def test_programs_with_code_of_the_users_are_not_kept():
-    from sk_metalr._population._architecture import architecture_key
+    from sk_metalr._population.architecture import architecture_key
 
     class Custom(layers.Dense):
         pass
@@ -737,7 +737,7 @@ def test_programs_with_code_of_the_users_are_not_kept():
 
 
 def test_functions_of_the_users_are_told_apart_by_their_code():
-    from sk_metalr._population._architecture import architecture_key
+    from sk_metalr._population.architecture import architecture_key
 
     def with_activation(slope):
         def squash(x):

@@ -7,8 +7,14 @@ import pytest
 from test_meta_features import TASK
 
 from sk_metalr import ExperienceRecord
-from sk_metalr._fingerprint import Fingerprint
-from sk_metalr._portfolio import greedy_portfolio, n_repeats, portfolio, regrets, with_means
+from sk_metalr._experience.fingerprint import Fingerprint
+from sk_metalr._experience.portfolio import (
+    greedy_portfolio,
+    n_repeats,
+    portfolio,
+    regrets,
+    with_means,
+)
 
 RATES = np.geomspace(1e-5, 1, 21)
 

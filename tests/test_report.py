@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 import sk_metalr
 from sk_metalr import MetaLRClassifier, report
 from sk_metalr import _report as room
-from sk_metalr._page import pairs, table
+from sk_metalr._display.page import pairs, table
 
 ATTACK = "<script>alert(1)</script>"
 
@@ -349,7 +349,7 @@ def test_without_matplotlib_it_says_what_to_install(fitted, tmp_path, monkeypatc
     def without(name):
         raise ImportError(name)
 
-    monkeypatch.setattr("sk_metalr._plot.import_module", without)
+    monkeypatch.setattr("sk_metalr._display.plots.import_module", without)
     with pytest.raises(ImportError, match=r"pip install 'sk_metalr\[plot\]'"):
         report(fitted, tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sk_metalr._results import (
+from sk_metalr._search.results import (
     best_seen,
     budget_message,
     cv_results,
@@ -11,8 +11,8 @@ from sk_metalr._results import (
     family_of,
     no_skill_message,
 )
-from sk_metalr._search import Record
-from sk_metalr._selection import choose
+from sk_metalr._search.rungs import Record
+from sk_metalr._search.selection import choose
 
 RATES = np.array([1e-3, 1e-2, 1e-1])
 

@@ -35,8 +35,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from sk_metalr import Experience, MetaLRClassifier, report
-from sk_metalr._model_file import model_from_bytes, model_to_bytes
-from sk_metalr._values import decode, encode
+from sk_metalr._persistence.encoding import decode, encode
+from sk_metalr._persistence.keras_models import model_from_bytes, model_to_bytes
 from sk_metalr.exceptions import ForgottenParametersWarning, RefusedFileError
 
 matplotlib.use("Agg")
@@ -636,7 +636,7 @@ def test_a_full_disk_leaves_the_earlier_file(fitted, tmp_path, monkeypatch, call
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"sk_metalr._archive.os.{call}", full)
+    monkeypatch.setattr(f"sk_metalr._persistence.archive.os.{call}", full)
     with pytest.raises(OSError, match=r"Could not save to .*No space left.*as it was") as caught:
         fitted.save(path)
     assert caught.value.errno == 28

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from sk_metalr._schedules import NAMED, check_schedules
+from sk_metalr._space.schedules import NAMED, check_schedules
 
 
 def factors(rule, n_steps=100):

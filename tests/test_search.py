@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sk_metalr._search import halving_search, random_search, rungs
+from sk_metalr._search.rungs import halving_search, random_search, rungs
 
 
 class FakePopulation:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sk_metalr._selection import (
+from sk_metalr._search.selection import (
     cautious_losses,
     choose,
     compress_losses,

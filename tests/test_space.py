@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import loguniform, norm, rv_continuous
 
-from sk_metalr._space import StrategySpace
+from sk_metalr._space.space import StrategySpace
 
 
 def sample(learning_rates, n_candidates=16, seed=0):

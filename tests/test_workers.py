@@ -13,7 +13,7 @@ from joblib.parallel import ThreadingBackend
 from models import small_classifier, small_mlp
 
 from sk_metalr import MetaLRClassifier
-from sk_metalr._workers import MAX_FAILURES, unordered
+from sk_metalr._population.workers import MAX_FAILURES, unordered
 from sk_metalr.exceptions import NotVectorizableError
 
 # Of the tests; workers import this file anew, with the same environment.

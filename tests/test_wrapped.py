@@ -9,10 +9,10 @@ from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sk_metalr import _wrapped as wrapped
-from sk_metalr._keras_model import at_rate, set_strategy
+from sk_metalr import _models as wrapped
+from sk_metalr._models.keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
-from sk_metalr._schedules import check_schedules
+from sk_metalr._space.schedules import check_schedules
 
 layers = keras.layers
 RNG = np.random.default_rng(0)

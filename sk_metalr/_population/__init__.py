@@ -12,16 +12,16 @@ checkpoints; :mod:`._joined` puts populations of several optimizers together;
 member by ``Model.fit`` itself, for comparison.
 """
 
-from ._joined import JoinedPopulation
-from ._prediction import outputs_of
-from ._process import check_not_forked
-from ._program import keeps_program
-from ._random import preserved_random_state
-from ._reference import trained_by_keras
-from ._snapshot import GroupSnapshot, Snapshot
-from ._task import SplitTask, TrainedMember
-from ._training import COMPILED_LANES, Population
-from ._worker import train_snapshot
+from .joined import JoinedPopulation
+from .prediction import outputs_of
+from .process import check_not_forked
+from .program import keeps_program
+from .random import preserved_random_state
+from .reference import trained_by_keras
+from .snapshot import GroupSnapshot, Snapshot
+from .task import SplitTask, TrainedMember
+from .training import COMPILED_LANES, Population
+from .worker import train_snapshot
 
 __all__ = [
     "COMPILED_LANES",

@@ -1,0 +1,1 @@
+"""What people look at: plots, a summary, a report."""

@@ -1,0 +1,1 @@
+"""Finished searches, and what they tell about the next."""

@@ -1,0 +1,220 @@
+"""Portfolios: a few learning rates of which one was good on every task before, or nearly so.
+
+Every recorded response curve says what each rate would have cost. The rates that go together best
+are found greedily: the first is the one with the lowest mean regret over tasks, each further one
+the one that lowers the mean regret of the best rate so far the most (Feurer, Eggensperger,
+Falkner, Lindauer & Hutter, "Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022,
+arXiv:2007.04074, section 3.1). Tasks like the one at hand count for more, and a task that was
+recorded several times counts once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .fingerprint import are_stratified_alike
+from .meta_features import coordinates, distances, largest_difference
+from .store import ExperienceRecord
+
+__all__ = ["Portfolio", "greedy_portfolio", "n_repeats", "portfolio", "regrets", "with_means"]
+
+GRID_STEP = 0.125
+"""Distance of the rates that are considered, in decades."""
+
+BANDWIDTH = 0.7
+"""Distance at which a task counts for 0.6 of one just like it."""
+
+MAX_DISTANCE = 2.0
+"""A task that is further away than this is not like the one at hand."""
+
+MIN_TASKS = 3
+"""With fewer alike, there is no experience to speak of."""
+
+SAME_DISTANCE = 0.1
+"""Folds of one table are no further apart."""
+
+MAX_LOSS = 1.5
+"""Highest loss that counts, in multiples of the no-skill loss: one task must not rule."""
+
+OTHER_SCHEDULE = 1.0
+"""Distance between two schedules."""
+
+SECOND_AIM = 1e-3
+"""Weight of a rate's own mean regret, which decides where nothing is left to gain."""
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Learning rates for a task, and what they rest on.
+
+    Attributes
+    ----------
+    learning_rates : ndarray of shape (n,)
+        In increasing order; empty where the task is unlike all that were recorded.
+    records : list of ExperienceRecord
+        Of the tasks like it.
+    reason : str
+        Why there are no rates; empty where there are.
+    """
+
+    learning_rates: np.ndarray
+    records: list[ExperienceRecord]
+    reason: str = ""
+
+
+def portfolio(
+    task: dict[str, Any],
+    records: list[ExperienceRecord],
+    n_rates: int,
+    bounds: tuple[float, float] = (0.0, np.inf),
+) -> Portfolio:
+    """Return the learning rates to try on a task.
+
+    Records of other optimizers tell nothing about this one's rates; those of other schedules do,
+    and count for less.
+
+    Parameters
+    ----------
+    task : dict of str to number or str
+        Meta-features of the task at hand.
+    records : list of ExperienceRecord
+        Finished searches.
+    n_rates : int
+        How many rates to return; fewer where the bounds leave no more.
+    bounds : tuple of (float, float)
+        Lowest and highest rate.
+    """
+    records = [
+        one for one in records if _is_curve(one) and one.features["optimizer"] == task["optimizer"]
+    ]
+    away = distances(task, [record.features for record in records])
+    is_other = [record.features["schedule"] != task["schedule"] for record in records]
+    away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
+    alike = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
+    share = 1 / n_repeats(alike)
+    if share.sum() < MIN_TASKS - 1e-9:
+        return Portfolio(np.empty(0), [], _reason(task, records, away))
+    grid = _grid(alike, bounds)
+    if not grid.size:
+        return Portfolio(np.empty(0), [], "none of them has tried rates within these bounds")
+    weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
+    known = np.array([regrets(record, grid) for record in alike])
+    chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
+    return Portfolio(np.sort(grid[chosen]), alike)
+
+
+def _reason(task: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
+    """Say why there is no experience to speak of."""
+    if not records:
+        return "none of them is with this optimizer"
+    few = f"fewer than {MIN_TASKS} other tables or networks were like it"
+    unlike = np.flatnonzero(away > MAX_DISTANCE)
+    if not unlike.size:
+        return few
+    nearest = records[unlike[away[unlike].argmin()]]
+    return f"{few}; the next one differs most in {largest_difference(task, nearest.features)}"
+
+
+def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
+    """Return how many records are of the same task as each one, itself among them: (n_records,).
+
+    Such as those of the folds of a cross-validation.
+    """
+    places = np.array([coordinates(record.features) for record in records])
+    counts = np.ones(len(records), int)
+    for i, one in enumerate(records):
+        near = np.linalg.norm(places - places[i], axis=1) <= SAME_DISTANCE
+        counts[i] = sum(
+            record.features["schedule"] == one.features["schedule"]
+            and are_stratified_alike(record.fingerprint, one.fingerprint)
+            for record in (records[j] for j in np.flatnonzero(near))
+        )
+    return counts
+
+
+def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
+    """Return how much more than the best recorded rate each of some rates costs, in nats.
+
+    A loss counts as no higher than 1.5 times that of always predicting the class frequencies,
+    which is also what is assumed of rates that diverged.
+
+    Parameters
+    ----------
+    record : ExperienceRecord
+        A finished search; at least one rate did not diverge.
+    rates : ndarray of shape (n_rates,)
+        Learning rates, in increasing order.
+
+    Returns
+    -------
+    regrets : ndarray of shape (n_rates,)
+        NaN outside the range that was tried: nothing is known of those rates.
+    """
+    lowest = record.losses.min()
+    worst = max(MAX_LOSS * record.no_skill_loss, lowest)
+    losses = np.minimum(record.losses, worst)
+    tried = np.log(record.learning_rates)
+    between = np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan)
+    return np.asarray(between - lowest)
+
+
+def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return regrets whose NaN are filled with the mean of the tasks that tell.
+
+    Parameters
+    ----------
+    regrets : ndarray of shape (n_tasks, n_columns)
+        At least one of each column is a number.
+    weights : ndarray of shape (n_tasks,)
+        Weight of each task, above 0.
+    """
+    is_known = ~np.isnan(regrets)
+    means = weights @ np.where(is_known, regrets, 0) / (weights @ is_known)
+    return np.where(is_known, regrets, means)
+
+
+def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[int]:
+    """Return the columns that go together best.
+
+    Parameters
+    ----------
+    regrets : ndarray of shape (n_tasks, n_columns)
+        What each column costs on each task, in nats.
+    weights : ndarray of shape (n_tasks,)
+        Weight of each task.
+    n : int
+        How many columns to choose; all, where there are fewer.
+
+    Returns
+    -------
+    chosen : list of int
+        The best first.
+    """
+    alone = weights @ regrets
+    best_so_far = np.full(len(regrets), np.inf)
+    chosen: list[int] = []
+    for _ in range(min(n, regrets.shape[1])):
+        cost = weights @ np.minimum(best_so_far[:, None], regrets) + SECOND_AIM * alone
+        cost[chosen] = np.inf
+        chosen.append(int(cost.argmin()))
+        best_so_far = np.minimum(best_so_far, regrets[:, chosen[-1]])
+    return chosen
+
+
+def _is_curve(record: ExperienceRecord) -> bool:
+    """Tell whether a record says anything about rates."""
+    return len(record.losses) > 1 and bool(np.isfinite(record.losses).any())
+
+
+def _grid(records: list[ExperienceRecord], bounds: tuple[float, float]) -> np.ndarray:
+    """Return the rates that are considered: those within the bounds and what was tried."""
+    low = max(bounds[0], min((one.learning_rates[0] for one in records), default=np.inf))
+    high = min(bounds[1], max((one.learning_rates[-1] for one in records), default=0.0))
+    if low > high:
+        return np.empty(0)
+    n_steps = max(1, round(np.log10(high / low) / GRID_STEP))
+    grid = np.unique(np.geomspace(low, high, n_steps + 1).clip(low, high))
+    # Between records of narrow ranges there may be rates that none has tried.
+    tried = [(one.learning_rates[0] <= grid) & (grid <= one.learning_rates[-1]) for one in records]
+    return np.asarray(grid[np.any(tried, axis=0)])

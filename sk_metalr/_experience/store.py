@@ -1,0 +1,453 @@
+"""Experience: finished searches, written down for those to come.
+
+One search a line, in JSON: readable by anyone, appended to by many processes at once, and never
+rewritten. A line that was torn by a crash is left out; no other is lost with it.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock
+
+from .._progress import warn
+from ..exceptions import ExperienceWarning
+from .fingerprint import Fingerprint
+from .meta_features import coordinates
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Experience", "ExperienceRecord"]
+
+VERSION = 1
+"""Version of the format of a line."""
+
+DIGITS = 6
+LOCK_SECONDS = 60
+"""How long an append waits for others to end theirs, which take milliseconds."""
+
+SHIPPED = Path(__file__).parent / "default.jsonl"
+
+
+@dataclass(frozen=True, eq=False)
+class ExperienceRecord:
+    """One finished search: on what, of what, and the response curve.
+
+    Parameters
+    ----------
+    fingerprint : Fingerprint
+        Of the training rows; none of them can be read from it.
+    features : dict of str to number or str
+        What the task was like: see :mod:`._meta_features`.
+    learning_rates : ndarray of shape (n,)
+        Rates that were tried with one optimizer and schedule, in increasing order.
+    losses : ndarray of shape (n,)
+        Held-out log-loss at the best epoch as the choice saw it (cautious, smoothed), in nats;
+        infinite where the rate diverged.
+    standard_errors : ndarray of shape (n,)
+        Their standard errors, in nats; infinite where the rate diverged.
+    n_epochs : int ndarray of shape (n,)
+        Best number of epochs.
+    no_skill_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+    source : str
+        What the rows are called; may be empty.
+    provenance : dict of str to str
+        Versions and date.
+    """
+
+    fingerprint: Fingerprint
+    features: dict[str, Any]
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    standard_errors: np.ndarray
+    n_epochs: np.ndarray
+    no_skill_loss: float
+    source: str = ""
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """Return the record as one line of JSON, numbers to six digits.
+
+        Returns
+        -------
+        line : str
+            It ends with a newline.
+        """
+        values = {
+            "version": VERSION,
+            "source": self.source,
+            "features": {name: _short(value) for name, value in self.features.items()},
+            "curve": {
+                "learning_rate": _short_list(self.learning_rates),
+                "loss": _short_list(self.losses),
+                "standard_error": _short_list(self.standard_errors),
+                "n_epochs": self.n_epochs.tolist(),
+            },
+            "no_skill_loss": _short(self.no_skill_loss),
+            "provenance": self.provenance,
+            "fingerprint": self.fingerprint.to_dict(),
+        }
+        return json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
+        """Return the record that a parsed line holds.
+
+        Parameters
+        ----------
+        values : dict
+            What ``json.loads`` made of :meth:`to_line`.
+
+        Returns
+        -------
+        record : ExperienceRecord
+            The record, arrays in place of lists.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError, ArithmeticError
+            If something is missing or cannot be.
+        """
+        curve = values["curve"]
+        columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
+        rates, losses, errors = (
+            np.array([np.inf if value is None else value for value in column], np.float64)
+            for column in columns
+        )
+        n_epochs = np.array(curve["n_epochs"], int)
+        if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
+            raise ValueError("its curve has columns of different lengths")
+        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
+            raise ValueError("its learning rates are not above 0, in increasing order")
+        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
+            raise ValueError("its curve is not all numbers")
+        no_skill_loss = float(values["no_skill_loss"])
+        if not (np.isfinite(no_skill_loss) and no_skill_loss > 0):
+            raise ValueError("its no-skill loss is not above 0")
+        features = dict(values["features"])
+        if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
+            raise ValueError("its optimizer and schedule are not both words")
+        if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
+            raise ValueError("its features are not all numbers")
+        return cls(
+            Fingerprint.from_dict(values["fingerprint"]),
+            features,
+            rates,
+            losses,
+            errors,
+            n_epochs,
+            no_skill_loss,
+            values.get("source", ""),
+            dict(values.get("provenance", {})),
+        )
+
+
+class Experience:
+    """Finished searches that the next one learns from, in memory or in a file.
+
+    The file holds one search a line, in JSON. It is only ever appended to, under a lock, so that
+    many processes may record at a time; a fit reads what others have added. Rows of a table are
+    not in it, only hashes that tell whether another table shares rows with it.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or None, default=None
+        A file to read, and to append to; the first record creates it. None: in memory. What
+        another process (a worker of joblib's, say) records in memory stays with that process.
+
+    Raises
+    ------
+    TypeError
+        If `path` is no path.
+    ValueError
+        If it is a folder, a file that holds no record at all, or "default", which is no file but
+        what :meth:`load` calls the experience that comes with this package.
+
+    See Also
+    --------
+    MetaLRClassifier : Learns from it (``search="portfolio"``), adds to it
+        (``record_experience=True``).
+
+    Examples
+    --------
+    >>> from sk_metalr import Experience
+    >>> experience = Experience.load("default")
+    >>> len(experience) > 100
+    True
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                "The 'path' parameter of Experience must be a path or None. Got an object of type "
+                f"{type(path).__name__!r} instead; Experience().merge(records) takes records."
+            )
+        if path is not None and (path == "default" or Path(path).is_dir()):
+            raise ValueError(
+                "The 'path' parameter of Experience must name a file, or be None. Got "
+                f"{os.fspath(path)!r} instead; name one, such as 'experience.jsonl'. "
+                "Experience.load('default') is the one that comes with this package."
+            )
+        self.path = None if path is None else Path(path).absolute()
+        self._records: list[ExperienceRecord] = []
+        self.refresh()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Experience":
+        """Read an experience.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A file; or ``"default"`` for what comes with this package, as a copy in memory.
+
+        Returns
+        -------
+        experience : Experience
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        """
+        if path == "default":
+            experience = cls()
+            experience._records = list(_read(SHIPPED))
+            return experience
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"There is no experience at {os.fspath(path)!r}. Experience(path) begins one, and "
+                "so does MetaLRClassifier(experience=path, record_experience=True); 'default' is "
+                "the one that comes with this package."
+            )
+        return cls(path)
+
+    def refresh(self) -> "Experience":
+        """Read the file again, where there is one: others may have added to it.
+
+        Returns
+        -------
+        self : Experience
+            With all records of the file.
+        """
+        if self.path is not None and self.path.exists():
+            self._records = list(_read(self.path))
+        return self
+
+    def append(self, record: ExperienceRecord) -> "Experience":
+        """Add a record, also to the file where there is one.
+
+        Parameters
+        ----------
+        record : ExperienceRecord
+            A finished search.
+
+        Returns
+        -------
+        self : Experience
+            With one record more.
+
+        Raises
+        ------
+        TypeError
+            If it is no record.
+        """
+        if not isinstance(record, ExperienceRecord):
+            raise TypeError(
+                "The 'record' parameter of Experience.append must be an ExperienceRecord. Got an "
+                f"object of type {type(record).__name__!r} instead; merge takes several."
+            )
+        if self.path is not None:
+            _append(self.path, record.to_line())
+        self._records.append(record)
+        return self
+
+    def merge(self, other: Iterable[ExperienceRecord]) -> "Experience":
+        """Add the records of another experience that are not in this one.
+
+        Parameters
+        ----------
+        other : Experience or iterable of ExperienceRecord
+            Where they come from; it stays as it is.
+
+        Returns
+        -------
+        self : Experience
+            With the records of both.
+
+        Raises
+        ------
+        TypeError
+            If `other` is a path: :meth:`load` reads one.
+        """
+        if isinstance(other, str | os.PathLike):
+            raise TypeError(
+                "The 'other' parameter of Experience.merge must hold records. Got the path "
+                f"{os.fspath(other)!r} instead; give Experience.load of it."
+            )
+        known = {record.to_line() for record in self.refresh()}
+        for record in list(other):
+            line = record.to_line() if isinstance(record, ExperienceRecord) else None
+            if line not in known:
+                self.append(record)
+                known.add(str(line))
+        return self
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return one row a record: its features, its best rate, what that gained.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            It needs pandas.
+        """
+        import pandas
+
+        return pandas.DataFrame([_summary(record) for record in self])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[ExperienceRecord]:
+        return iter(self._records)
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"in {str(self.path)!r}"
+        return f"<Experience of {len(self)} searches {where}>"
+
+    def __sklearn_clone__(self) -> "Experience":
+        """Return itself: clones of an estimator learn from one store, and add to it."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Have a copy in another process read and append to the same file, where there is one."""
+        return {"path": self.path, "_records": [] if self.path else self._records}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        with suppress(OSError, ValueError):  # a fitted classifier is not lost with its store
+            self.refresh()
+
+    def check_writable(self) -> None:
+        """Check that a record can be added, before there is one.
+
+        Raises
+        ------
+        OSError
+            If the folder of its file is not there, or may not be written to.
+        """
+        if self.path is None:
+            return
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {str(self.path.parent)!r} to keep an experience in."
+            )
+        for path in (self.path, _lock_of(self.path)):
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise PermissionError(
+                    f"The experience at {str(self.path)!r} cannot be added to: {str(path)!r} may "
+                    "not be written; name another file, or leave record_experience=False."
+                )
+
+
+def _summary(record: ExperienceRecord) -> dict[str, Any]:
+    best = int(np.argmin(record.losses))
+    return {
+        "source": record.source,
+        **record.features,
+        "best_learning_rate": record.learning_rates[best],
+        "best_n_epochs": record.n_epochs[best],
+        "loss": record.losses[best],
+        "standard_error": record.standard_errors[best],
+        "no_skill_loss": record.no_skill_loss,
+        "n_learning_rates": len(record.learning_rates),
+        "date": record.provenance.get("date", ""),
+    }
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _append(path: Path, line: str) -> None:
+    """Write a line at the end of a file, at once, while nobody else does."""
+    with FileLock(_lock_of(path), timeout=LOCK_SECONDS):
+        torn = _ends_torn(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            content = ("\n" * torn + line).encode()
+            if os.write(descriptor, content) < len(content):
+                raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
+        finally:
+            os.close(descriptor)
+
+
+def _ends_torn(path: Path) -> bool:
+    """Tell whether the last line of a file was left without its end."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
+def _read(path: Path) -> Iterator[ExperienceRecord]:
+    """Yield the records of a file; warn of lines that hold none.
+
+    The last line is left out without a word where its end is missing: someone may be writing it.
+    ValueError where all others are no records.
+    """
+    *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    n_records = n_newer = 0
+    bad: list[str] = []
+    for number, line in enumerate([*lines, last], start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            if values["version"] > VERSION:
+                n_newer += 1
+                continue
+            yield ExperienceRecord.from_dict(values)
+            n_records += 1
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            if number <= len(lines):
+                bad.append(f"line {number} ({error})")
+    if bad and not (n_records or n_newer):
+        raise ValueError(
+            f"{str(path)!r} is no experience: no line of it is a record of a search, beginning "
+            f"with {bad[0]}. Name another file."
+        )
+    if bad:
+        _warn(
+            f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
+            f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
+            "process killed while it wrote? Then delete them."
+        )
+    if n_newer:
+        _warn(
+            f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
+            "out; upgrade to read them."
+        )
+
+
+def _warn(message: str) -> None:
+    warn(ExperienceWarning(message), stacklevel=6)
+
+
+def _short(value: Any) -> Any:
+    """Return a number with six digits; None where it is not finite."""
+    if not isinstance(value, float | np.floating):
+        return value
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+
+
+def _short_list(values: np.ndarray) -> list[float | None]:
+    return [_short(float(value)) for value in values]

@@ -1,0 +1,166 @@
+"""A fitted KerasClassifier taken apart into what is no code, and put together again."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from scikeras.utils.transformers import ClassifierLabelEncoder
+from scikeras.wrappers import KerasClassifier
+from sklearn.preprocessing import FunctionTransformer
+
+from .given import OneHotKerasClassifier, OneHotTargets, input_dtype
+from .rows import is_identity
+
+__all__ = [
+    "FittedParts",
+    "put_together",
+    "taken_apart",
+]
+
+NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
+
+
+@dataclass(frozen=True)
+class FittedParts:
+    """What a fitted KerasClassifier consists of, without code.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The trained model.
+    targets : {"labels", "one-hot labels", "one-hot"}
+        How targets are encoded: as SciKeras does for a sparse loss and for a categorical one, or
+        as keras.wrappers.SKLearnClassifier does.
+    params : dict
+        Parameters, without the function that builds the model.
+    state : dict
+        Further attributes that a fit leaves.
+    encoder : dict or None
+        ``class``, the name of the user's subclass, where that brings a feature encoder, and
+        ``state``, what the encoder has learned.
+    """
+
+    model: keras.Model
+    targets: str
+    params: dict[str, Any]
+    state: dict[str, Any]
+    encoder: dict[str, Any] | None = None
+
+
+def taken_apart(fitted: KerasClassifier) -> FittedParts:
+    """Return the parts of a fitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If it has an encoder of targets of the user's own, or one of features that cannot be put
+        together again.
+    """
+    encoder = fitted.target_encoder_
+    if type(encoder) not in (ClassifierLabelEncoder, OneHotTargets):
+        raise ValueError(
+            f"The wrapped {type(fitted).__name__} encodes its targets with a "
+            f"{type(encoder).__name__}, which is code and cannot be saved. Give it plain labels."
+        )
+    width = np.shape(encoder.transform(fitted.classes_))[-1]
+    targets = "labels" if width == 1 else "one-hot labels"
+    state = {
+        name: dict(value) if name == "history_" else value
+        for name, value in vars(fitted).items()
+        if name.endswith("_") and not name.startswith("_") and name not in NOT_OF_DATA
+    }
+    params = fitted.get_params(deep=False)
+    return FittedParts(
+        model=fitted.model_,
+        targets="one-hot" if type(encoder) is OneHotTargets else targets,
+        params={k: v for k, v in params.items() if k not in ("model", "build_fn")},
+        state=state,
+        encoder=None if is_identity(fitted.feature_encoder_) else _encoder_apart(fitted),
+    )
+
+
+def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
+    """Return what it takes to make the feature encoder of a user's subclass again."""
+    encoder = fitted.feature_encoder_
+    settings = encoder.get_params(deep=False) if hasattr(encoder, "get_params") else {}
+    state = {name: value for name, value in vars(encoder).items() if name not in settings}
+    rows = np.random.RandomState(0).normal(size=(4, *fitted.X_shape_[1:])).astype(input_dtype())
+    try:
+        again = _with_state(fitted.feature_encoder, state)
+        if not _are_same(again.transform(rows), encoder.transform(rows)):
+            raise ValueError("made anew by its class, it encodes otherwise")
+    except Exception as error:  # whatever an encoder of the user's may raise
+        kind = type(fitted).__name__
+        raise ValueError(
+            f"The wrapped {kind} encodes features with a {type(encoder).__name__} that cannot be "
+            f"saved: {error}. Let its property feature_encoder return an encoder that holds what "
+            "it learns in attributes of its own, encode in a Pipeline before MetaLRClassifier, or "
+            "take the columns apart in the model: x[:, :2]."
+        ) from error
+    return {"class": type(fitted).__name__, "state": state}
+
+
+def _with_state(encoder: Any, state: dict[str, Any]) -> Any:
+    vars(encoder).update(state)
+    return encoder
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    """Tell whether two arrays, or lists or dicts of arrays, are equal."""
+    keras.tree.assert_same_structure(one, other)
+    pairs = zip(keras.tree.flatten(one), keras.tree.flatten(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def put_together(
+    parts: FittedParts, custom_objects: dict[str, Any] | None = None
+) -> KerasClassifier:
+    """Return a fitted estimator that predicts as the one that was taken apart.
+
+    It does not know how its model is built, and so cannot be fitted again.
+
+    Parameters
+    ----------
+    parts : FittedParts
+        What :func:`taken_apart` returned.
+    custom_objects : dict of str to object or None
+        Has the class of the estimator, where that brings a feature encoder.
+
+    Raises
+    ------
+    ValueError
+        If it does not have it.
+    """
+    if parts.targets == "one-hot":
+        fitted, encoder = OneHotKerasClassifier(**parts.params), OneHotTargets()
+    else:
+        fitted = _class_of(parts, custom_objects or {})(**parts.params)
+        loss = "categorical_crossentropy" if parts.targets == "one-hot labels" else None
+        encoder = ClassifierLabelEncoder(loss=loss)
+    fitted.__dict__.update(parts.state)
+    fitted.history_ = defaultdict(list, fitted.history_)
+    # More rows than classes, or they would not look like labels.
+    rows = np.repeat(fitted.classes_, 3)
+    fitted.target_encoder_ = encoder.fit(rows)
+    if parts.encoder is None:
+        fitted.feature_encoder_ = FunctionTransformer().fit(np.zeros((1, 1)))
+    else:
+        fitted.feature_encoder_ = _with_state(fitted.feature_encoder, parts.encoder["state"])
+    fitted.model_ = parts.model
+    fitted._initialize_callbacks()
+    return fitted
+
+
+def _class_of(parts: FittedParts, custom_objects: dict[str, Any]) -> type[KerasClassifier]:
+    if parts.encoder is None:
+        return KerasClassifier
+    name = parts.encoder["class"]
+    found = custom_objects.get(name)
+    if not (isinstance(found, type) and issubclass(found, KerasClassifier)):
+        raise ValueError(
+            f"It was fitted with a subclass of KerasClassifier, {name}, that encodes features. If "
+            f"you trust the file, pass it: load(path, custom_objects={{{name!r}: {name}}})."
+        )
+    return found

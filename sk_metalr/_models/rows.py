@@ -1,0 +1,132 @@
+"""Rows as the wrapped estimator takes them, and probabilities as it gives them."""
+
+from typing import Any
+
+import numpy as np
+from scikeras.wrappers import KerasClassifier
+from scipy.special import expit, softmax
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.class_weight import compute_sample_weight
+
+from .given import input_dtype
+from .keras_model import (
+    has_logits,
+)
+
+__all__ = [
+    "check_row_shape",
+    "encode",
+    "encode_features",
+    "features_to_open",
+    "has_weights",
+    "is_identity",
+    "to_probabilities",
+    "training_weights",
+]
+
+
+def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return features and targets as the Keras model takes them.
+
+    Features may come back as a list or dict of arrays, one for each model input.
+    """
+    return encode_features(opened, X), np.asarray(opened.target_encoder_.transform(y))
+
+
+def encode_features(opened: KerasClassifier, X: np.ndarray) -> Any:
+    """Return features as the Keras model takes them: an array, or a list or dict of such."""
+    encoder = opened.feature_encoder_
+    return X if is_identity(encoder) else encoder.transform(X)
+
+
+def is_identity(encoder: Any) -> bool:
+    """Tell whether a feature encoder is SciKeras's own, which leaves features as they are."""
+    return type(encoder) is FunctionTransformer and encoder.func is None
+
+
+def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np.ndarray:
+    """Return training rows for :func:`open_estimator`, where it looks at them.
+
+    A feature encoder of the user's is fitted on them. Otherwise only their shape counts, and
+    the first one stands for all: a view, where the rows themselves would be a copy.
+
+    Parameters
+    ----------
+    estimator : KerasClassifier
+        To be opened.
+    X : ndarray of shape (n_samples, ...)
+        All rows.
+    rows : slice or int ndarray of shape (n_train,)
+        Which of them are trained on.
+
+    Returns
+    -------
+    X_train : ndarray of shape (n_train, ...)
+        Not to be written to.
+    """
+    looks = "initialize", "_initialize", "_validate_data"
+    is_plain = all(getattr(type(estimator), n) is getattr(KerasClassifier, n) for n in looks)
+    if isinstance(rows, slice) or not (is_plain and is_identity(estimator.feature_encoder)):
+        return X[rows]
+    return np.broadcast_to(X[rows[:1]], (len(rows), *X.shape[1:]))
+
+
+def check_row_shape(fitted: KerasClassifier, X: np.ndarray) -> None:
+    """Raise ValueError where rows are not of the shape of those that were trained on."""
+    if X.shape[1:] != fitted.X_shape_[1:]:
+        raise ValueError(
+            f"X must hold rows of shape {fitted.X_shape_[1:]}, as in fit. Got rows of shape "
+            f"{X.shape[1:]} instead."
+        )
+
+
+def has_weights(opened: KerasClassifier, sample_weight: np.ndarray | None) -> bool:
+    """Tell whether training is given weights: of rows, or of classes."""
+    return sample_weight is not None or opened.class_weight is not None
+
+
+def training_weights(
+    opened: KerasClassifier, y: np.ndarray, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the weight of each row in the training loss: sample weight × class weight.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a class weight is negative, or the weights cannot be counted with.
+    """
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if opened.class_weight is not None:
+        if not (isinstance(opened.class_weight, dict) or opened.class_weight == "balanced"):
+            raise ValueError(
+                "The 'class_weight' parameter of the wrapped KerasClassifier must be a dict of "
+                f"class to weight, 'balanced' or None. Got {opened.class_weight!r} instead."
+            )
+        weights = weights * compute_sample_weight(opened.class_weight, y)
+        if not (weights.min() >= 0 and 0 < weights.sum() <= np.finfo(input_dtype()).max):
+            raise ValueError(
+                "The 'class_weight' parameter of the wrapped KerasClassifier must hold weights of "
+                f"at least 0, finite and not all of them 0. Got {opened.class_weight!r} instead."
+            )
+    return weights.astype(input_dtype())
+
+
+def to_probabilities(fitted: KerasClassifier, outputs: np.ndarray) -> np.ndarray:
+    """Return probabilities of shape (..., n_classes), also from logits or one sigmoid.
+
+    Parameters
+    ----------
+    fitted : KerasClassifier
+        Whose model gave the outputs.
+    outputs : float64 ndarray of shape (..., n_classes) or (..., 1)
+    """
+    if outputs.shape[-1] == 1:
+        positive = expit(outputs) if has_logits(fitted.model_) else outputs
+        return np.concatenate([1 - positive, positive], axis=-1)
+    if has_logits(fitted.model_):
+        return softmax(outputs, axis=-1)
+    return outputs / outputs.sum(axis=-1, keepdims=True)

@@ -1,0 +1,173 @@
+"""The refit: the wrapped estimator with the chosen strategy, trained by Keras or elsewhere."""
+
+import functools
+from collections import defaultdict
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+from scikeras.wrappers import KerasClassifier
+
+from .keras_model import (
+    Rate,
+    at_rate,
+    build_with_strategy,
+    set_strategy,
+)
+from .opened import clone_quietly
+from .plan import asks_for_keras_loop
+from .rows import encode, has_weights, training_weights
+
+__all__ = [
+    "early_stops",
+    "fit_with_keras",
+    "is_finite",
+    "load_trained",
+    "rate_setters",
+    "refits_with_keras",
+    "with_strategy",
+    "without_callbacks",
+]
+
+
+def with_strategy(
+    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, optimizer: Any = None
+) -> KerasClassifier:
+    """Return an unfitted clone that trains at a learning rate, with an optimizer, for `n_epochs`.
+
+    A later ``fit`` of the clone trains at that rate too: it is set by the ``optimizer``
+    parameters where SciKeras hands those to the model, and otherwise on the optimizer of
+    the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
+    """
+    tuned = clone_quietly(estimator)
+    tuned.set_params(epochs=n_epochs)
+    if hasattr(tuned, "fit__epochs"):
+        tuned.set_params(fit__epochs=n_epochs)
+    if tuned.random_state is None:
+        tuned.set_params(random_state=seed)
+    elif isinstance(tuned.random_state, Integral):  # SciKeras takes no NumPy integer
+        tuned.set_params(random_state=int(tuned.random_state))
+    name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
+    own = getattr(tuned, name) if optimizer is None else optimizer
+    is_named = isinstance(own, str | type) and optimizer is None
+    if name == "compile__optimizer" or not is_named:
+        tuned.set_params(**{name: at_rate(own, rate)})
+    else:
+        tuned.set_params(optimizer__learning_rate=rate)
+    for name in ("model", "build_fn"):
+        build = getattr(tuned, name)
+        if isinstance(build, keras.Model):
+            set_strategy(build, rate, optimizer)
+        elif build is not None:
+            built = functools.partial(build_with_strategy, build, rate, optimizer)
+            tuned.set_params(**{name: built})
+    return tuned
+
+
+def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
+    """Return those callbacks of an opened estimator that are able to stop members of a search."""
+    return [
+        callback
+        for callback in keras.tree.flatten(opened._fit_callbacks)
+        if isinstance(callback, keras.callbacks.EarlyStopping)
+        and callback.monitor in ("loss", "val_loss")
+    ]
+
+
+RATE_SETTERS = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+
+
+def rate_setters(estimator: KerasClassifier) -> list[str]:
+    """Return the names of the callbacks of an estimator that set the learning rate."""
+    given = [estimator.callbacks, getattr(estimator, "fit__callbacks", None)]
+    kinds = [one if isinstance(one, type) else type(one) for one in keras.tree.flatten(given)]
+    return [kind.__name__ for kind in kinds if issubclass(kind, RATE_SETTERS)]
+
+
+def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of a refit: those that stop on held-out rows only where it has some."""
+    callbacks = keras.tree.flatten(opened._fit_callbacks)
+    params = opened.get_params(deep=False)
+    names = "validation_split", "fit__validation_split", "fit__validation_data"
+    if any(params.get(name) for name in names):
+        return callbacks
+    return [
+        callback
+        for callback in callbacks
+        if not isinstance(callback, keras.callbacks.EarlyStopping)
+        or not callback.monitor.startswith("val_")
+    ]
+
+
+def without_callbacks(estimator: KerasClassifier) -> KerasClassifier:
+    """Return a clone that has no callbacks."""
+    return clone_quietly(estimator).set_params(callbacks=None)
+
+
+def refits_with_keras(opened: KerasClassifier) -> bool:
+    """Tell whether the refit needs Keras's own loop, for callbacks and the model's metrics too."""
+    metrics = getattr(opened.model_, "_compile_metrics", None)
+    return bool(asks_for_keras_loop(opened) or _acting_callbacks(opened) or metrics is not None)
+
+
+def fit_with_keras(
+    opened: KerasClassifier, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+) -> KerasClassifier:
+    """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics."""
+    weights = None
+    if has_weights(opened, sample_weight):
+        weights = training_weights(opened, y, sample_weight)
+    n_epochs = getattr(opened, "fit__epochs", opened.epochs)
+    opened._fit_callbacks = _acting_callbacks(opened)
+    model = opened.model_
+    if not model.optimizer.built:  # inside its first step, state that starts from weights is lost
+        model.optimizer.build(model.trainable_variables)
+    x, targets = encode(opened, X, y)
+    # SciKeras's own checks, of what was checked before, do not know subclassed models.
+    opened._fit_keras_model(
+        x, targets, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0
+    )
+    return opened
+
+
+def is_finite(fitted: KerasClassifier) -> bool:
+    """Tell whether a fitted estimator kept a finite loss and finite weights."""
+    weights = fitted.model_.get_weights()
+    return all(np.isfinite(values).all() for values in [fitted.history_["loss"], *weights])
+
+
+def load_trained(
+    opened: KerasClassifier,
+    weights: list[np.ndarray],
+    buffers: list[np.ndarray],
+    optimizer_variables: list[np.ndarray],
+    epoch_losses: np.ndarray,
+) -> KerasClassifier:
+    """Make an opened estimator a fitted one.
+
+    Parameters
+    ----------
+    opened : KerasClassifier
+        What :func:`open_estimator` returned.
+    weights, buffers, optimizer_variables : list of ndarray
+        Values of the model's trainable and non-trainable variables and of the
+        optimizer's variables (iteration, learning rate, its state), in their order.
+    epoch_losses : ndarray of shape (n_epochs,)
+        Mean training loss of each epoch, in nats.
+    """
+    model = opened.model_
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    if not isinstance(model.optimizer._learning_rate, keras.Variable):  # but a schedule
+        iteration, _, *slots = optimizer_variables
+        optimizer_variables = [iteration, *slots]
+    for variables, values in [
+        (model.trainable_variables, weights),
+        (model.non_trainable_variables, buffers),
+        (model.optimizer.variables, optimizer_variables),
+    ]:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    opened.history_ = defaultdict(list, loss=[float(loss) for loss in epoch_losses])
+    return opened

@@ -1,0 +1,1 @@
+"""Files and identities: archives, encodings, Keras models, hashes."""

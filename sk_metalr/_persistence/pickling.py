@@ -1,0 +1,120 @@
+"""What a pickled model needs beside itself: classes and functions that are not Keras's own.
+
+SciKeras pickles a Keras model as a ``.keras`` file, which names layers of the user's but does not
+bring them along. Pickle does, by reference, where they come first.
+"""
+
+from collections.abc import Iterable, Iterator
+from pickle import PicklingError
+from types import FunctionType
+from typing import Any
+
+import keras
+
+from .keras_models import is_keras_own, named_in, registered_name, short
+
+__all__ = ["Needed"]
+
+PARTS = (
+    *(keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer),
+    *(keras.initializers.Initializer, keras.regularizers.Regularizer),
+    *(keras.constraints.Constraint, keras.optimizers.schedules.LearningRateSchedule),
+)
+"""What models are made of."""
+
+
+class Needed:
+    """Classes and functions that are in scope for Keras from when this is unpickled.
+
+    Parameters
+    ----------
+    objects : dict of str to class or function
+        By the names that Keras looks for.
+    """
+
+    def __init__(self, objects: dict[str, Any]) -> None:
+        self.objects = objects
+        self._scope: Any = None
+
+    @classmethod
+    def of(cls, models: Iterable[keras.Model]) -> "Needed":
+        """Return what is needed by some models.
+
+        Raises
+        ------
+        pickle.PicklingError
+            If one of them could be pickled, but not unpickled.
+        """
+        objects: dict[str, Any] = {}
+        for model in models:
+            objects |= _objects_of(model)
+        return cls(objects)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _entered, (self.objects,)
+
+    def enter(self) -> None:
+        """Put them in scope."""
+        self._scope = keras.saving.CustomObjectScope(self.objects)
+        self._scope.__enter__()
+
+    def leave(self) -> None:
+        """Take them out of scope again, where they are in it."""
+        if self._scope is not None:
+            self._scope.__exit__()
+
+
+def _entered(objects: dict[str, Any]) -> Needed:
+    needed = Needed(objects)
+    needed.enter()
+    return needed
+
+
+def _objects_of(model: keras.Model) -> dict[str, Any]:
+    try:
+        named = list(named_in(keras.saving.serialize_keras_object(model)))
+    except Exception as error:  # whatever a layer of the user's may raise
+        raise PicklingError(f"Keras cannot save the model: {short(error)}") from error
+    own = {one.__name__: one for one in _within(model)}
+    objects = {_name_with_scikeras(type(model)): type(model)}
+    for one in named:
+        name = registered_name(one)
+        registered = keras.saving.get_registered_object(name)
+        if one["class_name"] == "__lambda__":
+            raise PicklingError(
+                "The model has a lambda, which Keras would not load again. Write a layer as a "
+                "subclass of keras.layers.Layer instead of a Lambda, and a function by its name."
+            )
+        if registered is not None or name in own:
+            objects[name] = own[name] if registered is None else registered
+        elif not is_keras_own(one):
+            raise PicklingError(
+                f"The model names {one.get('module')}.{name}, which Keras would not find again. "
+                "Register it with keras.saving.register_keras_serializable."
+            )
+    return objects
+
+
+def _name_with_scikeras(kind: type) -> str:
+    """Return the name that SciKeras registers the class of a model by, once it pickles it."""
+    within, _, name = kind.__qualname__.rpartition(".")
+    return f"{within}>{name}"
+
+
+def _within(model: keras.Model) -> Iterator[Any]:
+    """Yield the functions and the classes of parts of a model that are not Keras's own."""
+    waiting, seen = [model], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple | set):
+            waiting.extend(one)
+        elif isinstance(one, PARTS):
+            waiting.extend(vars(one).values())
+        thing = one if isinstance(one, FunctionType) else type(one)
+        if isinstance(one, (FunctionType, *PARTS)) and thing.__module__.split(".")[0] != "keras":
+            yield thing

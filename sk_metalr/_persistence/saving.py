@@ -1,0 +1,208 @@
+"""A fitted estimator in one file, and back, without pickle.
+
+The file is a ZIP archive of a manifest in JSON, arrays in NumPy's format and each refitted model in
+Keras's.
+"""
+
+import os
+import warnings
+from importlib import import_module
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+from zipfile import BadZipFile
+
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _models as wrapped
+from .._experience.store import Experience
+from ..exceptions import ForgottenParametersWarning, RefusedFileError
+from .archive import check_destination, read_archive, write_archive
+from .encoding import decode, encode
+from .keras_models import model_from_bytes, model_to_bytes
+
+__all__ = ["load", "save"]
+
+FORMAT = 1
+"""Version of the format; files of lower versions can be read, too."""
+
+PACKAGES = "sk_metalr", "keras", "tensorflow", "scikeras", "numpy", "sklearn"
+REFITTED = "estimators_", "best_estimator_"
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a fitted MetaLRClassifier to a file; see there.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    ValueError
+        If it holds code that cannot be stored.
+    OSError
+        If the file cannot be written; one that was there is as it was.
+    """
+    check_is_fitted(estimator, "best_learning_rate_")
+    check_destination(Path(path))
+    parts: dict[str, bytes] = {}
+    manifest = {
+        "format": FORMAT,
+        "class": type(estimator).__name__,
+        "versions": {name: import_module(name).__version__ for name in PACKAGES},
+        "parameters": {
+            name: _parameter(value, parts)
+            for name, value in estimator.get_params(deep=False).items()
+        },
+        "attributes": {
+            name: _attribute(name, value, parts)
+            for name, value in vars(estimator).items()
+            if _is_attribute(name) and name not in REFITTED
+        },
+        "estimators": [_refitted(one, parts) for one in getattr(estimator, "estimators_", [])],
+    }
+    write_archive(Path(path), manifest, parts)
+    return Path(path)
+
+
+def _is_attribute(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _parameter(value: Any, parts: dict[str, bytes]) -> dict[str, Any]:
+    """Return a parameter as JSON, or else what it looks like."""
+    if isinstance(value, Experience) and value.path is not None:
+        value = value.path
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    trial = dict(parts)
+    try:
+        stored = encode(value, trial)
+    except TypeError:
+        return {"repr": shorten(repr(value), 200)}
+    parts.update(trial)
+    return {"value": stored}
+
+
+def _attribute(name: str, value: Any, parts: dict[str, bytes]) -> Any:
+    try:
+        return encode(value, parts)
+    except TypeError as error:
+        raise ValueError(
+            f"The attribute {name!r} of the classifier cannot be saved: {error}. Saved are "
+            "numbers, strings, arrays, and lists, tuples and dicts of such."
+        ) from error
+
+
+def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
+    apart = wrapped.taken_apart(fitted)
+    name = f"models/{len(parts)}.keras"
+    parts[name] = model_to_bytes(apart.model)
+    params = {key: _parameter(value, parts) for key, value in apart.params.items()}
+    encoder = None if apart.encoder is None else _attribute("feature_encoder", apart.encoder, parts)
+    return {
+        "encoder": encoder,
+        "model": name,
+        "targets": apart.targets,
+        "parameters": {key: one for key, one in params.items() if "value" in one},
+        "attributes": {key: _attribute(key, one, parts) for key, one in apart.state.items()},
+    }
+
+
+def load(
+    of_class: type, path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None
+) -> Any:
+    """Return the fitted estimator that a file holds; see MetaLRClassifier.
+
+    Parameters
+    ----------
+    of_class : type
+        MetaLRClassifier or a subclass, of the name of the one that was saved.
+    path : str or os.PathLike
+        What :func:`save` wrote.
+    custom_objects : dict of str to class or function, or None
+        See there.
+
+    Raises
+    ------
+    RefusedFileError
+        If the file is damaged, altered, of a newer version, or names unknown code.
+    TypeError
+        If it was saved by another class.
+    OSError
+        If there is no such file, or it cannot be read.
+    """
+    manifest, parts = read_archive(Path(path), lambda head: _check_manifest(of_class, head, path))
+    try:
+        given, forgotten = _parameters(of_class, manifest["parameters"], parts)
+        estimator = of_class(**given)
+        vars(estimator).update(_attributes(manifest["attributes"], parts))
+        refitted = [_put_together(one, parts, custom_objects) for one in manifest["estimators"]]
+        if not hasattr(estimator, "best_learning_rate_"):
+            raise ValueError("it holds nothing that was fitted")
+    except (ValueError, TypeError, LookupError, AttributeError, *_ODD) as error:
+        raise RefusedFileError(f"{str(path)!r} cannot be loaded. {error}") from error
+    if refitted:
+        estimator.estimators_, estimator.best_estimator_ = refitted, refitted[0]
+    if forgotten:
+        described = ", ".join(f"{name} ({shorten(was, 60)})" for name, was in forgotten.items())
+        warnings.warn(
+            ForgottenParametersWarning(
+                f"These parameters could not be saved and are at their defaults now: {described}. "
+                "Predictions do not depend on them; set_params gives them back before another fit."
+            ),
+            stacklevel=3,
+        )
+    return estimator
+
+
+# What is raised about files that nobody wrote by accident.
+_ODD = (BadZipFile, OverflowError, RecursionError, NotImplementedError)
+
+
+def _check_manifest(of_class: type, manifest: dict[str, Any], path: Any) -> None:
+    """Raise an error where a file is none of this class, or newer than this version."""
+    version = manifest.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise RefusedFileError(
+            f"{str(path)!r} is of format {version!r}, of a later sk_metalr; this version reads "
+            f"formats up to {FORMAT}. Upgrade sk_metalr."
+        )
+    name = manifest.get("class")
+    if name != of_class.__name__:
+        raise TypeError(
+            f"{str(path)!r} holds a {name}; load it with {name}.load, not {of_class.__name__}.load."
+        )
+
+
+def _parameters(
+    of_class: Any, stored: dict[str, Any], parts: dict[str, bytes]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parameters that were stored, and what those looked like that were not."""
+    unknown = sorted(set(stored) - set(of_class._get_param_names()))
+    if unknown:
+        raise ValueError(f"{of_class.__name__} has no parameter {unknown[0]!r}")
+    given = {name: decode(one["value"], parts) for name, one in stored.items() if "value" in one}
+    return given, {name: str(one["repr"]) for name, one in stored.items() if name not in given}
+
+
+def _attributes(stored: dict[str, Any], parts: dict[str, bytes]) -> dict[str, Any]:
+    wrong = [name for name in stored if not _is_attribute(name)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no attribute of a fit")
+    return {name: decode(value, parts) for name, value in stored.items()}
+
+
+def _put_together(
+    stored: dict[str, Any], parts: dict[str, bytes], custom_objects: dict[str, Any] | None
+) -> Any:
+    params = stored["parameters"]
+    return wrapped.put_together(
+        wrapped.FittedParts(
+            model=model_from_bytes(parts[stored["model"]], custom_objects),
+            targets=stored["targets"],
+            params={name: decode(one["value"], parts) for name, one in params.items()},
+            state=_attributes(stored["attributes"], parts),
+            encoder=decode(stored.get("encoder"), parts),
+        ),
+        custom_objects,
+    )

@@ -1,0 +1,321 @@
+"""What the structure of a Keras model allows, and when two structures are the same."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import keras
+
+from .._models.keras_model import family, is_builtin, loss_of
+from .convolution import CONVOLUTIONS, patch_bytes
+from .optimizer import spared_of_decay
+
+__all__ = [
+    "architecture_key",
+    "convolutions",
+    "has_loops",
+    "loops",
+    "may_pad",
+    "n_time_steps",
+    "predicts_by_row",
+    "suits_xla",
+    "unknown_layers",
+    "why_not_compilable",
+    "why_not_vectorizable",
+]
+
+layers = keras.layers
+
+MAX_PATCH_BYTES = 2**19
+"""Patches of a batch up to which convolutions train faster as products, many members at once."""
+
+MAX_XLA_PATCH_BYTES = 2**17
+"""Patches of a batch up to which XLA's own convolution is faster than TensorFlow's."""
+
+LOOPS = (layers.RNN, layers.Bidirectional)
+"""Layers with a loop over time.
+
+XLA cannot compile it once it is vectorised, and TensorFlow cannot vectorise it over one
+member.
+"""
+
+ROW_BY_ROW = {
+    *("activations", "attention", "convolutional", "core", "embedding", "merging"),
+    *("normalization", "pooling", "regularization", "reshaping", "rnn"),
+}
+"""Families of layers that treat each row of a batch by itself."""
+
+OF_FUNCTIONS = ("keras", "tensorflow", "numpy")
+"""Libraries whose functions do the same at every call."""
+
+NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
+"""Where a layer's config holds names of layers."""
+
+MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+OVERRIDDEN = ("train_step", "predict_step", "make_train_function", "train_on_batch")
+"""Methods that a model trains or predicts by in ways that no compiled program knows."""
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))
+
+
+def why_not_compilable(model: keras.Model) -> str | None:
+    """Say why a compiled program cannot train `model`, where it is known that it cannot."""
+    if model.run_eagerly:
+        return "The model was compiled with run_eagerly=True."
+    for name in OVERRIDDEN:
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            return f"{type(model).__name__} has a {name} of its own."
+    return None
+
+
+def convolutions(model: keras.Model) -> list[Any]:
+    """Return the layers of a model that convolve."""
+    return [layer for layer in _layers(model) if isinstance(layer, CONVOLUTIONS)]
+
+
+def why_not_vectorizable(model: keras.Model, batch_size: int) -> str | None:
+    """Say why members of `model` cannot be trained at once, or are not, where it is known."""
+    total = 0.0
+    for layer in convolutions(model):
+        total += patch_bytes(layer, batch_size)
+        if total > MAX_PATCH_BYTES:
+            why = "TensorFlow cannot vectorise convolutions whose filters differ by member"
+            if total < float("inf"):
+                why = f"patches of {total / 2**20:.1f} MB a batch train faster member by member"
+            return f"Layer {layer.name!r} ({type(layer).__name__}): {why}."
+    return None
+
+
+def suits_xla(model: keras.Model, batch_size: int, vectorized: bool) -> bool:
+    """Tell whether XLA would not be slower on `model`, or fail.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built.
+    batch_size : int
+        Rows per training step.
+    vectorized : bool
+        Whether convolutions are computed as products of patches.
+    """
+    if has_loops(model):
+        return False
+    total = sum(patch_bytes(layer, batch_size) for layer in convolutions(model))
+    return vectorized or total <= MAX_XLA_PATCH_BYTES
+
+
+def unknown_layers(model: keras.Model) -> list[str]:
+    """Return names of the layers that are not Keras's own."""
+    return [
+        f"{layer.name!r} ({type(layer).__name__})"
+        for layer in _layers(model)
+        if not is_builtin(layer)
+    ]
+
+
+def has_loops(model: keras.Model) -> bool:
+    """Tell whether a layer loops over time."""
+    return any(isinstance(layer, LOOPS) for layer in _layers(model))
+
+
+def loops(model: keras.Model) -> list[Any]:
+    """Return the layers of a model that loop over time, and can write their loops out."""
+    return [layer for layer in _layers(model) if isinstance(layer, layers.RNN)]
+
+
+def n_time_steps(model: keras.Model) -> float:
+    """Return how many time steps all loops take together; infinity where that is not known."""
+    length = 0.0
+    for layer in _layers(model):
+        if isinstance(layer, layers.Bidirectional):
+            length += 2 * _length(layer)
+        elif isinstance(layer, layers.RNN) and not _is_half(layer, model):
+            length += _length(layer)
+    return length
+
+
+def _is_half(layer: Any, model: keras.Model) -> bool:
+    """Tell whether a layer is one of the two of a Bidirectional."""
+    both = [layer for layer in _layers(model) if isinstance(layer, layers.Bidirectional)]
+    return any(layer in (one.forward_layer, one.backward_layer) for one in both)
+
+
+def _length(layer: Any) -> float:
+    """Return how many time steps the inputs of a layer have in all."""
+    lengths = [node.input_tensors[0].shape[1] for node in layer._inbound_nodes]
+    return float("inf") if not lengths or None in lengths else float(sum(lengths))
+
+
+def predicts_by_row(model: keras.Model) -> bool:
+    """Tell whether it is known that what a model predicts for a row depends on no other row."""
+    parts = [model, *_layers(model)]
+    return (
+        all(_is_layer_graph(part) for part in parts)
+        and all(_is_row_by_row(part) for part in parts[1:] if not isinstance(part, keras.Model))
+        and not _own_functions(model)
+    )
+
+
+def may_pad(model: keras.Model) -> bool:
+    """Tell whether rows of weight 0 leave a training step as it is.
+
+    They do where every row is treated by itself and the loss is a mean over rows that counts no
+    others: with those of Keras's own layers and losses of which that is known.
+    """
+    loss = _builtin_loss(model)
+    return (
+        predicts_by_row(model)
+        and not any(_sees_the_batch(layer) for layer in _layers(model))
+        and loss is not None
+        and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
+        and getattr(loss, "ignore_class", None) is None
+    )
+
+
+def _is_row_by_row(layer: Any) -> bool:
+    """Tell whether it is known that a layer, as it predicts, treats each row by itself."""
+    is_known = is_builtin(layer) and family(layer) in ROW_BY_ROW
+    is_plain = not isinstance(layer, layers.Lambda) and not getattr(layer, "stateful", False)
+    return is_known and is_plain and all(_is_within_row(axis, layer) for axis in _axes(layer))
+
+
+def _sees_the_batch(layer: Any) -> bool:
+    """Tell whether rows see each other in a layer while it is trained, or in the loss."""
+    makes_masks = isinstance(layer, layers.Masking) or getattr(layer, "mask_zero", False)
+    return (
+        isinstance(layer, layers.BatchNormalization | layers.ActivityRegularization)
+        or getattr(layer, "activity_regularizer", None) is not None
+        or makes_masks  # which may reach the loss, whose mean is then over what is not masked
+    )
+
+
+def _axes(layer: Any) -> list[int]:
+    """Return the axes that a layer works along."""
+    axes = [getattr(layer, name, ()) for name in ("axis", "axes")]
+    return [axis for axis in keras.tree.flatten(axes) if axis is not None]
+
+
+def _is_within_row(axis: int, layer: Any) -> bool:
+    if axis >= -1:
+        return axis != 0
+    ranks = [len(node.input_tensors[0].shape) for node in layer._inbound_nodes]
+    return bool(ranks) and axis + min(ranks) > 0
+
+
+def _is_layer_graph(part: Any) -> bool:
+    """Tell whether a model is one of Keras's own kinds, of layers alone; a layer is no model."""
+    if not isinstance(part, keras.Model):
+        return True
+    if not is_builtin(part):
+        return False
+    if isinstance(part, keras.Sequential):
+        return True
+    operations = getattr(part, "operations", [None])  # a subclass of Model has code of its own
+    return all(isinstance(operation, layers.Layer) for operation in operations)
+
+
+def _builtin_loss(model: keras.Model) -> Any:
+    """Return the loss of a model, as a function or object, if it is one of Keras's own."""
+    loss = loss_of(model)
+    return loss if callable(loss) and is_builtin(loss) else None
+
+
+def architecture_key(model: keras.Model) -> str | None:
+    """Return a text that is equal for models which one program can serve.
+
+    Names and the learning rate do not matter. None if the model holds layers or a loss
+    that are not Keras's own, whose config may not tell all about them. Functions of the
+    user's, as activations for instance, are told apart by their code.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of lambdas, which nobody is going to load
+            config = keras.saving.serialize_keras_object(model)
+    except (TypeError, ValueError, NotImplementedError):
+        return None
+    config.pop("compile_config", None)
+    config["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
+    config["optimizer"]["config"].pop("learning_rate", None)
+    loss = _builtin_loss(model)
+    if loss is None:
+        return None
+    config["loss"] = (loss.get_config() if isinstance(loss, keras.losses.Loss) else {}) | {
+        "function": getattr(loss, "__name__", type(loss).__name__)
+    }
+    foreign = [m for m in _values(config, "module") if f"{m}.".split(".")[0] != "keras"]
+    functions = _own_functions(model)
+    if foreign != ["builtins"] * len(functions) or not all(map(_is_closed, functions)):
+        return None
+    config["functions"] = [
+        # Equal code does the same only where nothing was handed to it when it was defined.
+        id(f) if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else id(f.__code__)
+        for f in functions
+    ]
+    if any(hasattr(layer, "adapt") for layer in _layers(model)):
+        return None  # what they were adapted to is in no config and in no variable
+    config["loss_weights"] = getattr(model._compile_loss, "_user_loss_weights", None)
+    names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
+    config["spared_of_decay"] = spared_of_decay(model)
+    config["trainable"] = [bool(v.trainable) for v in model.variables]
+    return json.dumps(_rename(config, names), sort_keys=True, default=str)
+
+
+def _own_functions(model: keras.Model) -> list[FunctionType]:
+    """Return the user's functions that are attributes of layers."""
+    return [
+        value
+        for layer in _layers(model)
+        for value in vars(layer).values()
+        if isinstance(value, FunctionType) and not value.__module__.startswith("keras.")
+    ]
+
+
+def _is_closed(function: FunctionType) -> bool:
+    """Tell whether a function, with those defined in it, reads nothing global but libraries."""
+    read = [
+        function.__globals__[name]
+        for name in _names_read(function.__code__)
+        if name in function.__globals__
+    ]
+    homes = [
+        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        for value in read
+    ]
+    return all(str(home).split(".")[0] in OF_FUNCTIONS for home in homes)
+
+
+def _names_read(code: CodeType) -> Iterator[str]:
+    """Yield the names that code, and the functions and comprehensions in it, look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_read(constant)
+
+
+def _values(config: Any, key: str) -> Iterator[str]:
+    """Yield the text under `key` wherever it stands in a nested config."""
+    if isinstance(config, dict):
+        if isinstance(config.get(key), str):
+            yield config[key]
+        for value in config.values():
+            yield from _values(value, key)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _values(value, key)
+
+
+def _rename(config: Any, names: dict[str, str], is_name: bool = False) -> Any:
+    """Replace names by their position, where names stand."""
+    if isinstance(config, dict):
+        return {
+            key: _rename(value, names, is_name or key in NAME_KEYS) for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return [_rename(value, names, is_name) for value in config]
+    return names.get(config, config) if is_name and isinstance(config, str) else config

@@ -1,0 +1,247 @@
+"""Members trained one after another by Keras's own loop: what no compiled program can train.
+
+Models that run eagerly, train in a way of their own, or have an optimizer that is no pure
+function of its state. It is as slow as so many fits with Keras, and takes them all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .._models.keras_model import set_strategy
+from .batches import take
+from .member import (
+    MemberState,
+    SharedState,
+    cosine,
+    held_out_losses,
+    probabilities_of,
+    split_buffers,
+)
+from .prediction import outputs_as_predicted
+from .program import GroupState
+from .task import SplitTask
+
+__all__ = ["KerasLoop"]
+
+
+class KerasLoop:
+    """Stands in for :class:`._program.Program`, for groups of one member.
+
+    All members of a split are trained in its model by turns. Whatever variables can be reached
+    from that are a member's state: a second optimizer's, a layer's own ``tf.Variable``.
+
+    Parameters
+    ----------
+    task : SplitTask
+        Whose model it is, built and compiled, and whose rows it trains on.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    """
+
+    jit = False
+    seconds_compiling = 0.0
+
+    def __init__(self, task: SplitTask, from_logits: bool) -> None:
+        self.model = model = task.model
+        self.from_logits = from_logits
+        self.is_weighted = task.is_weighted
+        if not isinstance(model.optimizer._learning_rate, keras.Variable):
+            set_strategy(model, 1.0)  # a schedule; the rate of each member is data here
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._others: list[Any] = []
+        self._begin(task)
+        self._start = self._state(0.0, True)
+
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training, as Keras was told to."""
+        return bool(self.model.jit_compile)
+
+    def _begin(self, task: SplitTask) -> None:
+        """Find all variables, those that only a first step creates, too; undo that step."""
+        before = {id(variable): variable.numpy() for variable in _variables(self.model)}
+        rows = task.train[: task.batch_size]
+        batch = take(task.x, rows), task.y[rows], task.train_weight[: task.batch_size]
+        with recorded_variables() as created, run_eagerly(self.model):
+            self._step(*batch)
+        known = {id(variable) for variable in self._own_variables()}
+        self._others = [v for v in _variables(self.model) if id(v) not in known]
+        for variable in _variables(self.model):
+            value = before.get(id(variable), created.get(id(variable)))
+            if value is not None:
+                variable.assign(value)
+
+    def initial_state(self, model: keras.Model, n_members: int) -> GroupState:
+        """Return the state of a member that starts from the loop's own `model`."""
+        assert n_members == 1
+        assert model is self.model
+        return self._start
+
+    def train(
+        self,
+        state: GroupState,
+        rates: np.ndarray,
+        x: Any,
+        y: np.ndarray,
+        weight: np.ndarray,
+        n_rows: np.ndarray,
+        n_steps: int,
+    ) -> GroupState:
+        """Train a member on a block of batches; see :meth:`._program.Program.train`."""
+        if not bool(state.is_finite[0]):
+            return state
+        self._load(state)
+        loss_sum, is_finite = float(state.loss_sum[0]), True
+        for step in range(n_steps):
+            batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
+            self.model.optimizer.learning_rate = rates[step, 0]
+            loss = self._step(batch, y[step], weight[step])
+            is_finite = bool(np.isfinite(loss))
+            if not is_finite:
+                break
+            loss_sum += loss * n_rows[step]
+        return self._state(loss_sum, is_finite)
+
+    def _step(self, x: Any, y: np.ndarray, weight: np.ndarray) -> float:
+        """Take a step as ``Model.fit`` does, which hands weights over only where it was given any.
+
+        (``Model.train_on_batch`` always does.)
+        """
+        self.model.reset_metrics()  # the loss that Keras returns is a mean since then
+        batch = (x, y, weight) if self.is_weighted else (x, y)
+        self.model.make_train_function()
+        logs = self.model.train_function(iter([tf.nest.map_structure(tf.convert_to_tensor, batch)]))
+        return float(logs.get("loss", 0.0))
+
+    def score(
+        self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
+    ) -> np.ndarray:
+        """Return the sums of the held-out losses; see :meth:`._program.Program.score`."""
+        self._load_delivered(state)
+        total = np.zeros((1, 2))
+        for step in range(n_steps):
+            batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
+            outputs = outputs_as_predicted(self.model, batch)
+            total += held_out_losses(outputs, code[step], weight[step], self.from_logits).numpy()
+        return total
+
+    def predict(self, state: GroupState, x: Any) -> np.ndarray:
+        """Return probabilities; see :meth:`._program.Program.predict`."""
+        self._load_delivered(state)
+        outputs = outputs_as_predicted(self.model, x)
+        return probabilities_of(outputs, self.from_logits).numpy()[None]
+
+    def delivered(self, state: GroupState, position: int) -> MemberState:
+        """Return the member; see :meth:`._program.Program.delivered`."""
+        self._load_delivered(state)
+        return tf.nest.map_structure(lambda value: value[0], self._state(0.0, True).members)
+
+    def align(
+        self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
+    ) -> np.ndarray:
+        """Return the cosine (1,); see :meth:`._program.Program.align`."""
+        self._load_delivered(state)
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.model(x, training=False)
+            loss = held_out_losses(outputs, code, weight, self.from_logits)[0]
+        gradients = tape.gradient(loss, [variable.value for variable in weights])
+        after = [value[0] for value in state.members.weights]
+        return np.array([cosine(gradients, after, [value[0] for value in before])])
+
+    def _own_variables(self) -> list[Any]:
+        """Return the variables that Keras lists, in the order of a member's state."""
+        floats, seeds = split_buffers(self.model)
+        weights, slots = self.model.trainable_variables, self.model.optimizer.variables
+        return [_native(variable) for variable in [*weights, *floats, *slots, *seeds]]
+
+    def _load(self, state: GroupState) -> None:
+        n_seeds = len(state.shared.seeds)
+        own = self._own_variables()
+        variables = [*own[: len(own) - n_seeds], *self._others, *own[len(own) - n_seeds :]]
+        values = [value[0] for value in tf.nest.flatten(state.members)] + state.shared.seeds
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def _load_delivered(self, state: GroupState) -> None:
+        """Load what ``Model.fit`` would leave, which may be averages of the weights."""
+        self._load(state)
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def _state(self, loss_sum: float, is_finite: bool) -> GroupState:
+        """Return the state that the model's variables hold now."""
+        floats, seeds = split_buffers(self.model)
+        slots = [*map(_native, self.model.optimizer.variables), *self._others]
+        return GroupState(
+            members=MemberState(
+                [_first(variable.numpy()) for variable in self.model.trainable_variables],
+                [_first(variable.numpy()) for variable in floats],
+                [_first(variable.numpy()) for variable in slots],
+            ),
+            shared=SharedState(tf.constant(0), [tf.constant(v.numpy()) for v in seeds]),
+            loss_sum=tf.constant([loss_sum], tf.float32),
+            is_finite=tf.constant([is_finite]),
+        )
+
+
+def _first(value: np.ndarray) -> Any:
+    """Return a value as that of the first and only member of a group."""
+    return tf.constant(value[None])
+
+
+def _native(variable: Any) -> Any:
+    """Return the ``tf.Variable`` that a variable of Keras holds."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """Return every ``tf.Variable`` that can be reached from a model."""
+    parts = list(tf.train.TrackableView(model).descendants())
+    for layer in model._flatten_layers():  # whose lists and dicts TensorFlow does not look into
+        parts += _leaves(vars(layer))
+    found = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
+    natives = [_native(variable) for variable in [*model.variables, *found]]
+    return list({id(variable): variable for variable in natives}.values())
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield what lists and dicts hold, whatever their keys are."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield value
+
+
+@contextmanager
+def run_eagerly(model: keras.Model) -> Iterator[None]:
+    """Have a model train eagerly meanwhile: variables are then created with their values."""
+    before = model.run_eagerly
+    model.run_eagerly, model.train_function = True, None
+    try:
+        yield
+    finally:
+        model.run_eagerly, model.train_function = before, None
+
+
+@contextmanager
+def recorded_variables() -> Iterator[dict[int, np.ndarray]]:
+    """Record the initial values of variables that are created meanwhile, by their identity."""
+    created: dict[int, np.ndarray] = {}
+
+    def create(next_creator: Any, **arguments: Any) -> Any:
+        variable = next_creator(**arguments)
+        if tf.executing_eagerly():
+            created[id(variable)] = variable.numpy()
+        return variable
+
+    with tf.variable_creator_scope(create):
+        yield created

@@ -1,0 +1,140 @@
+"""Which models one program can serve: those that are the same function of their variables.
+
+A model may hold more than its variables: random features that a layer draws when it is built, a
+table that is looked up. What such a model computes is traced, and compared with all constants
+that the trace has captured.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .architecture import architecture_key
+from .batches import take
+from .member import compute_loss
+from .scope import Scope
+from .task import SplitTask
+
+__all__ = ["first_alike"]
+
+NAMES = ("shared_name", "container")
+"""Attributes of operations that hold names."""
+
+
+def first_alike(tasks: list[SplitTask]) -> list[int]:
+    """Return for each task the number of the first whose model is the same function.
+
+    Parameters
+    ----------
+    tasks : list of SplitTask
+        Whose models need not be alike.
+    """
+    models = {id(task.model): task for task in tasks}
+    if len(models) == 1:
+        return [0] * len(tasks)
+    marks: dict[int, str | None] = {
+        number: architecture_key(task.model) for number, task in models.items()
+    }
+    if None in marks.values():
+        marks = {number: _traced(task) for number, task in models.items()}
+    of_tasks = [marks[id(task.model)] or str(id(task.model)) for task in tasks]
+    return [of_tasks.index(mark) for mark in of_tasks]
+
+
+def _traced(task: SplitTask) -> str | None:
+    """Return a text that is equal for models that are the same function of their variables.
+
+    None where that cannot be told.
+    """
+    model, rows = task.model, task.train[: task.batch_size]
+    variables = model.variables
+
+    def computed(values: list[Any], x: Any, y: Any) -> Any:
+        with Scope(model, list(zip(variables, values, strict=True))):
+            outputs = model(x, training=True)
+            loss = compute_loss(model, x, y, outputs, None)
+        with Scope(model, list(zip(variables, values, strict=True))):
+            return outputs, loss, model(x, training=False)
+
+    x, y = take(task.x, rows), np.take(task.y, rows, axis=0)
+    specs = tf.nest.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), (x, y))
+    of_variables = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
+    try:
+        function = tf.function(computed, autograph=False)
+        traced = function.get_concrete_function(of_variables, *specs)
+        return _text(traced)
+    except Exception:  # of the user's code, or of TensorFlow's: then each has its own program
+        return None
+
+
+def _text(traced: Any) -> str | None:
+    """Return a hash of what a function computes, names apart; None where it holds resources."""
+    constants = traced.captured_inputs
+    if any(tensor.dtype in (tf.resource, tf.variant) for tensor in constants):
+        return None
+    graph = traced.graph.as_graph_def()
+    of_functions: dict[str, str] = {}
+    left = {function.signature.name: function for function in graph.library.function}
+    while left:  # those that call others after those
+        ready = [f for f in left.values() if not _calls(f.node_def) & left.keys()]
+        if not ready:
+            return None
+        for function in ready:
+            signature = function.signature
+            of_functions[signature.name] = _hash(
+                _lines(
+                    function.node_def,
+                    [argument.name for argument in signature.input_arg],
+                    [function.ret[argument.name] for argument in signature.output_arg],
+                    of_functions,
+                )
+            )
+            del left[signature.name]
+    values = [tensor.numpy().tobytes().hex() for tensor in constants]
+    returned = [tensor.name for tensor in traced.graph.outputs]
+    return _hash(_lines(graph.node, [], returned, of_functions) + values)
+
+
+def _calls(nodes: Iterable[Any]) -> set[str]:
+    """Return the names of the functions that some nodes call."""
+    attributes = [value for node in nodes for value in node.attr.values()]
+    listed = [function.name for value in attributes for function in value.list.func]
+    return {value.func.name for value in attributes if value.HasField("func")} | set(listed)
+
+
+def _lines(
+    nodes: Iterable[Any], arguments: list[str], returned: list[str], functions: dict[str, str]
+) -> list[str]:
+    """Return what a graph computes, with numbers in place of names: a line a node, and results."""
+    names = [*arguments, *(node.name for node in nodes)]
+    number = {name: str(i) for i, name in enumerate(names)}
+
+    def renamed(name: str) -> str:
+        mark = "^" if name.startswith("^") else ""
+        first, *rest = name.removeprefix("^").split(":")
+        return ":".join([mark + number.get(first, first), *rest])
+
+    lines = []
+    for node in nodes:
+        attributes = [
+            f"{key}={_attribute(value, functions)}"
+            for key, value in sorted(node.attr.items())
+            if not key.startswith("_") and key not in NAMES
+        ]
+        lines.append(f"{node.op} {[renamed(name) for name in node.input]} {attributes}")
+    return [*lines, *map(renamed, returned)]
+
+
+def _attribute(value: Any, functions: dict[str, str]) -> str:
+    if value.HasField("func"):
+        return functions.get(value.func.name, value.func.name)
+    if value.list.func:
+        return ",".join(functions.get(f.name, f.name) for f in value.list.func)
+    return str(value.SerializeToString(deterministic=True).hex())
+
+
+def _hash(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,449 @@
+"""A compiled program that trains and scores a group of members.
+
+The functions of :class:`._member.Member` are mapped over the members of a group with
+``tf.vectorized_map``, looped over the batches of a block, and compiled. Where TensorFlow
+cannot vectorise a model, a group is one member, and nothing is mapped. A program holds
+no data and no results: everything comes in and goes out as arguments. So it can serve
+every fit of the same architecture; a few are kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..exceptions import NotVectorizableError
+from .architecture import architecture_key, convolutions, loops, unknown_layers
+from .convolution import as_products
+from .member import Member, MemberState, SharedState
+
+__all__ = ["GroupState", "Program", "keeps_program", "program_for"]
+
+N_KEPT_PROGRAMS = 16
+
+
+class GroupState(NamedTuple):
+    """State of a group of members, the members along the first axis.
+
+    Attributes
+    ----------
+    members : MemberState
+        Every tensor of shape (n_members, ...).
+    shared : SharedState
+        What all members have in common.
+    loss_sum : tensor of shape (n_members,)
+        Sum of the training loss over the rows since it was last set to 0, in nats.
+    is_finite : bool tensor of shape (n_members,)
+        False from the first step whose loss is not finite; from then on the weights
+        are frozen.
+    """
+
+    members: MemberState
+    shared: SharedState
+    loss_sum: Any
+    is_finite: Any
+
+
+class _Stopwatch:
+    """Measures the time in which at least one thread is inside its context."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._inside = 0
+        self._start = 0.0
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._start = perf_counter()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self.seconds += perf_counter() - self._start
+
+
+class Program:
+    """Training and scoring of groups of members of one architecture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled; kept for its structure.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    jit : bool
+        Whether XLA compiles the program. That takes about a second and makes a step
+        two to five times faster.
+    vectorized : bool
+        Whether a group may hold more than one member.
+    is_weighted : bool
+        Whether the loss is given a weight for each row.
+    unrolls : bool
+        Whether loops over time may be unrolled where TensorFlow cannot vectorise them.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        from_logits: bool,
+        jit: bool,
+        vectorized: bool = True,
+        is_weighted: bool = True,
+        unrolls: bool = False,
+    ) -> None:
+        self.member = Member(model, from_logits, is_weighted)
+        self.jit = jit
+        self.vectorized = vectorized
+        self._unrolls = [False, True] if unrolls else [False]
+        self._functions: dict[Any, Any] = {}
+        self._with_xla: set[Any] = set()
+        self._ready: set[Any] = set()
+        self._first_runs: dict[Any, Lock] = {}
+        self._tracing = Lock()
+        self._stopwatch = _Stopwatch()
+
+    @property
+    def uses_xla(self) -> bool:
+        """Tell whether XLA compiles training."""
+        return any(name == self._train.__name__ for name, *_ in self._with_xla)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether nothing was compiled yet."""
+        return not self._ready
+
+    @property
+    def seconds_compiling(self) -> float:
+        """Seconds in which something was compiled, tracing included."""
+        return self._stopwatch.seconds
+
+    def initial_state(self, model: keras.Model, n_members: int) -> GroupState:
+        """Return the state of `n_members` equal members that start from `model`."""
+        member, shared = self.member.initial_state(model)
+        return GroupState(
+            members=tf.nest.map_structure(
+                lambda value: tf.constant(np.repeat(value[None], n_members, axis=0)), member
+            ),
+            shared=tf.nest.map_structure(tf.constant, shared),
+            loss_sum=tf.zeros(n_members),
+            is_finite=tf.ones(n_members, tf.bool),
+        )
+
+    def member_bytes(self, model: keras.Model) -> int:
+        """Return how much memory the state of one member takes."""
+        member, _ = self.member.initial_state(model)
+        return sum(np.asarray(value).nbytes for value in tf.nest.flatten(member))
+
+    def train(
+        self,
+        state: GroupState,
+        rates: np.ndarray,
+        x: Any,
+        y: np.ndarray,
+        weight: np.ndarray,
+        n_rows: np.ndarray,
+        n_steps: int,
+    ) -> GroupState:
+        """Train a group on a block of batches.
+
+        Parameters
+        ----------
+        state : GroupState
+            Before training.
+        rates : ndarray of shape (n_steps_max, n_members)
+            Learning rate of each member at each step.
+        x, y : ndarray of shape (n_steps_max, batch_size, ...)
+            Features (or a list or dict of such) and targets.
+        weight : ndarray of shape (n_steps_max, batch_size)
+            Weights in the loss.
+        n_rows : ndarray of shape (n_steps_max,)
+            How many rows of each batch count.
+        n_steps : int
+            How many of the batches are used.
+        """
+        arguments = (state, rates, x, y, weight, n_rows.astype(np.float32), np.int32(n_steps))
+        return self._run(self._train, arguments)
+
+    def score(
+        self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
+    ) -> np.ndarray:
+        """Return the sums of the held-out losses of each member, in nats.
+
+        Parameters
+        ----------
+        state : GroupState
+            The members.
+        x : ndarray of shape (n_steps_max, batch_size, ...)
+            Features (or a list or dict of such).
+        code : int ndarray of shape (n_steps_max, batch_size)
+            Classes.
+        weight : ndarray of shape (n_steps_max, batch_size)
+            Weights.
+        n_steps : int
+            How many of the batches are used.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_members, 2)
+            See :meth:`._member.Member.held_out_losses`.
+        """
+        arguments = (state.members, state.shared, x, code, weight, np.int32(n_steps))
+        return self._run(self._score, arguments).numpy()
+
+    def align(
+        self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
+    ) -> np.ndarray:
+        """Return cosines (n_members,), see :meth:`._member.Member.alignment`.
+
+        Parameters
+        ----------
+        state : GroupState
+            After an epoch.
+        before : list of tensors
+            Weights before it.
+        x, code, weight : ndarray of shape (n_rows, ...)
+            Held-out rows.
+        """
+        return self._run(
+            self._align, (state.members, state.shared, before, x, code, weight)
+        ).numpy()
+
+    def predict(self, state: GroupState, x: Any) -> np.ndarray:
+        """Return probabilities of each member.
+
+        Parameters
+        ----------
+        state : GroupState
+            The members.
+        x : ndarray of shape (n_rows, ...)
+            Features (or a list or dict of such).
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_members, n_rows, n_classes)
+        """
+        return self._run(self._predict, (state.members, state.shared, x)).numpy()
+
+    def delivered(self, state: GroupState, position: int) -> MemberState:
+        """Return one member with the weights that ``Model.fit`` would leave it with."""
+        member = tf.nest.map_structure(lambda value: value[position], state.members)
+        return self.member.delivered(member, state.shared)
+
+    def _run(self, body: Any, arguments: tuple[Any, ...]) -> Any:
+        """Run the function compiled for arguments of these shapes, compiling it at first."""
+        arguments = tf.nest.map_structure(tf.convert_to_tensor, arguments)
+        flat = tf.nest.flatten(arguments)
+        key = (body.__name__, *((tuple(value.shape), value.dtype) for value in flat))
+        if key in self._ready:
+            return self._functions[key](*arguments)
+        with self._stopwatch:
+            with self._tracing:  # one at a time; XLA compiles several side by side
+                if key not in self._functions:
+                    self._functions[key] = self._compile(body, arguments, self.jit)
+                    if self.jit:
+                        self._with_xla.add(key)
+                first_run = self._first_runs.setdefault(key, Lock())
+            with first_run:
+                result = self._run_first(key, body, arguments)
+                self._ready.add(key)
+        return result
+
+    def _run_first(self, key: Any, body: Any, arguments: tuple[Any, ...]) -> Any:
+        """Run a function for the first time, which is when XLA compiles it.
+
+        What XLA refuses runs without it from then on; other functions are no worse for it. Were
+        they, then results would depend on which of several threads came first.
+        """
+        try:
+            return self._functions[key](*arguments)
+        except Exception as error:
+            if key not in self._with_xla or not isinstance(error, tf.errors.OpError):
+                raise self._refusal(error) from error
+        with self._tracing:
+            self._with_xla.discard(key)
+            self._functions[key] = self._compile(body, arguments, jit=False)
+        return self._run_first(key, body, arguments)
+
+    def _compile(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
+        """Trace a function; where that fails, with loops over time unrolled if they may be."""
+        while True:
+            try:
+                return self._traced(body, arguments, jit)
+            except Exception as error:
+                if len(self._unrolls) == 1:
+                    raise self._refusal(error) from error
+                self._unrolls.pop(0)
+
+    def _traced(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
+        function = tf.function(body, jit_compile=jit, autograph=False)
+        model = self.member.model
+        with (
+            as_products(convolutions(model) if self.vectorized else []),
+            unrolled(loops(model) if self._unrolls[0] else []),
+        ):
+            traced = function.get_concrete_function(*arguments)
+        if changes_variables(traced):
+            raise NotVectorizableError(
+                "Its layers change a tf.Variable, of which Keras does not know"
+            )
+        return traced
+
+    def _refusal(self, error: Exception) -> NotVectorizableError:
+        """Return why TensorFlow cannot train this model in this way."""
+        suspects = unknown_layers(self.member.model)
+        where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
+        message = str(error).partition("Arguments received by")[0]
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        says = [line for line in lines if not line.startswith(PREAMBLES)] or [type(error).__name__]
+        reason = says[0].rstrip(".")
+        verb = "vectorise this model over members" if self.vectorized else "compile this model"
+        return NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}")
+
+    def _train(
+        self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
+    ) -> GroupState:
+        def step(i: Any, state: GroupState) -> tuple[Any, GroupState]:
+            batch = tf.nest.map_structure(lambda array: array[i], x)
+
+            def train_member(arguments: Any) -> Any:
+                member, rate = arguments
+                return self.member.train_step(member, state.shared, rate, batch, y[i], weight[i])
+
+            members, shared, loss = self._map(train_member, (state.members, rates[i]))
+            is_finite = state.is_finite & tf.math.is_finite(loss)
+            return i + 1, GroupState(
+                members=members._replace(
+                    weights=[
+                        tf.where(_like(is_finite, new), new, old)
+                        for new, old in zip(members.weights, state.members.weights, strict=True)
+                    ]
+                ),
+                shared=tf.nest.map_structure(lambda value: value[0], shared),
+                loss_sum=state.loss_sum + tf.where(is_finite, loss * n_rows[i], 0.0),
+                is_finite=is_finite,
+            )
+
+        return tf.while_loop(lambda i, _: i < n_steps, step, (0, state))[1]
+
+    def _score(
+        self,
+        members: MemberState,
+        shared: SharedState,
+        x: Any,
+        code: Any,
+        weight: Any,
+        n_steps: Any,
+    ) -> Any:
+        def step(i: Any, total: Any) -> tuple[Any, Any]:
+            batch = tf.nest.map_structure(lambda array: array[i], x)
+            losses = self._map(
+                lambda member: self.member.held_out_losses(
+                    member, shared, batch, code[i], weight[i]
+                ),
+                members,
+            )
+            return i + 1, total + losses
+
+        zero = tf.zeros((members.weights[0].shape[0], 2))
+        return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
+
+    def _align(
+        self,
+        members: MemberState,
+        shared: SharedState,
+        before: list[Any],
+        x: Any,
+        code: Any,
+        weight: Any,
+    ) -> Any:
+        return self._map(
+            lambda pair: self.member.alignment(pair[0], shared, pair[1], x, code, weight),
+            (members, before),
+        )
+
+    def _predict(self, members: MemberState, shared: SharedState, x: Any) -> Any:
+        return self._map(lambda member: self.member.probabilities(member, shared, x), members)
+
+    def _map(self, function: Any, members: Any) -> Any:
+        """Apply a function written for one member to all members of a group at once."""
+        if self.vectorized:
+            return tf.vectorized_map(function, members, fallback_to_while_loop=False, warn=False)
+        # A group of one.
+        result = function(tf.nest.map_structure(lambda value: value[0], members))
+        return tf.nest.map_structure(lambda value: value[None], result)
+
+
+@contextmanager
+def unrolled(layers: list[Any]) -> Iterator[None]:
+    """Have recurrent layers write out their loops over time, while a model is traced."""
+    before = [layer.unroll for layer in layers]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer, unroll in zip(layers, before, strict=True):
+            layer.unroll = unroll
+
+
+PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
+"""How lines of a message begin that only say where an error was."""
+
+CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
+"""How operations begin that change a ``tf.Variable``."""
+
+
+def changes_variables(traced: Any) -> bool:
+    """Tell whether a traced function is none of its arguments alone, but changes variables."""
+    graph = traced.graph.as_graph_def()
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op.startswith(CHANGES) for body in bodies for node in body)
+
+
+def _like(flags: Any, values: Any) -> Any:
+    """Give flags of shape (n_members,) as many axes as `values`."""
+    return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
+
+
+_kept: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
+_kept_lock = Lock()
+
+
+def keeps_program(model: keras.Model) -> bool:
+    """Tell whether the program made for a model is kept for others, and the model with it."""
+    return architecture_key(model) is not None
+
+
+def program_for(model: keras.Model, from_logits: bool, **how: bool) -> Program:
+    """Return a program for the architecture of `model`, one used before if there is one.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled. The program may keep it for its structure.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    **how : bool
+        ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
+    """
+    architecture = architecture_key(model)
+    if architecture is None:
+        # XLA keeps all it ever compiled; so only what can be used again is compiled.
+        return Program(model, from_logits, **how | {"jit": False})
+    key = (architecture, from_logits, *sorted(how.items()))
+    with _kept_lock:
+        program = _kept.pop(key, None) or Program(model, from_logits, **how)
+        _kept[key] = program
+        while len(_kept) > N_KEPT_PROGRAMS:
+            _kept.popitem(last=False)
+    return program

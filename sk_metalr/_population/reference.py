@@ -1,0 +1,118 @@
+"""A member trained by ``Model.fit`` itself: what a population is compared with."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from .._models.keras_model import set_strategy
+from .batches import shuffled, take
+from .member import held_out_losses
+from .prediction import outputs_of
+from .task import SplitTask
+
+__all__ = ["trained_by_keras"]
+
+
+def trained_by_keras(
+    task: SplitTask, rates: np.ndarray, *, shuffle: bool, from_logits: bool, uses_xla: bool
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Train one member by ``Model.fit``, on the rows of a task in its order.
+
+    Parameters
+    ----------
+    task : SplitTask
+        Its model is trained.
+    rates : ndarray of shape (n_epochs, n_steps)
+        Learning rate of each step.
+    shuffle : bool
+        Whether rows are shuffled before every epoch.
+    from_logits : bool
+        Whether the model's outputs are logits.
+    uses_xla : bool
+        Whether XLA compiles the training step. It draws other random numbers from a seed.
+
+    Returns
+    -------
+    losses : ndarray of shape (n_epochs,)
+        Held-out log-loss after each epoch, in nats, of what ``fit`` would deliver if it ended
+        there; NaN where the training loss was not finite, and where no rows are held out.
+    values : list of ndarray
+        Of all variables of the model, after training.
+    """
+    model = task.model
+    if not isinstance(model.optimizer._learning_rate, keras.Variable):
+        set_strategy(model, 1.0)  # a schedule; rates are given here
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    model.jit_compile = uses_xla and not model.run_eagerly
+    batches = _Batches(task, shuffle)
+    follow = _Follow(task, batches, rates, from_logits)
+    model.fit(batches, epochs=len(rates), callbacks=[follow], shuffle=False, verbose=0)
+    return np.array(follow.losses), [variable.numpy() for variable in model.variables]
+
+
+class _Batches(keras.utils.PyDataset):
+    """The training rows of a task, in the order of each epoch."""
+
+    def __init__(self, task: SplitTask, shuffle: bool) -> None:
+        super().__init__()
+        self._task = task
+        self._shuffle = shuffle
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """Put rows in the order of an epoch."""
+        task = self._task
+        self._order = shuffled(len(task.train), (task.seed, epoch), self._shuffle)
+
+    def __len__(self) -> int:
+        return self._task.steps_per_epoch
+
+    def __getitem__(self, step: int) -> tuple[Any, ...]:
+        task = self._task
+        order = self._order[step * task.batch_size :][: task.batch_size]
+        rows = task.train[order]
+        batch = take(task.x, rows), np.take(task.y, rows, axis=0)
+        return (*batch, task.train_weight[order]) if task.is_weighted else batch
+
+
+class _Follow(keras.callbacks.Callback):
+    """Sets the learning rate of each step, and takes down the held-out loss of each epoch."""
+
+    def __init__(
+        self, task: SplitTask, batches: _Batches, rates: np.ndarray, from_logits: bool
+    ) -> None:
+        super().__init__()
+        self._task = task
+        self._batches = batches
+        self._rates = rates
+        self._from_logits = from_logits
+        self._epoch = 0
+        self.losses: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._batches.begin(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = self._rates[self._epoch, batch]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # All of them: a recurrent layer with dropout draws random numbers as it predicts, too.
+        variables = self.model.variables
+        before = [variable.numpy() for variable in variables]
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        is_finite = np.isfinite((logs or {}).get("loss", 0.0))
+        self.losses.append(self._held_out_loss() if is_finite else np.nan)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    def _held_out_loss(self) -> float:
+        task = self._task
+        if not len(task.test):
+            return np.nan
+        (outputs,) = outputs_of([self.model], [take(task.x, task.test)])
+        code, weight = task.code[task.test], task.test_weight
+        losses = held_out_losses(outputs, code, weight, self._from_logits)
+        return float(losses[0]) / float(weight.sum())

@@ -1,0 +1,61 @@
+"""How much of the time that was given is left, and how much of it the refit needs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+from .._progress import Step, Task, silent
+
+__all__ = ["Clock"]
+
+PROBE_EPOCHS = 2
+
+
+class Clock:
+    """Tells whether there is time for another epoch of the search, and the refit after it.
+
+    Parameters
+    ----------
+    max_time : float
+        Seconds for all of a fit.
+    start : float
+        When it began, by ``time.perf_counter``.
+    """
+
+    def __init__(self, max_time: float, start: float) -> None:
+        self.end = start + max_time
+        self.search_epoch = 0.0
+        self.refit_epoch = self.refit_rest = 0.0
+
+    def measure_refit(self, fit: Callable[[int, Task], Any]) -> None:
+        """Measure what a refit takes, by a few epochs of it.
+
+        Parameters
+        ----------
+        fit : callable
+            Takes a number of epochs and a Task, and refits for so long.
+        """
+        fit(1, silent)  # compiles
+        ticks: list[float] = []
+
+        @contextmanager
+        def timed(name: str, n_steps: int) -> Iterator[Step]:
+            yield lambda seen: ticks.append(perf_counter())
+
+        start = perf_counter()
+        fit(PROBE_EPOCHS, timed)
+        whole = perf_counter() - start
+        self.refit_epoch = whole / PROBE_EPOCHS
+        if len(ticks) >= PROBE_EPOCHS:  # not by Keras's loop, which tells of whole fits only
+            per_tick = (ticks[-1] - ticks[0]) / (len(ticks) - 1)
+            self.refit_epoch = per_tick * len(ticks) / PROBE_EPOCHS
+        self.refit_rest = max(0.0, whole - PROBE_EPOCHS * self.refit_epoch)
+
+    def allows(self, n_epochs: int, more: int = 1) -> bool:
+        """Tell whether the search may go on to an epoch, counted from 1, the last `more` at once.
+
+        The refit takes as many epochs as the search has seen, at most.
+        """
+        refit = self.refit_rest + n_epochs * self.refit_epoch
+        return perf_counter() + more * self.search_epoch + refit <= self.end

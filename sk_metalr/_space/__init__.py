@@ -1,0 +1,1 @@
+"""Strategies: what is searched, and the candidates drawn from it."""
