@@ -1,19 +1,26 @@
-"""A scikit-learn classifier that chooses the learning rate of a Keras model inside ``fit``."""
+"""A scikit-learn classifier that chooses the learning strategy of a Keras model inside ``fit``."""
 
 from . import _backend, exceptions  # noqa: F401  (_backend first: it says what is missing)
-from ._display.plots import LearningCurvesDisplay, LearningRateDisplay
-from ._display.report import report
-from ._experience.store import Experience, ExperienceRecord
+from ._display import LearningCurvesDisplay, LearningRateDisplay, report
+from ._experience import Experience, ExperienceRecord
+from ._search import BaseSearch, Halving, Hypergradient, Portfolio, RandomSearch
 from .classifier import MetaLRClassifier
+from .verification import verify
 
 __all__ = [
+    "BaseSearch",
     "Experience",
     "ExperienceRecord",
+    "Halving",
+    "Hypergradient",
     "LearningCurvesDisplay",
     "LearningRateDisplay",
     "MetaLRClassifier",
+    "Portfolio",
+    "RandomSearch",
     "__version__",
     "exceptions",
     "report",
+    "verify",
 ]
 __version__ = "0.1.0"

@@ -12,6 +12,8 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from ._task import Classification
+
 __all__ = [
     "TrainingData",
     "check_no_times",
@@ -33,7 +35,7 @@ class TrainingData:
         Labels.
     classes : ndarray of shape (n_classes,)
         The different labels.
-    code : int ndarray of shape (n_samples,)
+    target : int ndarray of shape (n_samples,)
         Position of each row's label among the classes.
     sample_weight : ndarray of shape (n_samples,) or None
         Weights, all above 0.
@@ -46,17 +48,15 @@ class TrainingData:
     X: np.ndarray
     y: np.ndarray
     classes: np.ndarray
-    code: np.ndarray
+    target: np.ndarray
     sample_weight: np.ndarray | None
     groups: np.ndarray | None
     kept: np.ndarray
 
     @property
-    def no_skill_loss(self) -> float:
-        """Log-loss of always predicting the class frequencies, in nats: their entropy."""
-        frequency = np.bincount(self.code, weights=self.sample_weight)
-        frequency = frequency / frequency.sum()
-        return float(-(frequency * np.log(frequency)).sum())
+    def baseline_loss(self) -> float:
+        """Log-loss of always predicting the class frequencies, in nats."""
+        return Classification.baseline_loss(self.target, self.sample_weight)
 
     @property
     def feature_scale(self) -> float:
@@ -111,12 +111,12 @@ def check_training_data(
     if not kept.all():
         X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
         groups = None if groups is None else groups[kept]
-    classes, code = _different(y, "y")
+    classes, target = Classification.encode(y)
     if len(classes) < 2:
         raise ValueError(
             f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2."
         )
-    return TrainingData(X, y, classes, code.astype(np.int32), sample_weight, groups, kept)
+    return TrainingData(X, y, classes, target, sample_weight, groups, kept)
 
 
 def with_validation_rows(
@@ -171,7 +171,7 @@ def with_validation_rows(
         data,
         X=np.concatenate([data.X, X_val]),
         y=np.concatenate([data.y, y_val]),
-        code=np.concatenate([data.code, np.searchsorted(data.classes, y_val)]).astype(np.int32),
+        target=np.append(data.target, np.searchsorted(data.classes, y_val)).astype(np.int32),
         sample_weight=None if weight is None else np.append(weight, np.ones(len(y_val))),
     )
     rows = np.arange(n_train + len(y_val))

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ._recorded import Recorded
+
 __all__ = [
     "PREFIX",
     "Progress",
     "Score",
     "Seen",
+    "Stage",
     "Step",
-    "Task",
     "ignore",
     "silent",
     "tell",
@@ -57,34 +59,33 @@ class Seen:
 
     Attributes
     ----------
-    recorded : ndarray of shape (2 + n_metrics, n)
-        Held-out log-loss, and the same with the mean over all classes in place of each row's
-        class, in nats, then scores; not finite once a candidate has diverged.
+    recorded : Recorded, of shape (n,)
+        What was recorded; not finite once a candidate has diverged.
     candidates : int ndarray of shape (n,)
         Their numbers.
     split, epoch : int
         On which split, and after which epoch.
     """
 
-    recorded: np.ndarray
+    recorded: Recorded
     candidates: np.ndarray
     split: int
     epoch: int
 
 
 Step = Callable[[Seen | None], None]
-"""What is called after each step of a task, with what it showed of candidates, if anything."""
+"""Called after each step of a stage, with what it showed of candidates, if anything."""
 
-Task = Callable[[str, int], AbstractContextManager[Step]]
-"""See :meth:`Progress.task`."""
+Stage = Callable[[str, int], AbstractContextManager[Step]]
+"""See :meth:`Progress.stage`."""
 
 
 def ignore(seen: Seen | None) -> None:
-    """Be a Step that tells nobody."""
+    """Take a step without telling anybody."""
 
 
 def silent(name: str, n_steps: int) -> AbstractContextManager[Step]:
-    """Be a Task that tells nobody."""
+    """Begin a stage without telling anybody."""
     return nullcontext(ignore)
 
 
@@ -97,16 +98,15 @@ class Score:
     name : str
         Of the scorer.
     of : callable
-        Takes an array as in :attr:`Seen.recorded`, of shape (2 + n_metrics, ...); returns scores
-        of shape (...), greater is better.
+        Takes what was recorded, of any shape; returns scores of that shape, greater is better.
     """
 
     name: str
-    of: Callable[[np.ndarray], np.ndarray]
+    of: Callable[[Recorded], np.ndarray]
 
 
 class Progress:
-    """Tells users, and callbacks, about the tasks of a fit.
+    """Tells users, and callbacks, about the stages of a fit.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ class Progress:
             self._root.call_on_fit_task_end(estimator=self._estimator)
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Step]:
-        """Show how a task goes.
+    def stage(self, name: str, n_steps: int) -> Iterator[Step]:
+        """Show how a stage goes.
 
         Parameters
         ----------
@@ -182,12 +182,12 @@ class Progress:
 
 
 class _Shown:
-    """A task as users see it: a bar on a screen; elsewhere a line at its start and at its end.
+    """A stage as users see it: a bar on a screen; elsewhere a line at its start and at its end.
 
     Parameters
     ----------
     name : str
-        Of the task.
+        Of the stage.
     n_steps : int
         How many it has.
     score : Score or None

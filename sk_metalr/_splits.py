@@ -2,7 +2,7 @@
 
 from itertools import islice
 from math import ceil
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .exceptions import RareClassWarning
 __all__ = ["make_splits", "renumbered"]
 
 MAX_AUTO_SPLITS = 5
+AUTO_FRACTION = 0.2
 AUTO_HELD_OUT_ROWS = 2_000
 FOLD_TOLERANCE = 0.02
 """A third may be written as 0.33."""
@@ -26,9 +27,9 @@ FOLD_TOLERANCE = 0.02
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def n_auto_splits(n_rows: int, validation_fraction: float) -> int:
-    """Return how many splits hold out about 2,000 rows in all: from 1 to 5."""
-    held_out = max(1, round(validation_fraction * n_rows))
+def n_auto_splits(n_rows: int) -> int:
+    """Return how many folds of a fifth hold out about 2,000 rows in all: from 1 to 5."""
+    held_out = max(1, round(AUTO_FRACTION * n_rows))
     return min(MAX_AUTO_SPLITS, ceil(AUTO_HELD_OUT_ROWS / held_out))
 
 
@@ -36,8 +37,6 @@ def make_splits(
     cv: Any,
     y: np.ndarray,
     *,
-    n_splits: int | str,
-    validation_fraction: float,
     groups: np.ndarray | None,
     random_state: np.random.RandomState,
 ) -> list[Split]:
@@ -48,20 +47,12 @@ def make_splits(
 
     Parameters
     ----------
-    cv : int, splitter, iterable of (train, test) index arrays, or None
-        When given it is used as it is and the next two parameters are ignored.
+    cv : "auto", int, float, splitter, or iterable of (train, test) index arrays
+        See ``MetaLRClassifier``.
     y : ndarray of shape (n_samples,)
         Labels.
-    n_splits : int or "auto"
-        Number of held-out splits.
-    validation_fraction : float
-        Fraction of the rows that each split holds out. Where it is one k-th of them, the
-        splits hold out the k folds of a cross-validation in turn: rows that are held out
-        once each tell more than rows drawn again and again.
     groups : ndarray of shape (n_samples,) or None
-        Groups of rows that must not be torn apart; a splitter of the user's is handed them. Each
-        split holds out one of `cv` folds of whole groups, or of about
-        ``1 / validation_fraction`` folds.
+        Groups of rows that must not be torn apart; a splitter of the user's is handed them.
     random_state : numpy.random.RandomState
         Randomness of the splits.
 
@@ -77,7 +68,7 @@ def make_splits(
     TypeError
         If `cv` is a class.
     """
-    is_drawn = cv is None or isinstance(cv, Integral)
+    is_drawn = isinstance(cv, str | Real)
     if not (is_drawn or hasattr(cv, "split")):
         groups = None  # pairs are taken as they are
     if groups is not None and len(np.unique(groups)) < 2:
@@ -91,23 +82,20 @@ def make_splits(
         raise ValueError(_nothing_to_hold_out(classes[rare], groups))
     rows = np.flatnonzero(~kept) if is_drawn else np.arange(len(y))
     of_rows = None if groups is None else groups[rows]
-    splitter = _splitter(cv, y[rows], n_splits, validation_fraction, of_rows, random_state)
-    pairs = splitter.split(np.zeros((len(rows), 1)), y[rows], of_rows)
+    splitter = _splitter(cv, y[rows], of_rows, random_state)
+    pairs = _row_numbers(splitter.split(np.zeros((len(rows), 1)), y[rows], of_rows), len(rows))
     splits, has_moved = [], is_drawn
-    for number, (train, test) in enumerate(_row_numbers(pairs, len(rows))):
+    for number, (train, test) in enumerate(pairs):
         _check_apart(number, train, test)
         split = _moved((rows[train], rows[test]), kept)
         has_moved |= len(split[0]) > len(train)
         missing = np.setdiff1d(code, code[split[0]])
-        if is_drawn and missing.size:  # folds of whole groups may hold out all that a class is in
+        if missing.size:
+            if not is_drawn:
+                raise ValueError(_not_trained_on(classes[missing], number))
+            # Folds of whole groups may hold out all that a class is in.
             rare = np.union1d(rare, missing)
             split = _moved(split, _with_their_groups(np.isin(code, missing), groups))
-        elif missing.size:
-            raise ValueError(
-                f"Class {classes[missing].tolist()[0]!r} is in no training row of split {number}. "
-                "Merge or drop classes that are this rare, or pass a cv that keeps every class in "
-                "every training part."
-            )
         if not split[1].size:
             raise ValueError(_nothing_to_hold_out(classes[rare], groups))
         splits.append(split)
@@ -138,6 +126,13 @@ def _moved(split: Split, kept: np.ndarray) -> Split:
     return np.append(train, np.setdiff1d(np.flatnonzero(kept), train)), test[~kept[test]]
 
 
+def _not_trained_on(missing: np.ndarray, number: int) -> str:
+    return (
+        f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge or drop "
+        "classes that are this rare, or pass a cv that keeps every class in every training part."
+    )
+
+
 def _nothing_to_hold_out(rare: np.ndarray, groups: np.ndarray | None) -> str:
     where = "has only 1 row" if groups is None else "is in only 1 group"
     return (
@@ -157,44 +152,40 @@ def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
             f"of their {their} are in every training part and never held out, so the choice does "
             "not look at how well they are predicted. Merge or drop them, or give more rows."
         ),
-        stacklevel=8,
+        stacklevel=7,
     )
 
 
 def _splitter(
-    cv: Any,
-    y: np.ndarray,
-    n_splits: int | str,
-    validation_fraction: float,
-    groups: np.ndarray | None,
-    random_state: np.random.RandomState,
+    cv: Any, y: np.ndarray, groups: np.ndarray | None, random_state: np.random.RandomState
 ) -> Any:
     """Return a splitter for these labels; see :func:`make_splits`."""
     if isinstance(cv, type):
         raise TypeError(
-            "The 'cv' parameter of MetaLRClassifier must be an int, a splitter, or pairs (train, "
+            "The 'cv' parameter of MetaLRClassifier must be a number, a splitter, or pairs (train, "
             f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
         )
-    if isinstance(cv, Integral) and groups is not None:
-        return StratifiedGroupKFold(_n_group_folds(groups, int(cv)))
-    if cv is not None:
+    if not isinstance(cv, str | Real):
         return check_cv(cv, y, classifier=True)
-    if n_splits == "auto":
-        n_splits = n_auto_splits(len(y), validation_fraction)
-    assert isinstance(n_splits, Integral)
+    if isinstance(cv, str):
+        fraction, n_splits = AUTO_FRACTION, n_auto_splits(len(y))
+    elif isinstance(cv, Integral):
+        fraction, n_splits = 1 / int(cv), int(cv)
+    else:
+        fraction, n_splits = float(cv), 1  # type: ignore[arg-type]
     if groups is not None:
-        n_folds = min(len(np.unique(groups)), round(1 / validation_fraction))
-        n_folds = _n_group_folds(groups, max(2, n_folds))
-        return _RepeatedFolds(StratifiedGroupKFold, n_folds, int(n_splits), random_state)
+        n_groups = len(np.unique(groups))
+        n_folds = n_splits if isinstance(cv, Integral) else min(n_groups, round(1 / fraction))
+        n_folds = _n_group_folds(n_groups, max(2, n_folds))
+        return _Folds(StratifiedGroupKFold, n_folds, n_splits, random_state)
     class_counts = np.unique(y, return_counts=True)[1]
-    held_out = max(ceil(validation_fraction * len(y)), len(class_counts))
+    held_out = max(ceil(fraction * len(y)), len(class_counts))
     _check_n_trained(len(y), held_out, len(class_counts))
-    n_folds = round(min(1 / validation_fraction, len(y) + 1))
-    if np.isclose(n_folds * validation_fraction, 1, atol=FOLD_TOLERANCE) and (
-        2 <= n_folds <= class_counts.min()
-    ):
-        return _RepeatedFolds(StratifiedKFold, n_folds, int(n_splits), random_state)
-    return StratifiedShuffleSplit(int(n_splits), test_size=held_out, random_state=random_state)
+    n_folds = round(min(1 / fraction, len(y) + 1))
+    is_fold = np.isclose(n_folds * fraction, 1, atol=FOLD_TOLERANCE)
+    if is_fold and 2 <= n_folds <= class_counts.min():
+        return _Folds(StratifiedKFold, n_folds, n_splits, random_state)
+    return StratifiedShuffleSplit(n_splits, test_size=held_out, random_state=random_state)
 
 
 def renumbered(cv: Any, kept: np.ndarray) -> Any:
@@ -202,12 +193,12 @@ def renumbered(cv: Any, kept: np.ndarray) -> Any:
 
     Parameters
     ----------
-    cv : int, splitter, iterable of (train, test) index arrays, or None
+    cv : "auto", int, float, splitter, or iterable of (train, test) index arrays
         Only an iterable speaks of particular rows; anything else is returned as it is.
     kept : bool ndarray of shape (n_samples,)
         Which rows are kept.
     """
-    if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+    if isinstance(cv, str | Real) or hasattr(cv, "split"):
         return cv
     new_number = np.cumsum(kept) - 1
     pairs = _row_numbers(cv, len(kept))
@@ -253,13 +244,12 @@ def _check_n_trained(n_rows: int, held_out: int, n_classes: int) -> None:
     if n_train < n_classes:
         raise ValueError(
             f"{n_rows} rows are too few: {held_out} are held out, which leaves {n_train} to train "
-            f"on for {n_classes} classes. Give more rows or a lower validation_fraction."
+            f"on for {n_classes} classes. Give more rows, or hold out a smaller part: cv=0.1."
         )
 
 
-def _n_group_folds(groups: np.ndarray, n_folds: int) -> int:
+def _n_group_folds(n_groups: int, n_folds: int) -> int:
     """Return `n_folds`, once there is a group for each."""
-    n_groups = len(np.unique(groups))
     if n_groups < n_folds:
         raise ValueError(
             f"{n_folds} folds of whole groups need at least as many groups to hold out. Got "
@@ -268,20 +258,14 @@ def _n_group_folds(groups: np.ndarray, n_folds: int) -> int:
     return n_folds
 
 
-class _RepeatedFolds:
-    """The first `n_splits` of stratified folds, shuffled again when used up."""
+class _Folds:
+    """The first `n_splits` of shuffled folds."""
 
     def __init__(
         self, kind: Any, n_folds: int, n_splits: int, random_state: np.random.RandomState
     ) -> None:
-        self.kind = kind
-        self.n_folds = n_folds
+        self.folds = kind(n_folds, shuffle=True, random_state=random_state)
         self.n_splits = n_splits
-        self.random_state = random_state
 
     def split(self, X: Any, y: Any, groups: Any) -> list[Split]:
-        splits: list[Split] = []
-        while len(splits) < self.n_splits:
-            folds = self.kind(self.n_folds, shuffle=True, random_state=self.random_state)
-            splits += islice(folds.split(X, y, groups), self.n_splits - len(splits))
-        return splits
+        return list(islice(self.folds.split(X, y, groups), self.n_splits))

@@ -22,14 +22,21 @@ from keras import layers
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
-from sklearn.model_selection import GroupKFold, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
 from sklearn.preprocessing import scale
 
-from sk_metalr import MetaLRClassifier
+from sk_metalr import Halving, MetaLRClassifier
 
 RECORD = Path(__file__).parent / "data" / "recorded_fits.json"
 TOLERANCE = 1e-6
+RATE = "optimizer__learning_rate"
 RATES = [1e-3, 1e-2, 1e-1]
+ONE_SPLIT = StratifiedShuffleSplit(1, test_size=0.3, random_state=2)
 
 
 def iris() -> tuple[np.ndarray, np.ndarray]:
@@ -109,8 +116,8 @@ FITS: dict[str, Fit] = {
     "vectorized": (iris, classifier(), {}, {}),
     "compiled": (iris, classifier(), {"engine": "compiled"}, {}),
     "keras": (iris, classifier(epochs=3), {"engine": "keras"}, {}),
-    "ready-made network": (iris, None, {"n_splits": 1}, {}),
-    "one split": (cancer, classifier(), {"n_splits": 1, "validation_fraction": 0.3}, {}),
+    "ready-made network": (iris, None, {"cv": ONE_SPLIT}, {}),
+    "one split": (cancer, classifier(), {"cv": ONE_SPLIT}, {}),
     "drawn": (
         *(iris, classifier()),
         {"learning_rates": loguniform(1e-4, 1e-1), "n_candidates": 5},
@@ -124,12 +131,16 @@ FITS: dict[str, Fit] = {
     "halving, others": (
         *(cancer, classifier(epochs=8)),
         {
-            "learning_rates": {"sgd": [0.01, 0.1, 1.0], "adam": [1e-4, 1e-3, 1e-2]},
-            "optimizers": ["sgd", "adam"],
-            "schedules": ["constant", "cosine"],
-            "search": "halving",
-            "factor": 2,
-            "min_epochs": 2,
+            "learning_rates": None,
+            "param_distributions": [
+                {"optimizer": ["sgd"], RATE: [0.01, 0.1, 1.0], "schedule": ["constant", "cosine"]},
+                {
+                    "optimizer": ["adam"],
+                    RATE: [1e-4, 1e-3, 0.01],
+                    "schedule": ["constant", "cosine"],
+                },
+            ],
+            "search": Halving(factor=2, min_epochs=2),
         },
         {},
     ),
@@ -142,17 +153,31 @@ FITS: dict[str, Fit] = {
     "auto": (iris, classifier(), {"learning_rates": "auto", "n_candidates": 4}, {}),
     "optimizers": (
         *(cancer, classifier(epochs=4)),
-        {"optimizers": ["sgd", keras.optimizers.AdamW(weight_decay=0.01), "rmsprop"]},
+        {
+            "param_distributions": {
+                "optimizer": ["sgd", keras.optimizers.AdamW(weight_decay=0.01), "rmsprop"]
+            }
+        },
         {},
     ),
     "schedules": (
         *(iris, classifier()),
-        {"schedules": ["constant", "linear", "cosine", "one_cycle", lambda progress: 0.5]},
+        {
+            "param_distributions": {
+                "schedule": ["constant", "linear", "cosine", "one_cycle", lambda progress: 0.5]
+            }
+        },
         {},
     ),
     "optimizers and schedules": (
         *(iris, classifier(epochs=4)),
-        {"optimizers": ["sgd", "adam"], "schedules": ["cosine", "one_cycle"], "n_splits": 1},
+        {
+            "param_distributions": {
+                "optimizer": ["sgd", "adam"],
+                "schedule": ["cosine", "one_cycle"],
+            },
+            "cv": ONE_SPLIT,
+        },
         {},
     ),
     "sample weights": (iris, classifier(), {}, {"sample_weight": weights}),
@@ -168,7 +193,7 @@ FITS: dict[str, Fit] = {
         {},
     ),
     "own validation rows": (cancer, classifier(), {}, {"X_val": True}),
-    "five refits": (iris, classifier(random_state=None), {"n_refits": 5}, {}),
+    "five refits": (iris, classifier(random_state=None), {"n_models": 5}, {}),
     "accuracy": (
         cancer,
         classifier(),
@@ -196,8 +221,8 @@ FITS: dict[str, Fit] = {
         {},
     ),
     "all rows at once": (iris, classifier(batch_size=-1), {}, {}),
-    "convolutions": (digits, classifier(network(*CONVOLUTIONAL), epochs=3), {"n_splits": 1}, {}),
-    "text": (text, classifier(network(*ON_TEXT), epochs=3), {"n_splits": 1}, {}),
+    "convolutions": (digits, classifier(network(*CONVOLUTIONAL), epochs=3), {"cv": ONE_SPLIT}, {}),
+    "text": (text, classifier(network(*ON_TEXT), epochs=3), {"cv": ONE_SPLIT}, {}),
     "two workers": (iris, classifier(epochs=3), {"n_jobs": 2}, {}),
     "no refit": (iris, classifier(epochs=3), {"refit": False}, {}),
 }
@@ -213,14 +238,14 @@ def outcome(name: str) -> dict[str, Any]:
     if "X_val" in arguments:
         given |= {"X_val": X_test, "y_val": y_test}
     params = {"learning_rates": RATES, "random_state": 0} | params
-    if not {"cv", "n_splits"} & params.keys() and "X_val" not in arguments:
-        params["cv"] = StratifiedKFold(3, shuffle=True, random_state=1)
+    if "X_val" not in arguments:
+        params = {"cv": StratifiedKFold(3, shuffle=True, random_state=1)} | params
     model = MetaLRClassifier(estimator, **params).fit(X, y, **given)
     results = model.cv_results_
     scores = {key: results[key] for key in results if key.startswith(("mean_test", "split"))}
     strategy = model.best_params_
     return {
-        "learning_rate": float(strategy["learning_rate"]),
+        "learning_rate": strategy[RATE],
         "optimizer": strategy.get("optimizer"),
         "schedule": strategy.get("schedule"),
         "n_epochs": model.best_n_epochs_,

@@ -1,6 +1,5 @@
 """One page about a search: what was chosen, from what, at what cost."""
 
-import importlib
 import os
 import platform
 import re
@@ -12,8 +11,8 @@ from uuid import uuid4
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._search.results import (
-    RATE,
+from .._persistence import versions
+from .._search.diagnostics import (
     best_seen,
     budget_message,
     edge_message,
@@ -23,31 +22,22 @@ from .._search.results import (
     off_scale,
     scale_message,
 )
-from .._search.scoring import LOG_LOSS, check_scoring, decisive_scorer
-from ..classifier import MetaLRClassifier
+from .._search.scoring import check_scorers
+from .._space import RATE
 from . import page as html
-from .plots import (
+from .curves import (
     MANY_CURVES,
-    LearningCurvesDisplay,
-    LearningRateDisplay,
     fitted_classifier,
     import_matplotlib,
     response_curves,
 )
+from .learning_curves import LearningCurvesDisplay
+from .learning_rate import LearningRateDisplay
 
 __all__ = ["report"]
 
 MANY = 30
 """How many class labels or names of features are listed."""
-
-PACKAGES = {
-    "sk_metalr": "sk_metalr",
-    "tensorflow": "tensorflow",
-    "keras": "keras",
-    "scikit-learn": "sklearn",
-    "scikeras": "scikeras",
-    "numpy": "numpy",
-}
 
 
 def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
@@ -92,7 +82,7 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     >>> from sklearn.datasets import load_iris
     >>> from sk_metalr import MetaLRClassifier, report
     >>> X, y = load_iris(return_X_y=True)
-    >>> fitted = MetaLRClassifier(n_candidates=4, n_splits=1, random_state=0).fit(X, y)
+    >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
     >>> with TemporaryDirectory() as folder:
     ...     report(fitted, Path(folder) / "search.html").name
     'search.html'
@@ -115,7 +105,7 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _page(fitted: MetaLRClassifier, estimator: Any) -> str:
+def _page(fitted: Any, estimator: Any) -> str:
     sections = {
         "Chosen": html.tiles(_chosen(fitted) | _made(fitted)),
         "Worth knowing": html.items(_worth_knowing(fitted)),
@@ -123,8 +113,6 @@ def _page(fitted: MetaLRClassifier, estimator: Any) -> str:
         "Candidates": _candidates(fitted),
         "Cost": html.pairs(fitted.search_cost_),
     }
-    if hasattr(fitted, "verification_"):
-        sections["Verification"] = html.pairs(fitted.verification_)
     sections |= {
         "Data": html.pairs(_data(fitted)),
         "How to reproduce": _reproduction(fitted, estimator),
@@ -133,14 +121,13 @@ def _page(fitted: MetaLRClassifier, estimator: Any) -> str:
     return html.page(f"Search report: learning rate {fitted.best_learning_rate_:.3g}", sections)
 
 
-def _decisive(fitted: MetaLRClassifier) -> tuple[str, bool]:
+def _decisive(fitted: Any) -> tuple[str, bool]:
     """Return the name of the scorer that chose, and whether it is the log-loss."""
-    scorers = check_scoring(fitted.scoring)
-    name = decisive_scorer(scorers, fitted.refit)
-    return name, scorers[name] == LOG_LOSS
+    scorers, name = check_scorers(fitted.scoring, fitted.refit)
+    return name, scorers[name] is None
 
 
-def _chosen(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
+def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
     """Return what was chosen, and how good it is: by name, value and note."""
     (low, high), n_splits = fitted.learning_rate_interval_, fitted.learning_curves_.shape[1]
     name, is_log_loss = _decisive(fitted)
@@ -150,7 +137,7 @@ def _chosen(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
     score, note = f"{fitted.best_score_:.4g}", spread if n_splits > 1 else "on one split"
     if is_log_loss:
         name, score = "log-loss (nats)", f"{-fitted.best_score_:.4g}"
-        note += f"; class frequencies alone: {fitted.no_skill_loss_:.3g}"
+        note += f"; class frequencies alone: {fitted.baseline_loss_:.3g}"
     interval = f"{low:.3g} … {high:.3g} within one standard error"
     if low == high == fitted.best_learning_rate_:
         interval = "no other rate is within one standard error"
@@ -166,14 +153,14 @@ def _chosen(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
     }
 
 
-def _made(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
+def _made(fitted: Any) -> dict[str, tuple[str, str]]:
     """Return what was trained, and how long it took: by name, value and note."""
     cost, n_models = fitted.search_cost_, len(getattr(fitted, "estimators_", []))
     if n_models == 0:
         models, note = "none", "refit=False: it cannot predict"
     else:
         models = "one model" if n_models == 1 else f"{n_models} models"
-        note = "one a split" if fitted.refit == "committee" else "on all rows"
+        note = "on all rows"
         note += "; they predict as one" if n_models > 1 else ""
     return {
         "Searched": (
@@ -188,7 +175,7 @@ def _made(fitted: MetaLRClassifier) -> dict[str, tuple[str, str]]:
     }
 
 
-def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
+def _worth_knowing(fitted: Any) -> list[str]:
     results, n_epochs = fitted.cv_results_, fitted.learning_curves_.shape[2]
     best = best_seen(results, n_epochs)
     messages = []
@@ -198,10 +185,9 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     if n_seen < n_epochs:
         messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")
     name, is_log_loss = _decisive(fitted)
-    curves, rates = fitted.learning_curves_, results["param_learning_rate"].data
-    scale, worst, how = getattr(fitted, "feature_scale_", None), fitted.no_skill_loss_, None
-    if scale is not None:  # it was fitted by a version that looked at it
-        how = off_scale(scale, curves, rates, worst)
+    curves, rates = fitted.learning_curves_, results[f"param_{RATE}"].data
+    scale, worst = fitted.feature_scale_, fitted.baseline_loss_
+    how = off_scale(scale, curves, rates, worst)
     no_skill = ""
     if is_log_loss:
         no_skill = no_skill_message(-results["selection_score"][best], worst, how)
@@ -219,7 +205,7 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
             f"lowest learning rate that did: {lowest}."
         )
     chosen, n_chosen = curves[fitted.best_index_], fitted.best_n_epochs_
-    if how and scale is not None and not no_skill:
+    if how and not no_skill:
         messages.append(scale_message(how, chosen[:, n_chosen - 1].mean(), worst, scale))
     messages.append(budget_message(curves, fitted.best_index_, n_chosen, worst))
     return [message for message in messages if message] or [
@@ -228,7 +214,7 @@ def _worth_knowing(fitted: MetaLRClassifier) -> list[str]:
     ]
 
 
-def _figures(fitted: MetaLRClassifier) -> str:
+def _figures(fitted: Any) -> str:
     style = import_matplotlib("matplotlib.style")
     new_figure = import_matplotlib("matplotlib.figure").Figure
     n_curves = len(response_curves(fitted))
@@ -246,7 +232,7 @@ def _figures(fitted: MetaLRClassifier) -> str:
         return html.figures(dict(zip(captions, drawn, strict=True)))
 
 
-def _candidates(fitted: MetaLRClassifier) -> str:
+def _candidates(fitted: Any) -> str:
     results = fitted.cv_results_
     names = [name for name in results if name != "params"]
     names.sort(key=lambda name: name.startswith("split"))  # single splits last
@@ -259,7 +245,7 @@ def _candidates(fitted: MetaLRClassifier) -> str:
     )
 
 
-def _data(fitted: MetaLRClassifier) -> dict[str, str]:
+def _data(fitted: Any) -> dict[str, str]:
     names = getattr(fitted, "feature_names_in_", ["without names"])
     return {
         f"{len(fitted.classes_)} classes": _listed(fitted.classes_),
@@ -272,11 +258,10 @@ def _listed(values: Any) -> str:
     return ", ".join(str(value) for value in values[:MANY]) + more
 
 
-def _reproduction(fitted: MetaLRClassifier, estimator: Any) -> str:
+def _reproduction(fitted: Any, estimator: Any) -> str:
     seed = fitted.random_state
-    depends = (
-        "data, versions and experience" if fitted.search == "portfolio" else "data and versions"
-    )
+    learned = "n_records" in fitted.search_cost_
+    depends = "data, versions and experience" if learned else "data and versions"
     said = (
         f"random_state={seed}: the same {depends} give the same choice."
         if isinstance(seed, Integral)
@@ -295,7 +280,4 @@ def _repr(value: Any) -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {
-        name: importlib.import_module(module).__version__ for name, module in PACKAGES.items()
-    }
-    return versions | {"python": platform.python_version()}
+    return versions() | {"python": platform.python_version()}

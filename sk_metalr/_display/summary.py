@@ -1,27 +1,9 @@
-"""What people read after a fit: a line, a table, and reasons for doubt."""
+"""What people read after a fit: a line, and a box in the diagram of an estimator."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .._search.explore import Found
-from .._search.results import (
-    budget_message,
-    edge_message,
-    no_skill_message,
-    off_scale,
-    scale_message,
-)
-from .._search.selection import View
-from ..exceptions import (
-    BudgetWarning,
-    EdgeOfSpaceWarning,
-    InterruptedSearchWarning,
-    NoSkillWarning,
-    ScaleWarning,
-)
-
-__all__ = ["Block", "diagram", "doubts", "outcome", "summary"]
+__all__ = ["Block", "diagram", "outcome", "summary"]
 
 NAMED = "optimizer", "schedule"
 CAPTION = "learning rate", *NAMED, "epochs"
@@ -103,43 +85,3 @@ def diagram(classifier: Any) -> Block:
         return Block("single", None, type(classifier).__name__, str(classifier))
     nameless = [None] * len(blocks)
     return Block("serial", blocks, nameless, nameless, dash_wrapped=False)
-
-
-def doubts(found: Found, view: View, feature_scale: float) -> Iterator[UserWarning]:
-    """Yield reasons to doubt what a search found.
-
-    Parameters
-    ----------
-    found : Found
-        What it found.
-    view : View
-        What the choice looked at.
-    feature_scale : float
-        Largest root mean square of a feature.
-    """
-    n_epochs, n_seen = found.record.losses.shape[-1], found.record.n_resources.max()
-    if n_seen < n_epochs:
-        yield InterruptedSearchWarning(
-            f"The search ended after {n_seen} of {n_epochs} epochs, interrupted or out of time; "
-            "the choice was made on these."
-        )
-    family, index = found.candidates.family, found.choice.best
-    rates = found.candidates.learning_rates
-    at_edge = edge_message(rates[index], rates[family == family[index]])
-    if at_edge:
-        yield EdgeOfSpaceWarning(at_edge)
-    losses, worst = found.record.losses[0], view.no_skill_loss
-    how = off_scale(feature_scale, losses, rates, worst)
-    no_skill = ""
-    if view.worst_loss is not None:
-        no_skill = no_skill_message(found.choice.losses[index], worst, how)
-    chosen = found.choice.index
-    n_chosen = found.choice.n_epochs[chosen]
-    harm = scale_message(how, losses[chosen, :, n_chosen - 1].mean(), worst, feature_scale)
-    if no_skill:
-        yield NoSkillWarning(no_skill)
-    elif harm:
-        yield ScaleWarning(harm)
-    too_short = budget_message(losses, chosen, n_chosen, worst)
-    if too_short:
-        yield BudgetWarning(too_short)

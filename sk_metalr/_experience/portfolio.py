@@ -17,7 +17,7 @@ from .fingerprint import are_stratified_alike
 from .meta_features import coordinates, distances, largest_difference
 from .store import ExperienceRecord
 
-__all__ = ["Portfolio", "greedy_portfolio", "n_repeats", "portfolio", "regrets", "with_means"]
+__all__ = ["Proposal", "greedy_portfolio", "n_repeats", "proposal", "regrets", "with_means"]
 
 GRID_STEP = 0.125
 """Distance of the rates that are considered, in decades."""
@@ -35,7 +35,7 @@ SAME_DISTANCE = 0.1
 """Folds of one table are no further apart."""
 
 MAX_LOSS = 1.5
-"""Highest loss that counts, in multiples of the no-skill loss: one task must not rule."""
+"""Highest loss that counts, in multiples of the baseline loss: one task must not rule."""
 
 OTHER_SCHEDULE = 1.0
 """Distance between two schedules."""
@@ -45,7 +45,7 @@ SECOND_AIM = 1e-3
 
 
 @dataclass(frozen=True)
-class Portfolio:
+class Proposal:
     """Learning rates for a task, and what they rest on.
 
     Attributes
@@ -63,12 +63,12 @@ class Portfolio:
     reason: str = ""
 
 
-def portfolio(
-    task: dict[str, Any],
+def proposal(
+    features: dict[str, Any],
     records: list[ExperienceRecord],
     n_rates: int,
     bounds: tuple[float, float] = (0.0, np.inf),
-) -> Portfolio:
+) -> Proposal:
     """Return the learning rates to try on a task.
 
     Records of other optimizers tell nothing about this one's rates; those of other schedules do,
@@ -76,8 +76,8 @@ def portfolio(
 
     Parameters
     ----------
-    task : dict of str to number or str
-        Meta-features of the task at hand.
+    features : dict of str to number or str
+        Meta-features of the search at hand.
     records : list of ExperienceRecord
         Finished searches.
     n_rates : int
@@ -85,26 +85,25 @@ def portfolio(
     bounds : tuple of (float, float)
         Lowest and highest rate.
     """
-    records = [
-        one for one in records if _is_curve(one) and one.features["optimizer"] == task["optimizer"]
-    ]
-    away = distances(task, [record.features for record in records])
-    is_other = [record.features["schedule"] != task["schedule"] for record in records]
+    optimizer = features["optimizer"]
+    records = [r for r in records if _is_curve(r) and r.features["optimizer"] == optimizer]
+    away = distances(features, [record.features for record in records])
+    is_other = [record.features["schedule"] != features["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
     alike = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
     share = 1 / n_repeats(alike)
     if share.sum() < MIN_TASKS - 1e-9:
-        return Portfolio(np.empty(0), [], _reason(task, records, away))
+        return Proposal(np.empty(0), [], _reason(features, records, away))
     grid = _grid(alike, bounds)
     if not grid.size:
-        return Portfolio(np.empty(0), [], "none of them has tried rates within these bounds")
+        return Proposal(np.empty(0), [], "none of them has tried rates within these bounds")
     weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
     known = np.array([regrets(record, grid) for record in alike])
     chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
-    return Portfolio(np.sort(grid[chosen]), alike)
+    return Proposal(np.sort(grid[chosen]), alike)
 
 
-def _reason(task: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
+def _reason(features: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
     """Say why there is no experience to speak of."""
     if not records:
         return "none of them is with this optimizer"
@@ -113,7 +112,7 @@ def _reason(task: dict[str, Any], records: list[ExperienceRecord], away: np.ndar
     if not unlike.size:
         return few
     nearest = records[unlike[away[unlike].argmin()]]
-    return f"{few}; the next one differs most in {largest_difference(task, nearest.features)}"
+    return f"{few}; the next one differs most in {largest_difference(features, nearest.features)}"
 
 
 def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
@@ -152,7 +151,7 @@ def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
         NaN outside the range that was tried: nothing is known of those rates.
     """
     lowest = record.losses.min()
-    worst = max(MAX_LOSS * record.no_skill_loss, lowest)
+    worst = max(MAX_LOSS * record.baseline_loss, lowest)
     losses = np.minimum(record.losses, worst)
     tried = np.log(record.learning_rates)
     between = np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan)

@@ -54,7 +54,7 @@ class ExperienceRecord:
         Their standard errors, in nats; infinite where the rate diverged.
     n_epochs : int ndarray of shape (n,)
         Best number of epochs.
-    no_skill_loss : float
+    baseline_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     source : str
         What the rows are called; may be empty.
@@ -68,7 +68,7 @@ class ExperienceRecord:
     losses: np.ndarray
     standard_errors: np.ndarray
     n_epochs: np.ndarray
-    no_skill_loss: float
+    baseline_loss: float
     source: str = ""
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class ExperienceRecord:
                 "standard_error": _short_list(self.standard_errors),
                 "n_epochs": self.n_epochs.tolist(),
             },
-            "no_skill_loss": _short(self.no_skill_loss),
+            "baseline_loss": _short(self.baseline_loss),
             "provenance": self.provenance,
             "fingerprint": self.fingerprint.to_dict(),
         }
@@ -128,9 +128,9 @@ class ExperienceRecord:
             raise ValueError("its learning rates are not above 0, in increasing order")
         if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
             raise ValueError("its curve is not all numbers")
-        no_skill_loss = float(values["no_skill_loss"])
-        if not (np.isfinite(no_skill_loss) and no_skill_loss > 0):
-            raise ValueError("its no-skill loss is not above 0")
+        baseline_loss = float(values["baseline_loss"])
+        if not (np.isfinite(baseline_loss) and baseline_loss > 0):
+            raise ValueError("its baseline loss is not above 0")
         features = dict(values["features"])
         if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
             raise ValueError("its optimizer and schedule are not both words")
@@ -143,7 +143,7 @@ class ExperienceRecord:
             losses,
             errors,
             n_epochs,
-            no_skill_loss,
+            baseline_loss,
             values.get("source", ""),
             dict(values.get("provenance", {})),
         )
@@ -172,8 +172,7 @@ class Experience:
 
     See Also
     --------
-    MetaLRClassifier : Learns from it (``search="portfolio"``), adds to it
-        (``record_experience=True``).
+    Portfolio : The search that learns from it.
 
     Examples
     --------
@@ -224,8 +223,7 @@ class Experience:
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f"There is no experience at {os.fspath(path)!r}. Experience(path) begins one, and "
-                "so does MetaLRClassifier(experience=path, record_experience=True); 'default' is "
-                "the one that comes with this package."
+                "'default' is the one that comes with this package."
             )
         return cls(path)
 
@@ -267,6 +265,60 @@ class Experience:
         if self.path is not None:
             _append(self.path, record.to_line())
         self._records.append(record)
+        return self
+
+    def record(
+        self,
+        fitted: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> "Experience":
+        """Add a finished search: its response curve for each optimizer and schedule.
+
+        No row is kept, only meta-features, the numbers of rows of each class and hashes, which tell
+        whether another table shares rows with this one.
+
+        Parameters
+        ----------
+        fitted : MetaLRClassifier
+            Fitted, by any search but hypergradient, to the end of its budget.
+        X, y, sample_weight, groups, X_val, y_val
+            What it was fitted on.
+
+        Returns
+        -------
+        self : Experience
+            With a record more for each optimizer and schedule; none where the search ended before
+            its budget did.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        ValueError
+            If the data are not those that it was fitted on, or its candidates changed their rates.
+        OSError
+            If the file cannot be written.
+        """
+        if hasattr(fitted, "learning_rate_trajectories_"):
+            raise ValueError(
+                "A search by 'hypergradient' cannot be recorded, because its candidates change "
+                "their learning rates; record one by 'random' or 'halving'."
+            )
+        if not hasattr(fitted, "_experience_records"):
+            raise TypeError(
+                "The 'fitted' parameter of Experience.record must be a fitted MetaLRClassifier. "
+                f"Got an object of type {type(fitted).__name__!r} instead."
+            )
+        self.check_writable()
+        data = X, y, sample_weight, groups, (X_val, y_val)
+        for record in fitted._experience_records(*data):
+            self.append(record)
         return self
 
     def merge(self, other: Iterable[ExperienceRecord]) -> "Experience":
@@ -322,6 +374,12 @@ class Experience:
         where = "in memory" if self.path is None else f"in {str(self.path)!r}"
         return f"<Experience of {len(self)} searches {where}>"
 
+    def __fspath__(self) -> str:
+        """Return the path of its file."""
+        if self.path is None:
+            raise TypeError("This experience is in memory, so it has no path.")
+        return str(self.path)
+
     def __sklearn_clone__(self) -> "Experience":
         """Return itself: clones of an estimator learn from one store, and add to it."""
         return self
@@ -353,7 +411,7 @@ class Experience:
             if not os.access(path if path.exists() else path.parent, os.W_OK):
                 raise PermissionError(
                     f"The experience at {str(self.path)!r} cannot be added to: {str(path)!r} may "
-                    "not be written; name another file, or leave record_experience=False."
+                    "not be written; name another file."
                 )
 
 
@@ -366,7 +424,7 @@ def _summary(record: ExperienceRecord) -> dict[str, Any]:
         "best_n_epochs": record.n_epochs[best],
         "loss": record.losses[best],
         "standard_error": record.standard_errors[best],
-        "no_skill_loss": record.no_skill_loss,
+        "baseline_loss": record.baseline_loss,
         "n_learning_rates": len(record.learning_rates),
         "date": record.provenance.get("date", ""),
     }

@@ -6,7 +6,7 @@ its training parameters; and how a trained model is handed back to it.
 """
 
 from .given import as_keras_classifier, check_fresh, input_dtype, models_given
-from .keras_model import check_optimizers, has_logits
+from .keras_model import check_optimizers, has_logits, optimizer_label
 from .opened import check_model, open_estimator, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import (
@@ -58,6 +58,7 @@ __all__ = [
     "load_trained",
     "models_given",
     "open_estimator",
+    "optimizer_label",
     "put_together",
     "rate_setters",
     "refits_with_keras",

@@ -17,7 +17,6 @@ from .keras_model import (
     check_loss,
     check_outputs,
     model_features,
-    optimizer_label,
     set_strategy,
 )
 from .plan import TrainingPlan
@@ -62,7 +61,7 @@ def open_estimator(
     *,
     seed: int | None = None,
     rate: Rate | None = None,
-    optimizer: Any = None,
+    static: dict[str, Any] | None = None,
 ) -> KerasClassifier:
     """Return a clone whose model is freshly built and compiled.
 
@@ -80,8 +79,8 @@ def open_estimator(
         Seed of the initial weights; None keeps the ``random_state`` of `estimator`.
     rate : float, keras LearningRateSchedule or None
         Learning rate of the model's optimizer; None keeps it.
-    optimizer : str, keras.optimizers.Optimizer or None
-        Optimizer of the model; None keeps it.
+    static : dict of str to object, or None
+        Static parameters of a strategy: ``optimizer``, where it is searched.
 
     Raises
     ------
@@ -102,7 +101,7 @@ def open_estimator(
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     _check_has_loss(opened)
     opened._ensure_compiled_model()
-    set_strategy(opened.model_, rate, optimizer)
+    set_strategy(opened.model_, rate, (static or {}).get("optimizer"))
     return opened
 
 
@@ -204,10 +203,8 @@ def _outputs_in_words(outputs: Any) -> str:
     return f"an output of shape {(None, *outputs.shape[1:])} instead"
 
 
-def task_features(
-    opened: KerasClassifier, plan: TrainingPlan, optimizers: list[Any]
-) -> list[dict[str, Any]]:
-    """Return meta-features of model and training, for each optimizer.
+def task_features(opened: KerasClassifier, plan: TrainingPlan) -> dict[str, Any]:
+    """Return meta-features of model and training.
 
     Parameters
     ----------
@@ -215,18 +212,12 @@ def task_features(
         What :func:`open_estimator` returned.
     plan : TrainingPlan
         How it trains.
-    optimizers : list of str, keras.optimizers.Optimizer or None
-        None for its own.
 
     Returns
     -------
-    features : list of dict
-        Those of :func:`._keras_model.model_features`, and ``optimizer``, ``batch_size`` (None for
-        all rows at once), ``n_epochs``.
+    features : dict
+        Those of :func:`.model_features`, and ``batch_size`` (None for all rows at once),
+        ``n_epochs``.
     """
-    shared = model_features(opened.model_) | {
-        "batch_size": plan.batch_size,
-        "n_epochs": plan.n_epochs,
-    }
-    own = opened.model_.optimizer
-    return [shared | {"optimizer": optimizer_label(own if o is None else o)} for o in optimizers]
+    of_plan = {"batch_size": plan.batch_size, "n_epochs": plan.n_epochs}
+    return model_features(opened.model_) | of_plan

@@ -32,14 +32,15 @@ __all__ = [
 
 
 def with_strategy(
-    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, optimizer: Any = None
+    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, static: dict[str, Any]
 ) -> KerasClassifier:
-    """Return an unfitted clone that trains at a learning rate, with an optimizer, for `n_epochs`.
+    """Return an unfitted clone that trains with a strategy, for `n_epochs`.
 
     A later ``fit`` of the clone trains at that rate too: it is set by the ``optimizer``
     parameters where SciKeras hands those to the model, and otherwise on the optimizer of
     the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
+    optimizer = static.get("optimizer")
     tuned = clone_quietly(estimator)
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
@@ -137,37 +138,28 @@ def is_finite(fitted: KerasClassifier) -> bool:
     return all(np.isfinite(values).all() for values in [fitted.history_["loss"], *weights])
 
 
-def load_trained(
-    opened: KerasClassifier,
-    weights: list[np.ndarray],
-    buffers: list[np.ndarray],
-    optimizer_variables: list[np.ndarray],
-    epoch_losses: np.ndarray,
-) -> KerasClassifier:
+def load_trained(opened: KerasClassifier, member: Any) -> KerasClassifier:
     """Make an opened estimator a fitted one.
 
     Parameters
     ----------
     opened : KerasClassifier
         What :func:`open_estimator` returned.
-    weights, buffers, optimizer_variables : list of ndarray
-        Values of the model's trainable and non-trainable variables and of the
-        optimizer's variables (iteration, learning rate, its state), in their order.
-    epoch_losses : ndarray of shape (n_epochs,)
-        Mean training loss of each epoch, in nats.
+    member : TrainedMember
+        What training left.
     """
     model = opened.model_
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+    of_optimizer = member.optimizer_variables
     if not isinstance(model.optimizer._learning_rate, keras.Variable):  # but a schedule
-        iteration, _, *slots = optimizer_variables
-        optimizer_variables = [iteration, *slots]
+        of_optimizer = [of_optimizer[0], *of_optimizer[2:]]
     for variables, values in [
-        (model.trainable_variables, weights),
-        (model.non_trainable_variables, buffers),
-        (model.optimizer.variables, optimizer_variables),
+        (model.trainable_variables, member.weights),
+        (model.non_trainable_variables, member.non_trainable),
+        (model.optimizer.variables, of_optimizer),
     ]:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-    opened.history_ = defaultdict(list, loss=[float(loss) for loss in epoch_losses])
+    opened.history_ = defaultdict(list, loss=[float(loss) for loss in member.epoch_losses])
     return opened

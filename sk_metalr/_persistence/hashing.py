@@ -6,7 +6,6 @@ Two fits do the same search where their data, parameters and versions have the s
 import json
 from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
 
@@ -16,6 +15,7 @@ from sklearn.base import BaseEstimator
 from .._data import TrainingData
 from .._splits import Split
 from .encoding import encode
+from .versions import versions
 
 __all__ = ["identity", "of_data", "of_versions"]
 
@@ -24,16 +24,15 @@ MAX_DEPTH = 12
 
 
 def of_versions() -> dict[str, str]:
-    """Return the versions of all that trains."""
-    names = "sk_metalr", "keras", "tensorflow", "scikeras", "numpy", "sklearn"
-    return {f"the version of {name}": import_module(name).__version__ for name in names}
+    """Return the versions of all that trains, by their name in a message."""
+    return {f"the version of {name}": version for name, version in versions().items()}
 
 
 def of_data(data: TrainingData, splits: list[Split]) -> dict[str, str]:
     """Return the identity of rows and of the splits that were drawn from them."""
     return {
         "the features": joblib.hash(data.X),
-        "the labels": identity([data.classes, data.code]),
+        "the labels": identity([data.classes, data.target]),
         "the sample weights": joblib.hash(data.sample_weight),
         "the splits (give cv a random_state)": joblib.hash([list(split) for split in splits]),
     }

@@ -6,7 +6,6 @@ Keras's.
 
 import os
 import warnings
-from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -14,24 +13,30 @@ from zipfile import BadZipFile
 
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _models as wrapped
-from .._experience.store import Experience
+from .. import _models as models
 from ..exceptions import ForgottenParametersWarning, RefusedFileError
 from .archive import check_destination, read_archive, write_archive
 from .encoding import decode, encode
 from .keras_models import model_from_bytes, model_to_bytes
+from .versions import versions
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
 """Version of the format; files of lower versions can be read, too."""
 
-PACKAGES = "sk_metalr", "keras", "tensorflow", "scikeras", "numpy", "sklearn"
 REFITTED = "estimators_", "best_estimator_"
 
 
-def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
+def save(estimator: Any, path: str | os.PathLike[str], algorithms: dict[str, type]) -> Path:
     """Write a fitted MetaLRClassifier to a file; see there.
+
+    Parameters
+    ----------
+    estimator : MetaLRClassifier
+    path : str or os.PathLike
+    algorithms : dict of str to type
+        Classes of search algorithms that may be parameters.
 
     Raises
     ------
@@ -48,9 +53,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     manifest = {
         "format": FORMAT,
         "class": type(estimator).__name__,
-        "versions": {name: import_module(name).__version__ for name in PACKAGES},
+        "versions": versions(),
         "parameters": {
-            name: _parameter(value, parts)
+            name: _parameter(value, parts, algorithms)
             for name, value in estimator.get_params(deep=False).items()
         },
         "attributes": {
@@ -68,15 +73,19 @@ def _is_attribute(name: str) -> bool:
     return name.endswith("_") and not name.startswith("_")
 
 
-def _parameter(value: Any, parts: dict[str, bytes]) -> dict[str, Any]:
+def _parameter(
+    value: Any, parts: dict[str, bytes], algorithms: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a parameter as JSON, or else what it looks like."""
-    if isinstance(value, Experience) and value.path is not None:
-        value = value.path
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
+    for name, kind in (algorithms or {}).items():
+        if type(value) is kind:
+            params = value.get_params(deep=False).items()
+            stored_params = {key: _parameter(one, parts) for key, one in params}
+            if all("value" in one for one in stored_params.values()):
+                return {"algorithm": name, "params": stored_params}
     trial = dict(parts)
     try:
-        stored = encode(value, trial)
+        stored = encode(os.fspath(value) if isinstance(value, os.PathLike) else value, trial)
     except TypeError:
         return {"repr": shorten(repr(value), 200)}
     parts.update(trial)
@@ -94,7 +103,7 @@ def _attribute(name: str, value: Any, parts: dict[str, bytes]) -> Any:
 
 
 def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
-    apart = wrapped.taken_apart(fitted)
+    apart = models.taken_apart(fitted)
     name = f"models/{len(parts)}.keras"
     parts[name] = model_to_bytes(apart.model)
     params = {key: _parameter(value, parts) for key, value in apart.params.items()}
@@ -109,7 +118,10 @@ def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
 
 
 def load(
-    of_class: type, path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None
+    of_class: type,
+    path: str | os.PathLike[str],
+    custom_objects: dict[str, Any] | None,
+    algorithms: dict[str, type],
 ) -> Any:
     """Return the fitted estimator that a file holds; see MetaLRClassifier.
 
@@ -121,6 +133,8 @@ def load(
         What :func:`save` wrote.
     custom_objects : dict of str to class or function, or None
         See there.
+    algorithms : dict of str to type
+        As for :func:`save`.
 
     Raises
     ------
@@ -133,7 +147,7 @@ def load(
     """
     manifest, parts = read_archive(Path(path), lambda head: _check_manifest(of_class, head, path))
     try:
-        given, forgotten = _parameters(of_class, manifest["parameters"], parts)
+        given, forgotten = _parameters(of_class, manifest["parameters"], parts, algorithms)
         estimator = of_class(**given)
         vars(estimator).update(_attributes(manifest["attributes"], parts))
         refitted = [_put_together(one, parts, custom_objects) for one in manifest["estimators"]]
@@ -175,14 +189,28 @@ def _check_manifest(of_class: type, manifest: dict[str, Any], path: Any) -> None
 
 
 def _parameters(
-    of_class: Any, stored: dict[str, Any], parts: dict[str, bytes]
+    of_class: Any,
+    stored: dict[str, Any],
+    parts: dict[str, bytes],
+    algorithms: dict[str, type],
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the parameters that were stored, and what those looked like that were not."""
     unknown = sorted(set(stored) - set(of_class._get_param_names()))
     if unknown:
         raise ValueError(f"{of_class.__name__} has no parameter {unknown[0]!r}")
-    given = {name: decode(one["value"], parts) for name, one in stored.items() if "value" in one}
+    given = {
+        name: _decoded(one, parts, algorithms)
+        for name, one in stored.items()
+        if "value" in one or "algorithm" in one
+    }
     return given, {name: str(one["repr"]) for name, one in stored.items() if name not in given}
+
+
+def _decoded(one: dict[str, Any], parts: dict[str, bytes], algorithms: dict[str, type]) -> Any:
+    if "value" in one:
+        return decode(one["value"], parts)
+    params = one["params"].items()
+    return algorithms[one["algorithm"]](**{key: decode(p["value"], parts) for key, p in params})
 
 
 def _attributes(stored: dict[str, Any], parts: dict[str, bytes]) -> dict[str, Any]:
@@ -196,8 +224,8 @@ def _put_together(
     stored: dict[str, Any], parts: dict[str, bytes], custom_objects: dict[str, Any] | None
 ) -> Any:
     params = stored["parameters"]
-    return wrapped.put_together(
-        wrapped.FittedParts(
+    return models.put_together(
+        models.FittedParts(
             model=model_from_bytes(parts[stored["model"]], custom_objects),
             targets=stored["targets"],
             params={name: decode(one["value"], parts) for name, one in params.items()},

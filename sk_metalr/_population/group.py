@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .._space.schedules import Schedule
+from .._space import Schedule
 from .program import GroupState
 from .stopping import Watch
 

@@ -13,49 +13,43 @@ import numpy as np
 import tensorflow as tf
 
 from .._models.keras_model import set_strategy
+from .._task import Classification
 from .batches import take
-from .member import (
-    MemberState,
-    SharedState,
-    cosine,
-    held_out_losses,
-    probabilities_of,
-    split_buffers,
-)
+from .member import MemberState, SharedState, cosine, split_variables
 from .prediction import outputs_as_predicted
 from .program import GroupState
-from .task import SplitTask
+from .setups import SplitSetup
 
 __all__ = ["KerasLoop"]
 
 
 class KerasLoop:
-    """Stands in for :class:`._program.Program`, for groups of one member.
+    """Stands in for :class:`.Program`, for groups of one member.
 
     All members of a split are trained in its model by turns. Whatever variables can be reached
     from that are a member's state: a second optimizer's, a layer's own ``tf.Variable``.
 
     Parameters
     ----------
-    task : SplitTask
+    setup : SplitSetup
         Whose model it is, built and compiled, and whose rows it trains on.
-    from_logits : bool
-        Whether the model's outputs are logits.
+    task : Classification
+        What held-out rows are scored by.
     """
 
     jit = False
     seconds_compiling = 0.0
 
-    def __init__(self, task: SplitTask, from_logits: bool) -> None:
-        self.model = model = task.model
-        self.from_logits = from_logits
-        self.is_weighted = task.is_weighted
+    def __init__(self, setup: SplitSetup, task: Classification) -> None:
+        self.model = model = setup.model
+        self.task = task
+        self.is_weighted = setup.is_weighted
         if not isinstance(model.optimizer._learning_rate, keras.Variable):
             set_strategy(model, 1.0)  # a schedule; the rate of each member is data here
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._others: list[Any] = []
-        self._begin(task)
+        self._begin(setup)
         self._start = self._state(0.0, True)
 
     @property
@@ -63,11 +57,11 @@ class KerasLoop:
         """Tell whether XLA compiles training, as Keras was told to."""
         return bool(self.model.jit_compile)
 
-    def _begin(self, task: SplitTask) -> None:
+    def _begin(self, setup: SplitSetup) -> None:
         """Find all variables, those that only a first step creates, too; undo that step."""
         before = {id(variable): variable.numpy() for variable in _variables(self.model)}
-        rows = task.train[: task.batch_size]
-        batch = take(task.x, rows), task.y[rows], task.train_weight[: task.batch_size]
+        rows = setup.train[: setup.batch_size]
+        batch = take(setup.x, rows), setup.y[rows], setup.train_weight[: setup.batch_size]
         with recorded_variables() as created, run_eagerly(self.model):
             self._step(*batch)
         known = {id(variable) for variable in self._own_variables()}
@@ -93,7 +87,7 @@ class KerasLoop:
         n_rows: np.ndarray,
         n_steps: int,
     ) -> GroupState:
-        """Train a member on a block of batches; see :meth:`._program.Program.train`."""
+        """Train a member on a block of batches; see :meth:`.Program.train`."""
         if not bool(state.is_finite[0]):
             return state
         self._load(state)
@@ -120,46 +114,49 @@ class KerasLoop:
         return float(logs.get("loss", 0.0))
 
     def score(
-        self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
+        self, state: GroupState, x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
-        """Return the sums of the held-out losses; see :meth:`._program.Program.score`."""
+        """Return the sums of the held-out losses; see :meth:`.Program.score`."""
         self._load_delivered(state)
-        total = np.zeros((1, 2))
+        total = np.zeros((1, len(self.task.recorded)))
         for step in range(n_steps):
             batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
             outputs = outputs_as_predicted(self.model, batch)
-            total += held_out_losses(outputs, code[step], weight[step], self.from_logits).numpy()
+            total += self.task.losses(outputs, target[step], weight[step]).numpy()
         return total
 
     def predict(self, state: GroupState, x: Any) -> np.ndarray:
-        """Return probabilities; see :meth:`._program.Program.predict`."""
+        """Return predictions; see :meth:`.Program.predict`."""
         self._load_delivered(state)
         outputs = outputs_as_predicted(self.model, x)
-        return probabilities_of(outputs, self.from_logits).numpy()[None]
+        return self.task.predictions(outputs).numpy()[None]
 
     def delivered(self, state: GroupState, position: int) -> MemberState:
-        """Return the member; see :meth:`._program.Program.delivered`."""
+        """Return the member; see :meth:`.Program.delivered`."""
         self._load_delivered(state)
         return tf.nest.map_structure(lambda value: value[0], self._state(0.0, True).members)
 
     def align(
-        self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
+        self, state: GroupState, before: list[Any], x: Any, target: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
-        """Return the cosine (1,); see :meth:`._program.Program.align`."""
+        """Return the cosine (1,); see :meth:`.Program.align`."""
         self._load_delivered(state)
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.model(x, training=False)
-            loss = held_out_losses(outputs, code, weight, self.from_logits)[0]
+            loss = self.task.losses(outputs, target, weight)[0]
         gradients = tape.gradient(loss, [variable.value for variable in weights])
         after = [value[0] for value in state.members.weights]
         return np.array([cosine(gradients, after, [value[0] for value in before])])
 
     def _own_variables(self) -> list[Any]:
         """Return the variables that Keras lists, in the order of a member's state."""
-        floats, seeds = split_buffers(self.model)
-        weights, slots = self.model.trainable_variables, self.model.optimizer.variables
-        return [_native(variable) for variable in [*weights, *floats, *slots, *seeds]]
+        floats, seeds = split_variables(self.model)
+        weights, optimizer_variables = (
+            self.model.trainable_variables,
+            self.model.optimizer.variables,
+        )
+        return [_native(variable) for variable in [*weights, *floats, *optimizer_variables, *seeds]]
 
     def _load(self, state: GroupState) -> None:
         n_seeds = len(state.shared.seeds)
@@ -176,13 +173,13 @@ class KerasLoop:
 
     def _state(self, loss_sum: float, is_finite: bool) -> GroupState:
         """Return the state that the model's variables hold now."""
-        floats, seeds = split_buffers(self.model)
-        slots = [*map(_native, self.model.optimizer.variables), *self._others]
+        floats, seeds = split_variables(self.model)
+        optimizer_variables = [*map(_native, self.model.optimizer.variables), *self._others]
         return GroupState(
             members=MemberState(
                 [_first(variable.numpy()) for variable in self.model.trainable_variables],
                 [_first(variable.numpy()) for variable in floats],
-                [_first(variable.numpy()) for variable in slots],
+                [_first(variable.numpy()) for variable in optimizer_variables],
             ),
             shared=SharedState(tf.constant(0), [tf.constant(v.numpy()) for v in seeds]),
             loss_sum=tf.constant([loss_sum], tf.float32),

@@ -16,7 +16,7 @@ from .architecture import architecture_key
 from .batches import take
 from .member import compute_loss
 from .scope import Scope
-from .task import SplitTask
+from .setups import SplitSetup
 
 __all__ = ["first_alike"]
 
@@ -24,32 +24,32 @@ NAMES = ("shared_name", "container")
 """Attributes of operations that hold names."""
 
 
-def first_alike(tasks: list[SplitTask]) -> list[int]:
-    """Return for each task the number of the first whose model is the same function.
+def first_alike(setups: list[SplitSetup]) -> list[int]:
+    """Return for each setup the number of the first whose model is the same function.
 
     Parameters
     ----------
-    tasks : list of SplitTask
+    setups : list of SplitSetup
         Whose models need not be alike.
     """
-    models = {id(task.model): task for task in tasks}
+    models = {id(setup.model): setup for setup in setups}
     if len(models) == 1:
-        return [0] * len(tasks)
+        return [0] * len(setups)
     marks: dict[int, str | None] = {
-        number: architecture_key(task.model) for number, task in models.items()
+        number: architecture_key(setup.model) for number, setup in models.items()
     }
     if None in marks.values():
-        marks = {number: _traced(task) for number, task in models.items()}
-    of_tasks = [marks[id(task.model)] or str(id(task.model)) for task in tasks]
-    return [of_tasks.index(mark) for mark in of_tasks]
+        marks = {number: _traced(setup) for number, setup in models.items()}
+    of_setups = [marks[id(setup.model)] or str(id(setup.model)) for setup in setups]
+    return [of_setups.index(mark) for mark in of_setups]
 
 
-def _traced(task: SplitTask) -> str | None:
+def _traced(setup: SplitSetup) -> str | None:
     """Return a text that is equal for models that are the same function of their variables.
 
     None where that cannot be told.
     """
-    model, rows = task.model, task.train[: task.batch_size]
+    model, rows = setup.model, setup.train[: setup.batch_size]
     variables = model.variables
 
     def computed(values: list[Any], x: Any, y: Any) -> Any:
@@ -59,7 +59,7 @@ def _traced(task: SplitTask) -> str | None:
         with Scope(model, list(zip(variables, values, strict=True))):
             return outputs, loss, model(x, training=False)
 
-    x, y = take(task.x, rows), np.take(task.y, rows, axis=0)
+    x, y = take(setup.x, rows), np.take(setup.y, rows, axis=0)
     specs = tf.nest.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), (x, y))
     of_variables = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
     try:

@@ -7,23 +7,14 @@ functions over many members.
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from .._task import Classification
 from ..exceptions import NotVectorizableError
 from .optimizer import applied, initial_variables, stateless_optimizer
 from .scope import Scope, ValueScope
 
-__all__ = [
-    "Member",
-    "MemberState",
-    "SharedState",
-    "compute_loss",
-    "cosine",
-    "held_out_losses",
-    "probabilities_of",
-    "split_buffers",
-]
+__all__ = ["Member", "MemberState", "SharedState", "compute_loss", "cosine", "split_variables"]
 
 
 class MemberState(NamedTuple):
@@ -33,16 +24,16 @@ class MemberState(NamedTuple):
     ----------
     weights : list of tensors
         Values of the model's trainable variables.
-    buffers : list of tensors
+    non_trainable : list of tensors
         Values of its non-trainable variables, but for the states of random generators:
         moving statistics of batch normalisation, counters.
-    slots : list of tensors
+    optimizer_variables : list of tensors
         Values of the optimizer's variables after iteration and learning rate.
     """
 
     weights: list[Any]
-    buffers: list[Any]
-    slots: list[Any]
+    non_trainable: list[Any]
+    optimizer_variables: list[Any]
 
 
 class SharedState(NamedTuple):
@@ -68,8 +59,8 @@ class Member:
     ----------
     model : keras.Model
         Built and compiled. Only its structure is used; its variables are left alone.
-    from_logits : bool
-        Whether the outputs are logits; otherwise they are probabilities.
+    task : Classification
+        What held-out rows are scored by.
     is_weighted : bool
         Whether the loss is given a weight for each row.
 
@@ -79,9 +70,9 @@ class Member:
         If the optimizer cannot be trained as a population.
     """
 
-    def __init__(self, model: keras.Model, from_logits: bool, is_weighted: bool = True) -> None:
+    def __init__(self, model: keras.Model, task: Classification, is_weighted: bool = True) -> None:
         self.model = model
-        self.from_logits = from_logits
+        self.task = task
         self.is_weighted = is_weighted
         self.optimizer = stateless_optimizer(model)
 
@@ -93,12 +84,12 @@ class Member:
         model : keras.Model
             Of the same architecture as the member's own; its optimizer is built.
         """
-        buffers, seeds = split_buffers(model)
-        iteration, _, *slots = initial_variables(model)
+        non_trainable, seeds = split_variables(model)
+        iteration, _, *optimizer_variables = initial_variables(model)
         state = MemberState(
             [variable.numpy() for variable in model.trainable_variables],
-            [variable.numpy() for variable in buffers],
-            slots,
+            [variable.numpy() for variable in non_trainable],
+            optimizer_variables,
         )
         return state, SharedState(iteration, [variable.numpy() for variable in seeds])
 
@@ -143,15 +134,17 @@ class Member:
                 f"Its layers change variables that are not among the model's: {scope.unknown[0]!r}"
             )
         gradients = _gradients(tape, loss, model, state.weights, scope)
-        weights, (iteration, _, *slots) = applied(
+        weights, (iteration, _, *optimizer_variables) = applied(
             self.optimizer,
             gradients,
             model.trainable_variables,
             [scope.get_current_value(v) for v in model.trainable_variables],
-            [shared.iteration, rate, *state.slots],
+            [shared.iteration, rate, *state.optimizer_variables],
         )
-        buffers, seeds = split_buffers(model)
-        state = MemberState(weights, [scope.get_current_value(v) for v in buffers], slots)
+        non_trainable, seeds = split_variables(model)
+        state = MemberState(
+            weights, [scope.get_current_value(v) for v in non_trainable], optimizer_variables
+        )
         shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
         return state, shared, tf.cast(loss, tf.float32)
 
@@ -161,10 +154,10 @@ class Member:
         Those that it trained, or what its optimizer puts in their place at the end: averages.
         """
         weights = self.model.trainable_variables
-        iteration, rate, *slots = self.optimizer.variables
+        iteration, rate, *optimizer_variables = self.optimizer.variables
         mapping = [
             *zip(weights, state.weights, strict=True),
-            *zip(slots, state.slots, strict=True),
+            *zip(optimizer_variables, state.optimizer_variables, strict=True),
             (iteration, shared.iteration),
             (rate, 0.0),
         ]
@@ -172,30 +165,12 @@ class Member:
             self.optimizer.finalize_variable_values(weights)
         return state._replace(weights=[scope.get_current_value(v) for v in weights])
 
-    def held_out_losses(
-        self, state: MemberState, shared: SharedState, x: Any, code: Any, weight: Any
+    def losses(
+        self, state: MemberState, shared: SharedState, x: Any, target: Any, weight: Any
     ) -> Any:
-        """Return the log-loss of a batch, and what it would be were the classes unknown.
-
-        Parameters
-        ----------
-        state, shared : MemberState, SharedState
-            The member.
-        x : tensor of shape (batch, ...), or a list or dict of such
-            Features.
-        code : int tensor of shape (batch,)
-            Position of each row's class among the classes.
-        weight : tensor of shape (batch,)
-            Weight of each row.
-
-        Returns
-        -------
-        losses : tensor of shape (2,)
-            Weighted sums over rows, in nats: of the negative log-likelihood of each row's
-            class, and of its mean over all classes.
-        """
+        """Return sums over a batch of held-out rows; see :meth:`.Classification.losses`."""
         outputs = self._outputs(self.delivered(state, shared), shared, x)
-        return held_out_losses(outputs, code, weight, self.from_logits)
+        return self.task.losses(outputs, target, weight)
 
     def alignment(
         self,
@@ -203,7 +178,7 @@ class Member:
         shared: SharedState,
         before: list[Any],
         x: Any,
-        code: Any,
+        target: Any,
         weight: Any,
     ) -> Any:
         """Return the cosine between the held-out gradient and what training has moved.
@@ -218,8 +193,8 @@ class Member:
             The member after an epoch.
         before : list of tensors
             Its weights before the epoch.
-        x, code, weight
-            Held-out rows, see :meth:`held_out_losses`.
+        x, target, weight
+            Held-out rows.
 
         Returns
         -------
@@ -229,13 +204,12 @@ class Member:
             delivered = self.delivered(state, shared)
             tape.watch(delivered.weights)
             outputs = self._outputs(delivered, shared, x)
-            loss = held_out_losses(outputs, code, weight, self.from_logits)[0]
+            loss = self.task.losses(outputs, target, weight)[0]
         return cosine(tape.gradient(loss, delivered.weights), state.weights, before)
 
-    def probabilities(self, state: MemberState, shared: SharedState, x: Any) -> Any:
-        """Return probabilities of shape (batch, n_classes)."""
-        outputs = self._outputs(self.delivered(state, shared), shared, x)
-        return probabilities_of(outputs, self.from_logits)
+    def predictions(self, state: MemberState, shared: SharedState, x: Any) -> Any:
+        """Return predictions for rows; see :meth:`.Classification.predictions`."""
+        return self.task.predictions(self._outputs(self.delivered(state, shared), shared, x))
 
     def _outputs(self, state: MemberState, shared: SharedState, x: Any) -> Any:
         with self._scope(state, shared):
@@ -243,10 +217,10 @@ class Member:
 
     def _scope(self, state: MemberState, shared: SharedState, tape: Any = None) -> Scope:
         """Return a scope in which the model's variables have a member's values."""
-        buffers, seeds = split_buffers(self.model)
+        non_trainable, seeds = split_variables(self.model)
         mapping = [
             *zip(self.model.trainable_variables, state.weights, strict=True),
-            *zip(buffers, state.buffers, strict=True),
+            *zip(non_trainable, state.non_trainable, strict=True),
             *zip(seeds, shared.seeds, strict=True),
         ]
         return Scope(self.model, mapping, tape)
@@ -275,26 +249,6 @@ def _sum(parts: list[Any]) -> Any:
     return tf.add_n(parts) if len(parts) > 1 else next(iter(parts), None)
 
 
-def held_out_losses(outputs: Any, code: Any, weight: Any, from_logits: bool) -> Any:
-    """Return the two losses of :meth:`Member.held_out_losses` from a model's outputs.
-
-    Parameters
-    ----------
-    outputs : tensor of shape (batch, n_classes) or (batch, 1)
-        Logits or probabilities.
-    code, weight
-        See there.
-    from_logits : bool
-        Whether the outputs are logits.
-    """
-    tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
-    probabilities = tf.clip_by_value(probabilities_of(outputs, from_logits), tiny, 1.0 - tiny)
-    surprise = -tf.math.log(probabilities)
-    one_hot = tf.one_hot(code, surprise.shape[-1])
-    rows = tf.stack([tf.reduce_sum(one_hot * surprise, -1), tf.reduce_mean(surprise, -1)])
-    return tf.linalg.matvec(rows, tf.cast(weight, tf.float32))
-
-
 def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
     """Return the cosine between a gradient and a movement of all weights; 0 if either is 0."""
     dot = gradient_square = move_square = 0.0
@@ -308,18 +262,7 @@ def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
     return tf.math.divide_no_nan(dot, tf.sqrt(gradient_square) * tf.sqrt(move_square))
 
 
-def probabilities_of(outputs: Any, from_logits: bool) -> Any:
-    """Return probabilities of shape (batch, n_classes) from a model's outputs."""
-    outputs = tf.cast(outputs, tf.float32)
-    if outputs.shape[-1] == 1:
-        no = tf.zeros_like(outputs) if from_logits else 1.0 - outputs
-        outputs = tf.concat([no, outputs], -1)
-    if from_logits:
-        return tf.nn.softmax(outputs)
-    return outputs / tf.reduce_sum(outputs, -1, keepdims=True)
-
-
-def split_buffers(model: keras.Model) -> tuple[list[Any], list[Any]]:
+def split_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
     """Return the non-trainable variables of a model, states of random generators apart."""
     generators = [
         generator

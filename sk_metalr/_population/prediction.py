@@ -1,7 +1,5 @@
 """Prediction by several models of one architecture, in one call where TensorFlow allows it."""
 
-from collections import OrderedDict
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,15 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from .architecture import architecture_key, convolutions, has_loops
+from .recent import Recent
 from .scope import ValueScope
 
 __all__ = ["outputs_as_predicted", "outputs_of"]
 
 ROWS_AT_ONCE = 4096
-N_KEPT_FUNCTIONS = 16
 
-_kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-_kept_lock = Lock()
+_functions = Recent(n_kept=16)
 
 
 def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
@@ -64,11 +61,7 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     rows = tf.nest.map_structure(lambda *alike: tf.stack(alike), *x)
     specs = tf.nest.map_structure(_any_number_of_rows, rows)
     key = architecture, len(models), *tf.nest.flatten(specs)
-    with _kept_lock:
-        function = _kept.pop(key, None) or _stacked(models[0], values, specs)
-        _kept[key] = function
-        while len(_kept) > N_KEPT_FUNCTIONS:
-            _kept.popitem(last=False)
+    function = _functions.get(key, lambda: _stacked(models[0], values, specs))
     return np.asarray(function(values, rows), dtype=np.float64)
 
 

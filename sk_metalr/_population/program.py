@@ -7,25 +7,23 @@ no data and no results: everything comes in and goes out as arguments. So it can
 every fit of the same architecture; a few are kept.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from .._task import Classification
 from ..exceptions import NotVectorizableError
-from .architecture import architecture_key, convolutions, loops, unknown_layers
+from .architecture import architecture_key, convolutions, loops
 from .convolution import as_products
 from .member import Member, MemberState, SharedState
+from .recent import Recent
+from .timing import Stopwatch
+from .tracing import changes_variables, refusal, unrolled
 
 __all__ = ["GroupState", "Program", "keeps_program", "program_for"]
-
-N_KEPT_PROGRAMS = 16
 
 
 class GroupState(NamedTuple):
@@ -50,28 +48,6 @@ class GroupState(NamedTuple):
     is_finite: Any
 
 
-class _Stopwatch:
-    """Measures the time in which at least one thread is inside its context."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._inside = 0
-        self._start = 0.0
-        self._lock = Lock()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._start = perf_counter()
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self.seconds += perf_counter() - self._start
-
-
 class Program:
     """Training and scoring of groups of members of one architecture.
 
@@ -79,8 +55,8 @@ class Program:
     ----------
     model : keras.Model
         Built and compiled; kept for its structure.
-    from_logits : bool
-        Whether the model's outputs are logits.
+    task : Classification
+        What held-out rows are scored by.
     jit : bool
         Whether XLA compiles the program. That takes about a second and makes a step
         two to five times faster.
@@ -95,13 +71,14 @@ class Program:
     def __init__(
         self,
         model: keras.Model,
-        from_logits: bool,
+        task: Classification,
         jit: bool,
         vectorized: bool = True,
         is_weighted: bool = True,
         unrolls: bool = False,
     ) -> None:
-        self.member = Member(model, from_logits, is_weighted)
+        self.task = task
+        self.member = Member(model, task, is_weighted)
         self.jit = jit
         self.vectorized = vectorized
         self._unrolls = [False, True] if unrolls else [False]
@@ -110,7 +87,7 @@ class Program:
         self._ready: set[Any] = set()
         self._first_runs: dict[Any, Lock] = {}
         self._tracing = Lock()
-        self._stopwatch = _Stopwatch()
+        self._stopwatch = Stopwatch()
 
     @property
     def uses_xla(self) -> bool:
@@ -175,7 +152,7 @@ class Program:
         return self._run(self._train, arguments)
 
     def score(
-        self, state: GroupState, x: Any, code: np.ndarray, weight: np.ndarray, n_steps: int
+        self, state: GroupState, x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
         """Return the sums of the held-out losses of each member, in nats.
 
@@ -185,8 +162,8 @@ class Program:
             The members.
         x : ndarray of shape (n_steps_max, batch_size, ...)
             Features (or a list or dict of such).
-        code : int ndarray of shape (n_steps_max, batch_size)
-            Classes.
+        target : int ndarray of shape (n_steps_max, batch_size)
+            Targets.
         weight : ndarray of shape (n_steps_max, batch_size)
             Weights.
         n_steps : int
@@ -194,16 +171,16 @@ class Program:
 
         Returns
         -------
-        losses : ndarray of shape (n_members, 2)
-            See :meth:`._member.Member.held_out_losses`.
+        losses : ndarray of shape (n_members, n_recorded)
+            See :meth:`.Classification.losses`.
         """
-        arguments = (state.members, state.shared, x, code, weight, np.int32(n_steps))
+        arguments = (state.members, state.shared, x, target, weight, np.int32(n_steps))
         return self._run(self._score, arguments).numpy()
 
     def align(
-        self, state: GroupState, before: list[Any], x: Any, code: np.ndarray, weight: np.ndarray
+        self, state: GroupState, before: list[Any], x: Any, target: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
-        """Return cosines (n_members,), see :meth:`._member.Member.alignment`.
+        """Return cosines (n_members,), see :meth:`.Member.alignment`.
 
         Parameters
         ----------
@@ -211,15 +188,15 @@ class Program:
             After an epoch.
         before : list of tensors
             Weights before it.
-        x, code, weight : ndarray of shape (n_rows, ...)
+        x, target, weight : ndarray of shape (n_rows, ...)
             Held-out rows.
         """
         return self._run(
-            self._align, (state.members, state.shared, before, x, code, weight)
+            self._align, (state.members, state.shared, before, x, target, weight)
         ).numpy()
 
     def predict(self, state: GroupState, x: Any) -> np.ndarray:
-        """Return probabilities of each member.
+        """Return predictions of each member.
 
         Parameters
         ----------
@@ -230,7 +207,7 @@ class Program:
 
         Returns
         -------
-        probabilities : ndarray of shape (n_members, n_rows, n_classes)
+        predictions : ndarray of shape (n_members, n_rows, n_classes)
         """
         return self._run(self._predict, (state.members, state.shared, x)).numpy()
 
@@ -268,7 +245,7 @@ class Program:
             return self._functions[key](*arguments)
         except Exception as error:
             if key not in self._with_xla or not isinstance(error, tf.errors.OpError):
-                raise self._refusal(error) from error
+                raise refusal(error, self.member.model, self.vectorized) from error
         with self._tracing:
             self._with_xla.discard(key)
             self._functions[key] = self._compile(body, arguments, jit=False)
@@ -281,7 +258,7 @@ class Program:
                 return self._traced(body, arguments, jit)
             except Exception as error:
                 if len(self._unrolls) == 1:
-                    raise self._refusal(error) from error
+                    raise refusal(error, self.member.model, self.vectorized) from error
                 self._unrolls.pop(0)
 
     def _traced(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
@@ -297,17 +274,6 @@ class Program:
                 "Its layers change a tf.Variable, of which Keras does not know"
             )
         return traced
-
-    def _refusal(self, error: Exception) -> NotVectorizableError:
-        """Return why TensorFlow cannot train this model in this way."""
-        suspects = unknown_layers(self.member.model)
-        where = f" Not Keras's own: {', '.join(suspects)}." if suspects else ""
-        message = str(error).partition("Arguments received by")[0]
-        lines = [line.strip() for line in message.splitlines() if line.strip()]
-        says = [line for line in lines if not line.startswith(PREAMBLES)] or [type(error).__name__]
-        reason = says[0].rstrip(".")
-        verb = "vectorise this model over members" if self.vectorized else "compile this model"
-        return NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}")
 
     def _train(
         self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
@@ -340,21 +306,20 @@ class Program:
         members: MemberState,
         shared: SharedState,
         x: Any,
-        code: Any,
+        target: Any,
         weight: Any,
         n_steps: Any,
     ) -> Any:
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
             losses = self._map(
-                lambda member: self.member.held_out_losses(
-                    member, shared, batch, code[i], weight[i]
-                ),
+                lambda member: self.member.losses(member, shared, batch, target[i], weight[i]),
                 members,
             )
             return i + 1, total + losses
 
-        zero = tf.zeros((members.weights[0].shape[0], 2))
+        n_recorded = len(self.task.recorded)
+        zero = tf.zeros((members.weights[0].shape[0], n_recorded))
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
 
     def _align(
@@ -363,16 +328,16 @@ class Program:
         shared: SharedState,
         before: list[Any],
         x: Any,
-        code: Any,
+        target: Any,
         weight: Any,
     ) -> Any:
         return self._map(
-            lambda pair: self.member.alignment(pair[0], shared, pair[1], x, code, weight),
+            lambda pair: self.member.alignment(pair[0], shared, pair[1], x, target, weight),
             (members, before),
         )
 
     def _predict(self, members: MemberState, shared: SharedState, x: Any) -> Any:
-        return self._map(lambda member: self.member.probabilities(member, shared, x), members)
+        return self._map(lambda member: self.member.predictions(member, shared, x), members)
 
     def _map(self, function: Any, members: Any) -> Any:
         """Apply a function written for one member to all members of a group at once."""
@@ -383,40 +348,12 @@ class Program:
         return tf.nest.map_structure(lambda value: value[None], result)
 
 
-@contextmanager
-def unrolled(layers: list[Any]) -> Iterator[None]:
-    """Have recurrent layers write out their loops over time, while a model is traced."""
-    before = [layer.unroll for layer in layers]
-    for layer in layers:
-        layer.unroll = True
-    try:
-        yield
-    finally:
-        for layer, unroll in zip(layers, before, strict=True):
-            layer.unroll = unroll
-
-
-PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
-"""How lines of a message begin that only say where an error was."""
-
-CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
-"""How operations begin that change a ``tf.Variable``."""
-
-
-def changes_variables(traced: Any) -> bool:
-    """Tell whether a traced function is none of its arguments alone, but changes variables."""
-    graph = traced.graph.as_graph_def()
-    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-    return any(node.op.startswith(CHANGES) for body in bodies for node in body)
-
-
 def _like(flags: Any, values: Any) -> Any:
     """Give flags of shape (n_members,) as many axes as `values`."""
     return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
 
 
-_kept: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
-_kept_lock = Lock()
+_programs = Recent(n_kept=16)
 
 
 def keeps_program(model: keras.Model) -> bool:
@@ -424,26 +361,22 @@ def keeps_program(model: keras.Model) -> bool:
     return architecture_key(model) is not None
 
 
-def program_for(model: keras.Model, from_logits: bool, **how: bool) -> Program:
+def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
     Parameters
     ----------
     model : keras.Model
         Built and compiled. The program may keep it for its structure.
-    from_logits : bool
-        Whether the model's outputs are logits.
+    task : Classification
+        What held-out rows are scored by.
     **how : bool
         ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
     """
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.
-        return Program(model, from_logits, **how | {"jit": False})
-    key = (architecture, from_logits, *sorted(how.items()))
-    with _kept_lock:
-        program = _kept.pop(key, None) or Program(model, from_logits, **how)
-        _kept[key] = program
-        while len(_kept) > N_KEPT_PROGRAMS:
-            _kept.popitem(last=False)
+        return Program(model, task, **how | {"jit": False})
+    key = (architecture, task, *sorted(how.items()))
+    program: Program = _programs.get(key, lambda: Program(model, task, **how))
     return program

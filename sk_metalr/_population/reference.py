@@ -6,29 +6,29 @@ import keras
 import numpy as np
 
 from .._models.keras_model import set_strategy
+from .._task import Classification
 from .batches import shuffled, take
-from .member import held_out_losses
 from .prediction import outputs_of
-from .task import SplitTask
+from .setups import SplitSetup
 
 __all__ = ["trained_by_keras"]
 
 
 def trained_by_keras(
-    task: SplitTask, rates: np.ndarray, *, shuffle: bool, from_logits: bool, uses_xla: bool
+    setup: SplitSetup, rates: np.ndarray, *, task: Classification, shuffle: bool, uses_xla: bool
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Train one member by ``Model.fit``, on the rows of a task in its order.
+    """Train one member by ``Model.fit``, on the rows of a split in its order.
 
     Parameters
     ----------
-    task : SplitTask
+    setup : SplitSetup
         Its model is trained.
     rates : ndarray of shape (n_epochs, n_steps)
         Learning rate of each step.
+    task : Classification
+        What held-out rows are scored by.
     shuffle : bool
         Whether rows are shuffled before every epoch.
-    from_logits : bool
-        Whether the model's outputs are logits.
     uses_xla : bool
         Whether XLA compiles the training step. It draws other random numbers from a seed.
 
@@ -40,54 +40,54 @@ def trained_by_keras(
     values : list of ndarray
         Of all variables of the model, after training.
     """
-    model = task.model
+    model = setup.model
     if not isinstance(model.optimizer._learning_rate, keras.Variable):
         set_strategy(model, 1.0)  # a schedule; rates are given here
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     model.jit_compile = uses_xla and not model.run_eagerly
-    batches = _Batches(task, shuffle)
-    follow = _Follow(task, batches, rates, from_logits)
+    batches = _Batches(setup, shuffle)
+    follow = _Follow(setup, task, batches, rates)
     model.fit(batches, epochs=len(rates), callbacks=[follow], shuffle=False, verbose=0)
     return np.array(follow.losses), [variable.numpy() for variable in model.variables]
 
 
 class _Batches(keras.utils.PyDataset):
-    """The training rows of a task, in the order of each epoch."""
+    """The training rows of a split, in the order of each epoch."""
 
-    def __init__(self, task: SplitTask, shuffle: bool) -> None:
+    def __init__(self, setup: SplitSetup, shuffle: bool) -> None:
         super().__init__()
-        self._task = task
+        self._setup = setup
         self._shuffle = shuffle
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         """Put rows in the order of an epoch."""
-        task = self._task
-        self._order = shuffled(len(task.train), (task.seed, epoch), self._shuffle)
+        setup = self._setup
+        self._order = shuffled(len(setup.train), (setup.seed, epoch), self._shuffle)
 
     def __len__(self) -> int:
-        return self._task.steps_per_epoch
+        return self._setup.steps_per_epoch
 
     def __getitem__(self, step: int) -> tuple[Any, ...]:
-        task = self._task
-        order = self._order[step * task.batch_size :][: task.batch_size]
-        rows = task.train[order]
-        batch = take(task.x, rows), np.take(task.y, rows, axis=0)
-        return (*batch, task.train_weight[order]) if task.is_weighted else batch
+        setup = self._setup
+        order = self._order[step * setup.batch_size :][: setup.batch_size]
+        rows = setup.train[order]
+        batch = take(setup.x, rows), np.take(setup.y, rows, axis=0)
+        return (*batch, setup.train_weight[order]) if setup.is_weighted else batch
 
 
 class _Follow(keras.callbacks.Callback):
     """Sets the learning rate of each step, and takes down the held-out loss of each epoch."""
 
     def __init__(
-        self, task: SplitTask, batches: _Batches, rates: np.ndarray, from_logits: bool
+        self, setup: SplitSetup, task: Classification, batches: _Batches, rates: np.ndarray
     ) -> None:
         super().__init__()
+        self._setup = setup
         self._task = task
         self._batches = batches
         self._rates = rates
-        self._from_logits = from_logits
         self._epoch = 0
         self.losses: list[float] = []
 
@@ -109,10 +109,9 @@ class _Follow(keras.callbacks.Callback):
             variable.assign(value)
 
     def _held_out_loss(self) -> float:
-        task = self._task
-        if not len(task.test):
+        setup = self._setup
+        if not len(setup.test):
             return np.nan
-        (outputs,) = outputs_of([self.model], [take(task.x, task.test)])
-        code, weight = task.code[task.test], task.test_weight
-        losses = held_out_losses(outputs, code, weight, self._from_logits)
-        return float(losses[0]) / float(weight.sum())
+        (outputs,) = outputs_of([self.model], [take(setup.x, setup.test)])
+        losses = self._task.losses(outputs, setup.target[setup.test], setup.test_weight)
+        return float(losses[0]) / float(setup.test_weight.sum())

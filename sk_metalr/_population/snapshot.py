@@ -138,7 +138,7 @@ def _state(arrays: dict[str, list[np.ndarray]]) -> GroupState:
     tensors = {name: [tf.constant(value) for value in values] for name, values in arrays.items()}
     loss_sum, is_finite = tensors["flags"]
     return GroupState(
-        MemberState(tensors["weights"], tensors["buffers"], tensors["slots"]),
+        MemberState(tensors["weights"], tensors["non_trainable"], tensors["optimizer_variables"]),
         SharedState(tensors["iteration"][0], tensors["seeds"]),
         loss_sum,
         is_finite,

@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from joblib import cpu_count
 
+from .block import Block
 from .snapshot import Snapshot
-from .training import Population
 
 __all__ = ["train_snapshot"]
 
 
 def train_snapshot(
-    populate: Callable[[set[int], int], Population],
+    populate: Callable[[set[int], int], Block],
     snapshot: Snapshot,
     n_epochs: int,
     n_workers: int,
@@ -43,15 +43,15 @@ def train_snapshot(
     after : Snapshot
         The same groups after training.
     losses : list of ndarray of shape (n_scores, n_candidates, n_epochs)
-        One for each group, see :meth:`Population.train`.
+        One for each group, see :meth:`.Block.train`.
     """
     n_threads = _share(n_workers)
     if os.getpid() != parent:
         _settle(n_threads)
-    population = populate({group.split for group in snapshot.groups}, n_threads)
-    population.restore(snapshot)
-    losses = population.train(n_epochs)
-    after = population.snapshot()
+    block = populate({group.split for group in snapshot.groups}, n_threads)
+    block.restore(snapshot)
+    losses = block.train(n_epochs).values
+    after = block.snapshot()
     return after, [losses[:, group.candidates, group.split] for group in after.groups]
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
+from .block import Block
 from .snapshot import Snapshot
-from .training import Population
 from .worker import train_snapshot
 
 __all__ = ["Workers", "n_workers"]
@@ -52,17 +52,17 @@ def n_workers(n_jobs: int | None) -> int:
 
 @dataclass
 class Workers:
-    """Trains groups in several workers; see ``elsewhere`` of :class:`._population.Population`.
+    """Trains groups in several workers; see :data:`.Executor`.
 
     Attributes
     ----------
     populate : callable
-        See :func:`._population.train_snapshot`.
+        See :func:`.train_snapshot`.
     number : int
         How many workers at most; no more are started than there have been groups at a time.
     """
 
-    populate: Callable[[set[int], int], Population]
+    populate: Callable[[set[int], int], Block]
     number: int
     _most_groups: int = field(default=0, init=False)
 

@@ -1,1 +1,60 @@
-"""The search: which candidates are trained, for how long, and which is chosen."""
+"""The search: which candidates are trained, for how long, and which of them is chosen.
+
+`prepare` checks all that a fit was given, and makes an `evaluation` f(s, D) and a `scoring`. The
+`loop` has an algorithm (`random`, `halving`, `portfolio`, `hypergradient`, derived from `base`)
+propose candidates and promote them, under an `execution` (`clock`, `checkpoint`), and keeps a
+`history`. The `selection` chooses on the response `surface`; `diagnostics` says what to doubt.
+"""
+
+from .base import BaseSearch, Problem
+from .checkpoint import Checkpoint, checkpointed
+from .clock import Clock
+from .diagnostics import diagnose
+from .evaluation import Evaluation
+from .execution import Execution
+from .halving import Halving
+from .history import History, Rung
+from .hypergradient import Hypergradient
+from .loop import SearchResult, search
+from .portfolio import Portfolio
+from .prepare import Prepared, check_fit_arguments, prepare, validated
+from .random import RandomSearch
+from .recording import finished_searches
+from .results import SearchResultsMixin, cv_results, search_cost
+from .sweep import swept
+
+__all__ = [
+    "SEARCHES",
+    "BaseSearch",
+    "Checkpoint",
+    "Clock",
+    "Evaluation",
+    "Execution",
+    "Halving",
+    "History",
+    "Hypergradient",
+    "Portfolio",
+    "Prepared",
+    "Problem",
+    "RandomSearch",
+    "Rung",
+    "SearchResult",
+    "SearchResultsMixin",
+    "check_fit_arguments",
+    "checkpointed",
+    "cv_results",
+    "diagnose",
+    "finished_searches",
+    "prepare",
+    "search",
+    "search_cost",
+    "swept",
+    "validated",
+]
+
+SEARCHES: dict[str, type[BaseSearch]] = {
+    "random": RandomSearch,
+    "halving": Halving,
+    "portfolio": Portfolio,
+    "hypergradient": Hypergradient,
+}

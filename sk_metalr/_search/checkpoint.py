@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from .._persistence.archive import read_archive, write_archive
-from .._persistence.encoding import decode, encode
-from .._population import GroupSnapshot, JoinedPopulation, Snapshot
-from .._progress import Seen, Step, ignore, warn
+from .._persistence import decode, encode, read_archive, write_archive
+from .._population import GroupSnapshot, Population, Snapshot
+from .._progress import warn
+from .._recorded import Recorded
 from ..exceptions import CheckpointWarning, RefusedFileError
 
 __all__ = ["Checkpoint", "checkpointed"]
@@ -27,17 +27,13 @@ FILE, LOCK = "search.checkpoint", "search.lock"
 
 
 @contextmanager
-def checkpointed(
-    folder: str | os.PathLike[str] | None, every: int
-) -> Iterator["Checkpoint | None"]:
+def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint | None"]:
     """Hold a folder while a search is saved in it; None for a search that is not saved.
 
     Parameters
     ----------
     folder : str, os.PathLike or None
         Made where there is none.
-    every : int
-        How many epochs are trained at most between two saves.
 
     Raises
     ------
@@ -66,7 +62,7 @@ def checkpointed(
             f"written to. Got {str(folder)!r} instead ({error.strerror or error})."
         ) from error
     with lock:
-        yield Checkpoint(path / FILE, every)
+        yield Checkpoint(path / FILE)
 
 
 class Checkpoint:
@@ -76,16 +72,15 @@ class Checkpoint:
     ----------
     path : Path
         The file, which may hold a search already.
-    every : int
-        See :func:`checkpointed`.
     """
 
-    def __init__(self, path: Path, every: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.every = every
         self._n_populations = 0
         self._is_writable = True
-        self._saved: dict[str, Any] = {"identity": {}, "random_state": None, "populations": []}
+        self._saved: dict[str, Any] = {
+            **{"identity": {}, "random_state": None, "remembered": {}, "populations": []}
+        }
         for unfinished in path.parent.glob(f".{path.name}.*.tmp"):
             unfinished.unlink()
         if path.exists():
@@ -108,10 +103,9 @@ class Checkpoint:
         again.set_state(self._saved["random_state"])
         return again
 
-    def advice(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return what the experience proposed when the search began; `given` if it begins now."""
-        advice: dict[str, Any] = self._saved.setdefault("advice", given)
-        return advice
+    def remember(self, name: str, value: Any) -> Any:
+        """Return what was remembered when the search began; `value` if it begins now."""
+        return self._saved["remembered"].setdefault(name, value)
 
     def check(self, identity: dict[str, str]) -> None:
         """Check that the search that was saved is the one that is being done.
@@ -137,19 +131,26 @@ class Checkpoint:
             )
         saved.update(identity)
 
-    def kept(self, population: JoinedPopulation) -> "Kept":
-        """Return a population that is saved while it trains, and remembers what was saved."""
+    def begin(self, population: Population) -> tuple[int, Recorded | None]:
+        """Have a population go on from where it was saved.
+
+        Returns
+        -------
+        number : int
+            How many populations of the search there were before.
+        recorded : Recorded or None
+            What was saved of it; None where it was not saved yet.
+        """
         number, self._n_populations = self._n_populations, self._n_populations + 1
         of_part = f" of part {number + 1} of the search" if number else ""
         self.check({f"the model or the candidates{of_part}": population.origin})
-        return Kept(population, self, number)
+        if number >= len(self._saved["populations"]):
+            return number, None
+        saved = self._saved["populations"][number]
+        population.restore([_snapshot(one) for one in saved["snapshots"]])
+        return number, Recorded(tuple(saved["names"]), saved["values"])
 
-    def saved(self, number: int) -> dict[str, Any] | None:
-        """Return ``losses`` and ``snapshots`` of a population; None of one not saved yet."""
-        populations = self._saved["populations"]
-        return populations[number] if number < len(populations) else None
-
-    def save(self, number: int, losses: np.ndarray, snapshots: list[Snapshot]) -> None:
+    def save(self, number: int, recorded: Recorded, snapshots: list[Snapshot]) -> None:
         """Save a population as it is now; of those before, what they have shown.
 
         Warns, once, where that is not possible.
@@ -159,7 +160,8 @@ class Checkpoint:
             for snapshot in population["snapshots"]:
                 snapshot["groups"] = [group | {"state": None} for group in snapshot["groups"]]
         of_snapshots = [_plain(snapshot) for snapshot in snapshots]
-        self._saved["populations"] = [*before, {"losses": losses, "snapshots": of_snapshots}]
+        saved = {"names": recorded.names, "values": recorded.values, "snapshots": of_snapshots}
+        self._saved["populations"] = [*before, saved]
         parts: dict[str, bytes] = {}
         search = encode(self._saved, parts)
         try:
@@ -173,96 +175,6 @@ class Checkpoint:
     def finish(self) -> None:
         """Remove what was saved."""
         self.path.unlink(missing_ok=True)
-
-
-class Kept:
-    """A population that is saved while it trains.
-
-    Parameters
-    ----------
-    population : JoinedPopulation
-        Untrained. It goes on from where it was saved, if it was.
-    checkpoint : Checkpoint
-        Where it is saved.
-    number : int
-        How many populations of the search there were before.
-    """
-
-    def __init__(self, population: JoinedPopulation, checkpoint: Checkpoint, number: int) -> None:
-        self.population = population
-        self._checkpoint, self._number = checkpoint, number
-        self._n_shown = 0
-        self._losses: np.ndarray | None = None
-        saved = checkpoint.saved(number)
-        if saved is not None:
-            self._losses = saved["losses"]
-            population.restore([_snapshot(one) for one in saved["snapshots"]])
-
-    @property
-    def n_groups(self) -> int:
-        """How many groups train."""
-        return self.population.n_groups
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds spent, also by the processes before; see :attr:`Population.seconds`."""
-        return self.population.seconds
-
-    @property
-    def member_epochs(self) -> int:
-        """Epochs trained, also by the processes before, of all members."""
-        return self.population.member_epochs
-
-    @property
-    def trajectories(self) -> np.ndarray:
-        """Learning rates of each epoch; see :attr:`Population.trajectories`."""
-        return self.population.trajectories
-
-    @property
-    def lanes(self) -> list[tuple[str, str]]:
-        """The lane of every optimizer, and its reason."""
-        return self.population.lanes
-
-    @property
-    def uses_xla(self) -> list[bool]:
-        """Tell for every optimizer whether XLA compiles its training."""
-        return self.population.uses_xla
-
-    def train(self, n_epochs: int, step: Step = ignore) -> np.ndarray:
-        """Return the losses of epochs that were saved, and train the others.
-
-        See :meth:`Population.train`.
-        """
-        parts = []
-        if self._losses is not None:
-            parts.append(self._losses[..., self._n_shown : self._n_shown + n_epochs])
-            for shown in self._seen(parts[0]):
-                step(shown)
-        left = n_epochs - sum(part.shape[-1] for part in parts)
-        while left:
-            parts.append(self.population.train(min(left, self._checkpoint.every), step))
-            left -= parts[-1].shape[-1]
-            seen = [] if self._losses is None else [self._losses]
-            self._losses = np.concatenate([*seen, parts[-1]], axis=-1)
-            self._checkpoint.save(self._number, self._losses, self.population.snapshots())
-        self._n_shown += n_epochs
-        return np.concatenate(parts, axis=-1)
-
-    def _seen(self, losses: np.ndarray) -> Iterator[Seen | None]:
-        """Yield what epochs that were saved showed, as many times as they had groups."""
-        _, n_candidates, n_splits, n_epochs = losses.shape
-        for epoch in range(n_epochs):
-            for group in range(self.n_groups):
-                of_split = None
-                if group < n_splits:
-                    recorded = losses[:, :, group, epoch]
-                    of_split = Seen(recorded, np.arange(n_candidates), group, self._n_shown + epoch)
-                yield of_split
-
-    def keep(self, candidates: np.ndarray) -> None:
-        """Go on with these candidates only, unless that was done before it was saved."""
-        if self._losses is not None and self._n_shown == self._losses.shape[-1]:
-            self.population.keep(candidates)
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from .._progress import Step, Task, silent
+from .._progress import Stage, Step, silent
 
 __all__ = ["Clock"]
 
@@ -28,13 +28,13 @@ class Clock:
         self.search_epoch = 0.0
         self.refit_epoch = self.refit_rest = 0.0
 
-    def measure_refit(self, fit: Callable[[int, Task], Any]) -> None:
+    def measure_refit(self, fit: Callable[[int, Stage], Any]) -> None:
         """Measure what a refit takes, by a few epochs of it.
 
         Parameters
         ----------
         fit : callable
-            Takes a number of epochs and a Task, and refits for so long.
+            Takes a number of epochs and a Stage, and refits for so long.
         """
         fit(1, silent)  # compiles
         ticks: list[float] = []

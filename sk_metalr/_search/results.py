@@ -1,298 +1,99 @@
-"""Records of a search, in scikit-learn's form."""
+"""Results of a search, in scikit-learn's form."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
-from .rungs import Record
+from .._space import RATE
+from .execution import Execution
+from .history import History
+from .loop import SearchResult
 from .selection import Choice
 
-__all__ = [
-    "best_seen",
-    "budget_message",
-    "cv_results",
-    "edge_message",
-    "family_of",
-    "is_edge_known",
-    "no_skill_message",
-    "off_scale",
-    "scale_message",
-    "search_cost",
-]
-
-RATE = "learning_rate"
-
-NOTICEABLE = 0.01
-"""Fall of the loss over the last quarter of the budget, in multiples of the no-skill loss, from
-which on more epochs are worth a try. On nine tables with budgets of 4 to 40 epochs, twice the
-budget then gained that much in 54 % of the searches, and in 97 % of those whose rates were all low.
-"""
-
-LARGE, SMALL = 10.0, 0.01
-"""Root mean squares beyond which features are off the scale. Networks start from about 1."""
-
-FAR_WORSE = 3.0
-"""Loss of a network that large features make sure and wrong from its start, in multiples of the
-no-skill loss: 4 to 12 on five tables with raw or blown-up features, 0.8 to 1.3 with scaled ones and
-behind an embedding."""
-
-HARMED_BY_LARGE, HARMED_BY_SMALL = 0.1, 0.5
-"""Losses, in multiples of the no-skill loss, up to which features off the scale did no harm that
-would be seen: digits of 0 … 16 end at 0.04, as scaled ones do, those of 0 … 255 at 0.24."""
+__all__ = ["SearchResultsMixin", "cv_results", "search_cost"]
 
 
-def cv_results(
-    record: Record,
-    params: list[dict[str, Any]],
-    choice: Choice,
-    scores: dict[str, np.ndarray] | None = None,
-) -> dict[str, Any]:
+class SearchResultsMixin:
+    """Marks estimators that hold the results of a search once they are fitted.
+
+    Displays and reports look for it inside of other estimators.
+    """
+
+
+def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return ``cv_results_``: one row a candidate, scores greater-is-better.
 
     Parameters
     ----------
-    record : Record
+    history : History
         What the search saw.
-    params : list of dict
-        Parameters of each candidate, the same ones for all.
     choice : Choice
         What was chosen; its ``n_epochs`` say where each candidate is scored.
     scores : dict of str to ndarray of shape (n_candidates, n_splits, n_epochs)
-        Scores by name, greater is better; None for the negative log-loss by the name of
-        "score".
+        Scores by name, greater is better.
 
     Returns
     -------
     results : dict of str to ndarray of shape (n_candidates,) or list
         Scores are NaN and ranked last where a candidate diverged.
     """
-    losses = record.losses[0]
-    n_candidates, n_splits, _ = losses.shape
-    diverged = record.is_diverged
-    at = (np.arange(n_candidates), slice(None), choice.n_epochs - 1)
+    params, diverged = history.candidates.params(), history.is_diverged
+    at = (np.arange(len(params)), slice(None), choice.n_epochs - 1)
     columns: dict[str, np.ndarray] = {}
-    for name, values in (scores or {"score": -losses}).items():
+    for name, values in scores.items():
         column = np.where(diverged[:, None], np.nan, values[at])
         mean = column.mean(axis=1)
-        columns |= {f"split{i}_test_{name}": column[:, i] for i in range(n_splits)}
+        ranked = np.where(np.isnan(mean), np.inf, -mean)
+        columns |= {f"split{i}_test_{name}": one for i, one in enumerate(column.T)}
         columns |= {
             f"mean_test_{name}": mean,
             f"std_test_{name}": column.std(axis=1),
-            f"rank_test_{name}": rankdata(
-                np.where(np.isnan(mean), np.inf, -mean), method="min"
-            ).astype(np.int32),
+            f"rank_test_{name}": rankdata(ranked, method="min").astype(np.int32),
         }
+    finite = np.isfinite(choice.losses)
     return {
         "params": params,
-        **{
-            f"param_{name}": np.ma.MaskedArray(
-                np.array([one[name] for one in params], dtype=None if name == RATE else object),
-                mask=False,
-            )
-            for name in params[0]
-        },
+        **{f"param_{name}": _column(name, params) for name in params[0]},
         **columns,
-        "selection_score": np.where(np.isfinite(choice.losses), -choice.losses, np.nan),
+        "selection_score": np.where(finite, -choice.losses, np.nan),
+        "selection_standard_error": np.where(finite, choice.standard_errors, np.nan),
         "n_epochs": choice.n_epochs,
         "diverged": diverged,
-        "diverged_epoch": np.where(diverged, record.is_bad.argmax(axis=1) + 1, 0),
-        "iter": record.iteration,
-        "n_resources": record.n_resources,
+        "diverged_epoch": np.where(diverged, history.is_bad.argmax(axis=1) + 1, 0),
+        "iter": history.iteration,
+        "n_resources": history.n_resources,
     }
 
 
-def search_cost(
-    record: Record,
-    *,
-    member_epochs: int,
-    refit_epochs: int,
-    lanes: list[tuple[str, str]],
-    seconds: dict[str, float],
-) -> dict[str, Any]:
-    """Return ``search_cost_``: what was trained and how, and the seconds each part took."""
-    _, n_candidates, n_splits, n_epochs = record.losses.shape
-    names, reasons = (list(dict.fromkeys(column)) for column in zip(*lanes, strict=True))
+def _column(name: str, params: list[dict[str, Any]]) -> np.ma.MaskedArray:
+    values = np.array([one[name] for one in params], dtype=None if name == RATE else object)
+    return np.ma.MaskedArray(values, mask=False)
+
+
+def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -> dict[str, Any]:
+    """Return ``search_cost_``: what was trained and how, and the seconds each part took.
+
+    Parameters
+    ----------
+    result : SearchResult
+        What the search found.
+    execution : Execution
+        How it was executed, and what that took.
+    refit_epochs : int
+        Epochs of all refits.
+    """
+    history, seconds = result.history, dict(execution.seconds)
+    n_candidates, n_splits, n_epochs = history.recorded.shape
+    member_epochs = int(seconds.pop("member_epochs"))
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,
         "member_epochs": member_epochs,
         "refit_epochs": refit_epochs,
         "equivalent_single_fits": (member_epochs + refit_epochs) / n_epochs,
-        "lane": ", ".join(names),
-        "lane_reason": "; ".join(reasons),
-        **{f"{part}_seconds": value for part, value in seconds.items()},
+        "lane": ", ".join(dict.fromkeys(trained.lane for trained in history.trained)),
+        "lane_reason": "; ".join(dict.fromkeys(trained.reason for trained in history.trained)),
+        **{f"{name}_seconds": value for name, value in seconds.items()},
+        **result.costs,
     }
-
-
-def best_seen(results: dict[str, Any], n_epochs: int) -> int:
-    """Return the row of ``cv_results_`` with the lowest loss, as the choice saw it.
-
-    Parameters
-    ----------
-    results : dict
-        ``cv_results_``.
-    n_epochs : int
-        The full budget; candidates that were trained for less count only where no others are
-        left.
-    """
-    score = results["selection_score"]
-    finished = np.where(results.get("n_resources", n_epochs) == n_epochs, score, np.nan)
-    return int(np.nanargmax(score if np.isnan(finished).all() else finished))
-
-
-def family_of(params: list[dict[str, Any]], index: int) -> tuple[float, list[float]]:
-    """Return the learning rate of a candidate, and those of all candidates of its family."""
-    others = [one | {RATE: None} for one in params]
-    family = [
-        one[RATE] for one, other in zip(params, others, strict=True) if other == others[index]
-    ]
-    return params[index][RATE], family
-
-
-def edge_message(best: float, rates: Sequence[float]) -> str:
-    """Say that the best learning rate is the lowest or the highest; empty if it is not.
-
-    Parameters
-    ----------
-    best : float
-        The one with the lowest loss.
-    rates : sequence of float
-        All that were tried with its optimizer and schedule, in increasing order.
-    """
-    if len(rates) < 2 or rates[0] < best < rates[-1]:
-        return ""
-    edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
-    return (
-        f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: raise n_candidates or widen learning_rates, which "
-        "search='random' with learning_rates='auto' does by itself."
-    )
-
-
-def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
-    """Tell whether rates beyond the edge were known and not asked for.
-
-    That of a portfolio of so many rates is not the edge of what the experience knows.
-
-    Parameters
-    ----------
-    n_candidates : int or None
-        The parameter of the classifier.
-    cost : dict of str to number or str
-        What is in ``search_cost_`` of the experience.
-    """
-    return n_candidates is not None and cost.get("n_drawn_at_random") == 0
-
-
-def budget_message(losses: np.ndarray, index: int, n_epochs: int, no_skill_loss: float) -> str:
-    """Say that the loss was still falling at the end of the budget; empty if it was not.
-
-    A candidate is often chosen at its last epoch without a reason for more: among several learning
-    rates there is one for which the budget is just long enough. So it is empty, too, where some
-    candidate was as good before the last quarter of the budget.
-
-    Parameters
-    ----------
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-losses, in nats; as many epochs as the budget has.
-    index : int
-        The chosen candidate.
-    n_epochs : int
-        For how many of them it was chosen.
-    no_skill_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    """
-    _, n_splits, budget = losses.shape
-    if n_epochs < budget or budget < 2:
-        return ""
-    quarter = max(1, budget // 4)
-    chosen = losses[index]
-    last = chosen[:, -quarter:].mean(axis=1)
-    falls = chosen[:, -2 * quarter : -quarter].mean(axis=1) - last
-    error = falls.std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
-    early = losses[:, :, :-quarter].mean(axis=1)
-    was_as_good = (early <= last.mean()).any()
-    if was_as_good or not falls.mean() > max(error, NOTICEABLE * no_skill_loss):
-        return ""
-    return (
-        f"The chosen number of epochs is the whole budget, {budget}, and the held-out loss was "
-        f"still falling there, by {falls.mean():.2g} nats over its last quarter: more may be "
-        "better; raise the epochs of the estimator."
-    )
-
-
-def off_scale(
-    feature_scale: float, losses: np.ndarray, rates: np.ndarray, no_skill_loss: float
-) -> str:
-    """Say how features are off the scale that a network starts from; empty if they are not.
-
-    A network that begins with an embedding, a normalization or a rescaling takes features of any
-    size. So large ones count only where the network begins far worse than the class frequencies.
-
-    Parameters
-    ----------
-    feature_scale : float
-        Largest root mean square of a feature.
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-losses, in nats.
-    rates : ndarray of shape (n_candidates,)
-        Learning rates; the lowest one shows how the network begins.
-    no_skill_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    """
-    begins = losses[np.argmin(rates), :, 0].mean()
-    if feature_scale > LARGE and not begins < FAR_WORSE * no_skill_loss:
-        return (
-            f"the features have root mean squares of up to {feature_scale:.2g}, and the network "
-            f"begins at a loss of {begins:.3g} nats"
-        )
-    if feature_scale < SMALL:
-        return f"the features have root mean squares of {feature_scale:.2g} at most"
-    return ""
-
-
-def scale_message(how: str, loss: float, no_skill_loss: float, feature_scale: float) -> str:
-    """Say that features off the scale did harm; empty if they are not, or did not.
-
-    Parameters
-    ----------
-    how : str
-        What :func:`off_scale` returned.
-    loss : float
-        Held-out log-loss of the chosen candidate, in nats.
-    no_skill_loss, feature_scale
-        As for :func:`off_scale`.
-    """
-    harmed = HARMED_BY_LARGE if feature_scale > LARGE else HARMED_BY_SMALL
-    if not how or loss <= harmed * no_skill_loss:
-        return ""
-    return (
-        f"The scale of the features makes the network hard to train: {how}. Scale them in a "
-        "Pipeline, for instance with sklearn.preprocessing.StandardScaler."
-    )
-
-
-def no_skill_message(loss: float, no_skill_loss: float, how_off_scale: str | None = None) -> str:
-    """Say that the lowest loss is no better than the class frequencies'; empty if it is.
-
-    Parameters
-    ----------
-    loss : float
-        The lowest loss, in nats, as the choice saw it.
-    no_skill_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    how_off_scale : str or None
-        What :func:`off_scale` returned; None where nobody knows the features.
-    """
-    if loss < no_skill_loss:
-        return ""
-    scaled = "scale the features in a Pipeline, "
-    remedies = "train for more epochs, or doubt that the features tell anything."
-    if how_off_scale is not None:
-        scaled = f"{how_off_scale}; {scaled}" if how_off_scale else ""
-    return (
-        f"No learning rate did better on held-out rows ({loss:.3g} nats) than always predicting "
-        f"the class frequencies ({no_skill_loss:.3g} nats): {scaled}{remedies}"
-    )

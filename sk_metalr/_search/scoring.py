@@ -1,4 +1,4 @@
-"""Metrics: what held-out probabilities are worth to scikit-learn's scorers."""
+"""Scoring: what held-out rows say, to the choice and to those who read its results."""
 
 import inspect
 import warnings
@@ -7,28 +7,32 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer_names
 
 from .._data import TrainingData
+from .._recorded import Recorded
 from .._splits import Split
+from .._task import Classification
 
-__all__ = ["LOG_LOSS", "HeldOutMetrics", "check_scoring", "decisive_scorer"]
+__all__ = ["Scoring", "check_scorers"]
 
 LOG_LOSS = "neg_log_loss"
 
 
-def check_scoring(scoring: Any) -> dict[str, Any]:
-    """Return scorers by name.
+def check_scorers(scoring: Any, refit: bool | str) -> tuple[dict[str, Any], str]:
+    """Return scorers by name, None for the log-loss, and the name of the one that chooses.
 
     Parameters
     ----------
     scoring : str, callable, list of str, or dict of str to str or callable
         As scikit-learn's searches take it.
+    refit : bool or name of a scorer
+        The parameter of the classifier.
 
     Raises
     ------
     ValueError
-        If there is none, or a name is unknown.
+        If there is none, a name is unknown, or `refit` names none of them.
     """
     if isinstance(scoring, str):
         given: dict[str, Any] = {scoring: scoring}
@@ -41,69 +45,66 @@ def check_scoring(scoring: Any) -> dict[str, Any]:
             "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
             "empty list instead; leave it out for the log-loss."
         )
-    return {str(name): _check_scorer(scorer) for name, scorer in given.items()}
-
-
-def decisive_scorer(scorers: dict[str, Any], refit: bool | str) -> str:
-    """Return the name of the scorer that chooses.
-
-    Parameters
-    ----------
-    scorers : dict of str to object
-        What :func:`check_scoring` returned.
-    refit : bool, "committee" or name of a scorer
-        The parameter of the classifier.
-
-    Raises
-    ------
-    ValueError
-        If it names none of the scorers.
-    """
-    if not isinstance(refit, str) or refit == "committee":
-        return next(iter(scorers))
-    if refit not in scorers:
+    scorers = {str(name): _check_scorer(scorer) for name, scorer in given.items()}
+    decisive = refit if isinstance(refit, str) else next(iter(scorers))
+    if decisive not in scorers:
         raise ValueError(
-            "The 'refit' parameter of MetaLRClassifier must be a bool, 'committee', or the "
-            f"name of one of the scorers {list(scorers)}. Got {refit!r} instead."
+            "The 'refit' parameter of MetaLRClassifier must be a bool or the name of one of the "
+            f"scorers {list(scorers)}. Got {refit!r} instead."
         )
-    return refit
+    return scorers, decisive
 
 
 def _check_scorer(scorer: Any) -> Any:
+    if isinstance(scorer, str) and scorer == LOG_LOSS:
+        return None
     if callable(scorer) or (isinstance(scorer, str) and scorer in get_scorer_names()):
-        return LOG_LOSS if scorer == LOG_LOSS else get_scorer(scorer)
+        return check_scoring(_Predicted(), scoring=scorer)
     raise ValueError(
         "The 'scoring' parameter of MetaLRClassifier must hold names of scorers "
         f"(sklearn.metrics.get_scorer_names() lists them) or functions. Got {scorer!r} instead."
     )
 
 
-class HeldOutMetrics:
-    """Scores of probabilities that a population predicts for held-out rows.
+class Scoring:
+    """The scores of a search, and the losses that its choice is made on.
 
     Parameters
     ----------
-    scorers : dict of str to scorer
-        What :func:`check_scoring` returned.
+    scorers : dict of str to (scorer or None)
+        Scorers by name; None for the log-loss, which is recorded anyway.
+    decisive : str
+        Name of the one that chooses.
     rows : TrainingData
         All rows.
     splits : list of (train, test) row indices
         Which of them are held out in each split.
+    baseline_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+    smoothed : bool
+        Whether the choice is made on the Laplace-smoothed log-loss.
 
     Attributes
     ----------
     names : list of str
-        Names of the metrics that are computed here; the log-loss is not.
+        Names of the metrics that are computed from predictions; the log-loss is none of them.
     """
 
     def __init__(
         self,
         scorers: dict[str, Any],
+        decisive: str,
         rows: TrainingData,
         splits: list[Split],
+        baseline_loss: float,
+        smoothed: bool = True,
     ) -> None:
-        self._all = scorers
-        self._scorers = {name: s for name, s in scorers.items() if s is not LOG_LOSS}
+        self.decisive = decisive
+        self.baseline_loss = baseline_loss
+        self.n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
+        self._smoothed = smoothed
+        self._all = list(scorers)
+        self._scorers = {name: s for name, s in scorers.items() if s is not None}
         self._classes = rows.classes
         weight = rows.sample_weight
         self._held_out = [
@@ -126,23 +127,40 @@ class HeldOutMetrics:
                 f"{self.names} cannot score the rows of split {split}: {error}"
             ) from error
 
-    def position(self, name: str) -> int | None:
-        """Return the position of a metric among those computed here; None for the log-loss."""
-        return self.names.index(name) if name in self.names else None
+    @property
+    def chooses_by_loss(self) -> bool:
+        """Tell whether the log-loss chooses, which can be compared with the baseline."""
+        return self.decisive not in self._scorers
 
-    def scores(self, recorded: np.ndarray) -> dict[str, np.ndarray]:
-        """Return scores by name, each of shape (n_candidates, n_splits, n_epochs).
+    @property
+    def worst_loss(self) -> float | None:
+        """The baseline loss, in nats; None where another score chooses."""
+        return self.baseline_loss if self.chooses_by_loss else None
 
-        Parameters
-        ----------
-        recorded : ndarray of shape (2 + n_metrics, n_candidates, n_splits, n_epochs)
-            What a population recorded: log-loss, its mean over all classes, scores.
+    def losses(self, recorded: Recorded) -> np.ndarray:
+        """Return the losses that the choice is made on, of the shape of what was recorded.
+
+        The log-loss, Laplace-smoothed, in nats; or else the negative of a score.
         """
-        positions = {name: self.position(name) for name in self._all}
-        return {
-            name: -recorded[0] if position is None else recorded[2 + position]
-            for name, position in positions.items()
-        }
+        if not self.chooses_by_loss:
+            return -recorded[self.decisive]
+        return self.log_losses(recorded) if self._smoothed else recorded["log_loss"]
+
+    def log_losses(self, recorded: Recorded) -> np.ndarray:
+        """Return Laplace-smoothed log-losses, in nats, of the shape of what was recorded."""
+        return Classification.smoothed(recorded, self.n_held_out)
+
+    def scores(self, recorded: Recorded) -> dict[str, np.ndarray]:
+        """Return scores by name, greater is better, of the shape of what was recorded."""
+        return {name: self.score(name, recorded) for name in self._all}
+
+    def score(self, name: str, recorded: Recorded) -> np.ndarray:
+        """Return one of the scores."""
+        return recorded[name] if name in self._scorers else -recorded["log_loss"]
+
+    def decisive_score(self, recorded: Recorded) -> np.ndarray:
+        """Return the score that chooses."""
+        return self.score(self.decisive, recorded)
 
     def __call__(self, split: int, probabilities: np.ndarray) -> np.ndarray:
         """Return scores of shape (n_metrics,), greater is better.
@@ -180,17 +198,21 @@ def _takes_weight(function: Callable[..., float] | None) -> bool:
 class _Predicted(ClassifierMixin, BaseEstimator):
     """A classifier that has predicted already."""
 
-    def __init__(self, classes: np.ndarray, probabilities: np.ndarray) -> None:
+    def __init__(self, classes: Any = None, probabilities: Any = None) -> None:
         self.classes_ = classes
         self.probabilities = probabilities
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
+    def fit(self, X: Any, y: Any) -> "_Predicted":
+        """Return itself: scikit-learn asks for this method."""
+        return self
+
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return probabilities of the rows with these numbers."""
-        return self.probabilities[rows[:, 0]]
+        return np.asarray(self.probabilities[rows[:, 0]])
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return labels of the rows with these numbers."""
-        return self.classes_[self.predict_proba(rows).argmax(axis=1)]
+        return np.asarray(self.classes_[self.predict_proba(rows).argmax(axis=1)])

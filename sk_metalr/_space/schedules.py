@@ -5,13 +5,14 @@ the candidate's learning rate times the factor, so that a candidate's rate is th
 of its run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Schedule", "check_schedules", "learned"]
+__all__ = ["CONSTANT", "Schedule", "check_schedules", "learned", "rates_at"]
 
 
 def _constant(progress: np.ndarray) -> np.ndarray:
@@ -45,7 +46,7 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schedule:
     """A schedule by its name.
 
@@ -106,6 +107,38 @@ class Schedule:
             ) from error
 
 
+CONSTANT = Schedule("constant", "constant")
+
+
+@lru_cache(maxsize=64)
+def _factors(schedule: Schedule, n_steps: int) -> np.ndarray:
+    return schedule.factors(n_steps)
+
+
+def rates_at(
+    steps: np.ndarray, n_steps: int, learning_rates: Any, schedules: Sequence[Schedule]
+) -> np.ndarray:
+    """Return the learning rates of some steps.
+
+    Parameters
+    ----------
+    steps : int ndarray of shape (n,)
+        Numbers of the steps, from 0; after the last step of the budget, its rate stays.
+    n_steps : int
+        Steps of the full budget.
+    learning_rates : array-like of float, of shape (n_members,)
+        The highest rate of each run.
+    schedules : sequence of Schedule, of length n_members
+
+    Returns
+    -------
+    rates : ndarray of shape (n, n_members)
+    """
+    steps = np.minimum(steps, n_steps - 1)
+    factors = [_factors(schedule, n_steps)[steps] for schedule in schedules]
+    return np.asarray(learning_rates * np.stack(factors, axis=1))
+
+
 @dataclass(frozen=True)
 class _Steps:
     """A factor for each epoch of the budget."""
@@ -148,18 +181,23 @@ def check_schedules(schedules: Any) -> list[Schedule]:
     ValueError
         If there are none, one is neither a known name nor callable, or two have one name.
     """
+    if isinstance(schedules, str) or not isinstance(schedules, list | tuple):
+        raise ValueError(
+            "The 'schedule' values of param_distributions must be a list, such as ['constant', "
+            f"'cosine']. Got {schedules!r} instead."
+        )
     found = [_check_schedule(rule) for rule in schedules]
     names = [schedule.name for schedule in found]
     if not found:
         raise ValueError(
-            "The 'schedules' parameter of MetaLRClassifier must hold at least one schedule. Got "
-            "an empty list instead; leave it out for a constant rate."
+            "The 'schedule' values of param_distributions must hold at least one schedule. Got an "
+            "empty list instead; leave it out for a constant rate."
         )
     if len(set(names)) < len(names):
         raise ValueError(
-            "The 'schedules' parameter of MetaLRClassifier must hold schedules with different "
-            f"names. Got {names} instead; give a function another __name__, or a Keras schedule "
-            "another name=."
+            "The 'schedule' values of param_distributions must have different names. Got "
+            f"{names} instead; give a function another __name__, or a Keras schedule another "
+            "name=."
         )
     return found
 
@@ -169,7 +207,7 @@ def _check_schedule(rule: Any) -> Schedule:
         return Schedule(rule, rule)
     if isinstance(rule, str) or not callable(rule):
         raise ValueError(
-            "The 'schedules' parameter of MetaLRClassifier must hold names out of "
+            "The 'schedule' values of param_distributions must be names out of "
             f"{sorted(NAMED)}, Keras learning-rate schedules, or functions that return a factor "
             f"for a progress from 0 to 1. Got {rule!r} instead."
         )

@@ -1,63 +1,36 @@
-"""The strategy space: which learning rates, optimizers and schedules are tried."""
+"""The strategy space: the distributions that candidates are drawn from."""
 
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.stats import loguniform
-from scipy.stats._distn_infrastructure import rv_frozen
-from sklearn.model_selection import ParameterSampler
 
-from .schedules import Schedule, check_schedules
+from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level
+from .distributions import LearningRates
+from .schedules import CONSTANT, check_schedules
 
-__all__ = ["Candidates", "Strategy", "StrategySpace"]
+__all__ = ["N_CANDIDATES", "StrategySpace"]
 
-DEFAULT_LOW, DEFAULT_HIGH = 1e-5, 1.0
-FLOAT32 = np.finfo(np.float32)
-"""Of which optimizers have their rates."""
+N_CANDIDATES = 16
+"""How many learning rates are tried with each combination of the listed values, by default."""
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """A point of the strategy space.
+class _Family:
+    """Strategies that differ in nothing but the learning rate.
 
     Attributes
     ----------
-    learning_rate : float
-        With a schedule, the highest of the run.
-    optimizer : str, keras.optimizers.Optimizer or None
-        None for the wrapped model's own.
-    schedule : Schedule
+    rates : LearningRates
+    levels : dict of str to int
+        Position of each parameter that has levels among those of the space.
     """
 
-    learning_rate: float
-    optimizer: Any
-    schedule: Schedule
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Strategies that were drawn, in order of optimizer, schedule and learning rate.
-
-    Attributes
-    ----------
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each; with a schedule, the highest of its run.
-    optimizer : int ndarray of shape (n_candidates,)
-        Position of its optimizer among those of the space.
-    schedule : int ndarray of shape (n_candidates,)
-        Position of its schedule among those of the space.
-    """
-
-    learning_rates: np.ndarray
-    optimizer: np.ndarray
-    schedule: np.ndarray
-
-    @property
-    def family(self) -> np.ndarray:
-        """Number each combination of optimizer and schedule: (n_candidates,) integers."""
-        return self.optimizer * (self.schedule.max() + 1) + self.schedule
+    rates: LearningRates
+    levels: dict[str, int]
 
 
 class StrategySpace:
@@ -65,236 +38,227 @@ class StrategySpace:
 
     Parameters
     ----------
-    learning_rates : array-like of float, object with a method ``rvs``, dict of such, "auto" \
-            or None
-        A finite list of learning rates, a distribution, or None for the log-uniform
-        distribution on 1e-5 … 1. A dict holds them by the name of the optimizer. ``"auto"``
-        leaves them open.
-    optimizers : sequence of str or keras.optimizers.Optimizer, or None
-        Optimizers; None stands for the one that the wrapped model is compiled with.
-    schedules : sequence of str, keras LearningRateSchedule or callable
-        Schedules.
+    param_distributions : dict, list of dicts, or None
+        As for ``RandomizedSearchCV``: distributions or lists by parameter. Known are
+        ``optimizer__learning_rate``, ``optimizer`` (names or instances) and ``schedule``.
+    learning_rates : array-like of float, object with a method ``rvs``, "auto" or None
+        The short way to say ``{"optimizer__learning_rate": learning_rates}``.
 
     Attributes
     ----------
-    optimizers : list
-        As given, ``[None]`` for None.
-    optimizer_names : list of str
-        Their names; empty for None.
-    schedules : list of Schedule
-    is_open : bool
-        Whether learning rates are still to be found.
+    levels : dict of str to list of Level
+        The values that are searched of ``optimizer`` and ``schedule``, where they are.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be searched, or a value cannot be used.
     """
 
-    def __init__(
-        self, learning_rates: Any = None, optimizers: Any = None, schedules: Any = ("constant",)
-    ) -> None:
-        self.schedules: list[Schedule] = check_schedules(schedules)
-        self.optimizers = [None] if optimizers is None else list(optimizers)
-        self.optimizer_names = [] if optimizers is None else _check_names(self.optimizers)
-        self.is_open = isinstance(learning_rates, str) and learning_rates == "auto"
-        if self.is_open:
-            learning_rates = None
-        if isinstance(learning_rates, dict):
-            _check_keys(learning_rates, self.optimizer_names)
-            given = [learning_rates.get(name) for name in self.optimizer_names]
-        else:
-            given = [learning_rates] * len(self.optimizers)
-        self.learning_rates = [_LearningRates(rates) for rates in given]
+    def __init__(self, param_distributions: Any = None, learning_rates: Any = None) -> None:
+        parts = _check_parts(param_distributions)
+        if learning_rates is not None:
+            if any(RATE in part for part in parts):
+                raise ValueError(
+                    "Learning rates must be given once. Got both the 'learning_rates' parameter of "
+                    f"MetaLRClassifier and {RATE!r} in param_distributions; leave one of them out."
+                )
+            parts = [part | {RATE: learning_rates} for part in parts]
+        self.levels: dict[str, list[Level]] = {}
+        listed = [_listed(part) for part in parts]
+        names = [name for name in CHECKS if any(name in one for one in listed)]
+        rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
+        self._families = []
+        for part, levels in zip(parts, listed, strict=True):
+            positions = [self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names]
+            for one in product(*positions):
+                levels_of_one = dict(zip(names, one, strict=True))
+                self._families.append(_Family(rates[id(part.get(RATE))], levels_of_one))
 
-    def sample(self, n_candidates: int, random_state: np.random.RandomState) -> Candidates:
-        """Draw candidates: learning rates, for each optimizer with each schedule the same.
+    def _positions(self, name: str, levels: list[Level]) -> list[int]:
+        """Return the positions of levels among all of a parameter; add those that are new."""
+        known = self.levels.setdefault(name, [])
+        for level in levels:
+            same = [one for one in known if one.name == level.name]
+            if not same:
+                known.append(level)
+            elif not _are_same(same[0].value, level.value):
+                raise ValueError(
+                    f"Values of {name!r} in param_distributions must have different names. Got two "
+                    f"that are called {level.name!r}; name them apart."
+                )
+        names = [level.name for level in known]
+        return [names.index(level.name) for level in levels]
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether learning rates are still to be found."""
+        return any(family.rates.is_open for family in self._families)
+
+    @property
+    def n_families(self) -> int:
+        """How many combinations of the listed values there are."""
+        return len(self._families)
+
+    def has_more_than(self, n: int) -> bool:
+        """Tell whether some combination has more than `n` learning rates to draw from."""
+        return any(family.rates.n_listed > n for family in self._families)
+
+    def candidates(self, columns: dict[str, np.ndarray]) -> Candidates:
+        """Return candidates of this space from their columns."""
+        return Candidates(columns, self.levels)
+
+    def named(self, params: list[dict[str, Any]]) -> Candidates:
+        """Return candidates of this space from what :meth:`.Candidates.params` returned."""
+        columns = {RATE: np.array([one[RATE] for one in params])}
+        for name, levels in self.levels.items():
+            names = [level.name for level in levels]
+            columns[name] = np.array([names.index(one[name]) for one in params])
+        return Candidates(columns, self.levels)
+
+    def family(self, number: int, rates: np.ndarray) -> Candidates:
+        """Return candidates of one combination at these learning rates."""
+        levels = self._families[number].levels
+        columns = {name: np.full(len(rates), levels.get(name, 0)) for name in self.levels}
+        return Candidates({RATE: np.asarray(rates, float), **columns}, self.levels)
+
+    def family_of(self, candidates: Candidates, index: int) -> int:
+        """Return the number of the combination that a candidate is of."""
+        levels = {name: int(candidates.columns[name][index]) for name in self.levels}
+        return next(i for i, family in enumerate(self._families) if family.levels == levels)
+
+    def bounds(self, number: int) -> tuple[float, float]:
+        """Return the lowest and the highest learning rate of one combination."""
+        return self._families[number].rates.bounds()
+
+    def sample(self, n_candidates: int | None, random_state: np.random.RandomState) -> Candidates:
+        """Draw candidates, of every combination of the listed values as many as of the others.
+
+        Combinations whose rates are the same distribution are drawn the same rates.
 
         Parameters
         ----------
-        n_candidates : int
-            The largest number of learning rates to try with each optimizer and schedule.
+        n_candidates : int or None
+            The largest number of candidates in all; with fewer than there are combinations, some
+            of these are drawn. None: 16 for each combination.
         random_state : numpy.random.RandomState
             Where the draw comes from.
 
         Returns
         -------
         candidates : Candidates
+            In order of the listed values, then of the learning rate.
         """
+        drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
-        drawn: dict[int, np.ndarray] = {}
-        for number, learning_rates in enumerate(self.learning_rates):
-            key = id(learning_rates.values)
-            if key not in drawn:
-                drawn[key] = learning_rates.sample(n_candidates, random_state)
-            rates = drawn[key]
-            for schedule in range(len(self.schedules)):
-                parts.append((rates, np.full(len(rates), number), np.full(len(rates), schedule)))
-        return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        for number, n in self.shares(n_candidates, random_state):
+            rates = self._families[number].rates
+            if (id(rates), n) not in drawn:
+                drawn[id(rates), n] = rates.sample(n, random_state)
+            parts.append(self.family(number, drawn[id(rates), n]))
+        return Candidates.concat(parts).sort()
 
     def sample_one(
-        self, optimizer: int, n_candidates: int, random_state: np.random.RandomState
+        self, number: int, n_candidates: int, random_state: np.random.RandomState
     ) -> np.ndarray:
-        """Draw learning rates of one optimizer, by its position: in increasing order."""
-        return self.learning_rates[optimizer].sample(n_candidates, random_state)
+        """Draw learning rates of one combination: in increasing order."""
+        return self._families[number].rates.sample(n_candidates, random_state)
 
-    def has_more_than(self, n: int) -> bool:
-        """Tell whether some optimizer has more than `n` learning rates to draw from."""
-        return any(
-            rates.is_distribution or len(rates.learning_rates) > n for rates in self.learning_rates
-        )
+    def shares(
+        self, n_candidates: int | None, random_state: np.random.RandomState
+    ) -> list[tuple[int, int]]:
+        """Return the combinations that are drawn from, and how many candidates of each."""
+        n_families = self.n_families
+        if n_candidates is None:
+            return [(number, N_CANDIDATES) for number in range(n_families)]
+        if n_candidates < n_families:
+            chosen = random_state.choice(n_families, n_candidates, replace=False)
+            return [(int(number), 1) for number in np.sort(chosen)]
+        each, more = divmod(n_candidates, n_families)
+        return [(number, each + (number < more)) for number in range(n_families)]
 
-    def bounds(self, optimizer: int) -> tuple[float, float]:
-        """Return the lowest and the highest learning rate of one optimizer, by its position.
-
-        Raises
-        ------
-        ValueError
-            If learning rates are left open, a list, or a distribution without a support.
-        """
-        given = self.learning_rates[optimizer].values
-        if given is None and not self.is_open:
-            return 0.0, np.inf
-        if not hasattr(given, "support"):
-            shown = "'auto'" if self.is_open else repr(given)
-            raise ValueError(
-                "The 'learning_rates' parameter of MetaLRClassifier must be None or a distribution "
-                "of scipy's for search='portfolio', which takes its bounds and proposes rates "
-                f"within them. Got {shown} instead; leave it out, or try these rates with "
-                "search='random'."
-            )
-        low, high = given.support()
-        return float(low), float(high)
-
-    def over(self, learning_rates: list[Any]) -> "StrategySpace":
-        """Return the same space over these learning rates, one entry for each optimizer."""
-        space = copy(self)
-        space.learning_rates = [_LearningRates(rates) for rates in learning_rates]
-        space.is_open = False
+    def over(self, ranges: list[Any]) -> "StrategySpace":
+        """Return the same space over these learning rates, one entry for each combination."""
+        space, made = copy(self), {id(rates): LearningRates(rates) for rates in ranges}
+        space._families = [
+            replace(family, rates=made[id(rates)])
+            for family, rates in zip(self._families, ranges, strict=True)
+        ]
         return space
 
-    def strategy(self, candidates: Candidates, index: int) -> Strategy:
-        """Return the strategy of one candidate."""
-        return Strategy(
-            float(candidates.learning_rates[index]),
-            self.optimizers[candidates.optimizer[index]],
-            self.schedules[candidates.schedule[index]],
+
+def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
+    """Return the dicts of a space, or say what cannot be searched."""
+    if param_distributions is None:
+        return [{}]
+    is_dict = isinstance(param_distributions, Mapping)
+    parts = [param_distributions] if is_dict else param_distributions
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, Mapping) for p in parts):
+        raise TypeError(
+            "The 'param_distributions' parameter of MetaLRClassifier must be a dict or a list of "
+            f"dicts. Got {param_distributions!r} instead."
         )
-
-    def params(self, candidates: Candidates) -> list[dict[str, Any]]:
-        """Return the parameters of every candidate, those that the space leaves open.
-
-        Returns
-        -------
-        params : list of dict
-            ``learning_rate``; ``optimizer`` and ``schedule``, by name, where they are given.
-        """
-        has_schedules = len(self.schedules) > 1 or not self.schedules[0].is_constant
-        return [
-            {"learning_rate": float(rate)}
-            | ({"optimizer": self.optimizer_names[optimizer]} if self.optimizer_names else {})
-            | ({"schedule": self.schedules[schedule].name} if has_schedules else {})
-            for rate, optimizer, schedule in zip(
-                candidates.learning_rates, candidates.optimizer, candidates.schedule, strict=True
+    if not parts:
+        raise ValueError(
+            "The 'param_distributions' parameter of MetaLRClassifier must hold at least one dict. "
+            "Got an empty list instead; leave it out to search the learning rate."
+        )
+    for name in (str(name) for part in parts for name in part):
+        if name not in (RATE, OPTIMIZER, SCHEDULE):
+            raise ValueError(
+                f"The 'param_distributions' parameter of MetaLRClassifier may hold {RATE!r}, "
+                f"{OPTIMIZER!r} and {SCHEDULE!r}. Got {name!r} too; set it on the estimator, or "
+                "search it by an outer RandomizedSearchCV."
             )
-        ]
+    return [dict(part) for part in parts]
 
 
-class _LearningRates:
-    """Learning rates to draw from.
+def _listed(part: dict[str, Any]) -> dict[str, list[Level]]:
+    """Return the values of those parameters of a part that are listed by name."""
+    return {name: check(part[name]) for name, check in CHECKS.items() if name in part}
 
-    Parameters
-    ----------
-    values : array-like of float, object with a method ``rvs``, or None
-        See :class:`StrategySpace`.
-    """
 
-    def __init__(self, values: Any = None) -> None:
-        self.values = values
-        if values is None:
-            values = loguniform(DEFAULT_LOW, DEFAULT_HIGH)
-        self.is_distribution = hasattr(values, "rvs")
-        if not self.is_distribution:
-            values = np.unique(_check_rates(values)).tolist()
-        self.learning_rates = values
+def _are_same(one: Any, other: Any) -> bool:
+    return bool(getattr(one, "rule", one) == getattr(other, "rule", other))
 
-    def sample(self, n_candidates: int, random_state: np.random.RandomState) -> np.ndarray:
-        """Draw learning rates.
 
-        A list that holds no more than `n_candidates` rates is used up: each rate
-        once. A longer one is sampled without replacement. A distribution of scipy's, which
-        knows its quantiles, is cut into `n_candidates` parts of equal probability, and one
-        rate is drawn from each: independent draws leave gaps of a decade now and then
-        (stratified sampling; McKay, Beckman & Conover, "A comparison of three methods for
-        selecting values of input variables", 1979, doi:10.1080/00401706.1979.10489755).
-
-        Returns
-        -------
-        rates : ndarray of shape (n,), with n <= n_candidates
-            Learning rates in increasing order.
-        """
-        n_candidates = int(n_candidates)
-        if isinstance(self.learning_rates, rv_frozen):
-            parts = np.arange(n_candidates) + random_state.uniform(size=n_candidates)
-            return np.sort(_check_rates(self.learning_rates.ppf(parts / n_candidates)))
-        n_iter = n_candidates
-        if not self.is_distribution:
-            n_iter = min(n_candidates, len(self.learning_rates))
-        sampler = ParameterSampler(
-            {"learning_rate": self.learning_rates}, n_iter, random_state=random_state
+def _check_optimizers(optimizers: Any) -> list[Level]:
+    """Return optimizers by name, or say which cannot be used."""
+    if isinstance(optimizers, str) or not isinstance(optimizers, list | tuple | np.ndarray):
+        raise ValueError(
+            "The 'optimizer' values of param_distributions must be a list: ['sgd', 'adam']. "
+            f"Got {optimizers!r} instead."
         )
-        return np.sort(_check_rates([params["learning_rate"] for params in sampler]))
-
-
-def _check_names(optimizers: list[Any]) -> list[str]:
-    """Return names of optimizers, or say which cannot be used."""
-    names = []
+    levels = []
     for optimizer in optimizers:
         name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "name", None)
         if not isinstance(name, str) or not (name is optimizer or hasattr(optimizer, "get_config")):
             raise ValueError(
-                "The 'optimizers' parameter of MetaLRClassifier must hold names or instances of "
+                "The 'optimizer' values of param_distributions must be names or instances of "
                 f"Keras optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). "
                 f"Got {optimizer!r} instead."
             )
-        names.append(name)
+        levels.append(Level(name, optimizer))
+    names = [level.name for level in levels]
     if not names:
         raise ValueError(
-            "The 'optimizers' parameter of MetaLRClassifier must hold at least one optimizer. Got "
+            "The 'optimizer' values of param_distributions must hold at least one optimizer. Got "
             "an empty list instead; leave it out for the wrapped model's own."
         )
     if len(set(names)) < len(names):
         raise ValueError(
-            "The 'optimizers' parameter of MetaLRClassifier must hold optimizers with different "
-            f"names. Got {names} instead; name them apart, as in keras.optimizers.AdamW(name=...)."
+            "The 'optimizer' values of param_distributions must have different names. Got "
+            f"{names} instead; name them apart, as in keras.optimizers.AdamW(name=...)."
         )
-    return names
+    return levels
 
 
-def _check_keys(learning_rates: dict[str, Any], names: list[str]) -> None:
-    unknown = [name for name in learning_rates if name not in names]
-    if unknown or not names:
-        raise ValueError(
-            "The 'learning_rates' parameter of MetaLRClassifier, where it is a dict, must hold "
-            f"learning rates by names out of {names or 'the optimizers parameter'}. Got "
-            f"{list(learning_rates)} instead."
-        )
+def _check_schedules(schedules: Any) -> list[Level]:
+    return [Level(schedule.name, schedule) for schedule in check_schedules(schedules)]
 
 
-def _check_rates(learning_rates: Any) -> np.ndarray:
-    """Return the rates as a float64 array, or say which one cannot be used."""
-    try:
-        rates = np.asarray(learning_rates, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            "The 'learning_rates' parameter of MetaLRClassifier must hold numbers. "
-            f"Got {learning_rates!r} instead."
-        ) from error
-    if rates.ndim != 1 or rates.size == 0:
-        raise ValueError(
-            "The 'learning_rates' parameter of MetaLRClassifier must be a flat list with at least "
-            f"one learning rate. Got an array of shape {rates.shape} instead."
-        )
-    unusable = rates[~((rates >= FLOAT32.tiny) & (rates <= FLOAT32.max))]
-    if unusable.size:
-        raise ValueError(
-            "The 'learning_rates' parameter of MetaLRClassifier must hold finite rates above 0, "
-            f"of the range of float32. Got {unusable[0]} instead; leave it out, or give a "
-            "distribution with positive support such as scipy.stats.loguniform(1e-5, 1)."
-        )
-    return rates
+CHECKS = {OPTIMIZER: _check_optimizers, SCHEDULE: _check_schedules}
+"""Parameters whose values are listed, and what makes levels of them."""
+
+UNSEARCHED = {OPTIMIZER: Level("the model's own", None), SCHEDULE: Level("constant", CONSTANT)}
+"""What stands for such a parameter in a part of a space that does not hold it."""

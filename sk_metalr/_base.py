@@ -1,0 +1,493 @@
+"""What all estimators of this package share: parameters, ``fit``, saving and loading."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from . import _models as models
+from ._display import Block, diagram, summary
+from ._experience import ExperienceRecord
+from ._persistence import Needed, identity, load, of_data, of_versions, save
+from ._population import check_not_forked, n_workers
+from ._progress import PREFIX, Progress, Score, Stage, tell, warn
+from ._refit import Refit, chosen_strategy, refit_of
+from ._search import (
+    SEARCHES,
+    BaseSearch,
+    Checkpoint,
+    Clock,
+    Execution,
+    Prepared,
+    Problem,
+    SearchResult,
+    SearchResultsMixin,
+    check_fit_arguments,
+    checkpointed,
+    cv_results,
+    diagnose,
+    finished_searches,
+    prepare,
+    search,
+    search_cost,
+    swept,
+)
+from ._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    validate_params,
+)
+from ._space import RATE
+
+__all__ = ["BaseMetaLR"]
+
+
+class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base class of estimators that choose their learning strategy inside ``fit``."""
+
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # _models.as_keras_classifier says more
+        "param_distributions": "no_validation",  # StrategySpace does
+        "learning_rates": ["array-like", HasMethods(["rvs"]), StrOptions({"auto"}), None],
+        "search": [StrOptions(set(SEARCHES)), HasMethods(["propose", "promote"])],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
+        "cv": [
+            StrOptions({"auto"}),
+            Interval(Integral, 2, None, closed="left"),
+            Interval(Real, 0.0, 1.0, closed="neither"),
+            HasMethods(["split"]),
+            list,
+            tuple,
+            Iterator,
+            np.ndarray,
+        ],
+        "scoring": [str, callable, list, tuple, dict],
+        "refit": ["boolean", str],
+        "n_models": [Interval(Integral, 1, None, closed="left")],
+        "engine": [StrOptions({"auto", "vectorized", "compiled", "keras"})],
+        "n_jobs": [Integral, None],
+        "max_memory": [Interval(Real, 0, 1e30, closed="right"), None],
+        "max_time": [Interval(Real, 0, 1e12, closed="right"), None],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        param_distributions: Any = None,
+        *,
+        learning_rates: Any = None,
+        search: Any = "random",
+        n_candidates: int | None = None,
+        cv: Any = "auto",
+        scoring: Any = "neg_log_loss",
+        refit: bool | str = True,
+        n_models: int = 1,
+        engine: str = "auto",
+        n_jobs: int | None = None,
+        max_memory: float | None = None,
+        max_time: float | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.learning_rates = learning_rates
+        self.search = search
+        self.n_candidates = n_candidates
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.n_models = n_models
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.max_memory = max_memory
+        self.max_time = max_time
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        **unknown: Any,
+    ) -> Self:
+        """Choose a strategy, then refit on all rows with it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features; cast to Keras's float type once.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in training and in the choice. A weight of 0 equals
+            leaving the row out.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, such as the patient it is of. No group is both trained on and
+            held out in a split; a splitter given as `cv` is handed them. Where scikit-learn's
+            metadata routing is enabled, it brings them here unless
+            ``set_fit_request(groups=False)`` says otherwise.
+        X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
+            Features to score candidates on, instead of held-out splits of X. In a Pipeline,
+            ``transform_input=["X_val"]`` has them transformed as X is.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels.
+        **unknown : dict
+            Refused, with an error that says where it goes: ``epochs``, for instance, to the
+            wrapped classifier.
+
+        Returns
+        -------
+        self : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If the data or the model cannot be used; before any training.
+        TypeError
+            If an argument, or data of such a type, cannot be used; before any training.
+        NotVectorizableError
+            If the model cannot be trained as `engine` asks; before any training.
+        AllDivergedError
+            If no candidate kept a finite loss.
+        """
+        check_not_forked()
+        check_fit_arguments(unknown)
+        start = perf_counter()
+        with self._restored_on_failure(), checkpointed(self.checkpoint_dir) as checkpoint:
+            random_state = check_random_state(self.random_state)
+            if checkpoint is not None:
+                random_state = checkpoint.random_state(random_state)
+            began_with = random_state.get_state()
+            progress = Progress(self, self.verbose)
+
+            # The strategy space S and the evaluation f(s, D), with everything checked.
+            prepared = prepare(self, X, y, sample_weight, groups, (X_val, y_val), random_state)
+            progress.score = Score(prepared.scoring.decisive, prepared.scoring.decisive_score)
+
+            # The optimizer: s* = argmax f.
+            execution = self._execution(prepared, progress, start, checkpoint)
+            result = self._searched(prepared, execution, random_state)
+            self._store(prepared, result, began_with)
+            for doubt in diagnose(result, prepared.data, self.n_candidates):
+                warn(doubt, stacklevel=3)
+            searched = perf_counter()
+
+            # The application M(s*, D): all rows, the chosen strategy.
+            if self.refit:
+                self._refitted(prepared, progress.stage)
+            execution.add_seconds(start, searched)
+            self.search_cost_ = search_cost(result, execution, self._refit_epochs())
+            if self.verbose:
+                tell(f"{PREFIX} {summary(self)}")
+            if checkpoint is not None:
+                checkpoint.finish()
+        progress.end()
+        return self
+
+    @contextmanager
+    def _restored_on_failure(self) -> Iterator[None]:
+        """Leave the estimator as it was where its fit fails."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            # What scikit-learn needs to end its callbacks, it removes itself.
+            callbacks = {name: vars(self)[name] for name in _CALLBACKS if name in vars(self)}
+            self.__dict__ = before | callbacks
+            raise
+
+    def _execution(
+        self,
+        prepared: Prepared,
+        progress: Progress,
+        start: float,
+        checkpoint: Checkpoint | None,
+    ) -> Execution:
+        """Return how the search is executed, the refit measured where time is limited."""
+        clock = None
+        if self.max_time is not None:
+            clock = Clock(self.max_time, start)
+            if self.refit:
+                clock.measure_refit(self._probe(prepared))
+        return Execution(
+            progress.stage,
+            clock,
+            checkpoint,
+            n_workers=n_workers(self.n_jobs),
+            told=progress.score if self.verbose >= 2 else None,
+        )
+
+    def _searched(
+        self, prepared: Prepared, execution: Execution, random_state: np.random.RandomState
+    ) -> SearchResult:
+        """Search the space by the algorithm that was asked for."""
+        algorithm = self._algorithm()
+        checkpoint, space = execution.checkpoint, prepared.space
+        if checkpoint is not None:
+            checkpoint.check(self._identity(prepared))
+        if space.is_open:
+            space = swept(space, prepared.evaluation, execution, prepared.data.baseline_loss)
+        problem = Problem(
+            space,
+            prepared.space.is_open,
+            self.n_candidates,
+            prepared.evaluation.n_epochs,
+            random_state,
+            describe=lambda: prepared.situation,
+            remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
+        )
+        return search(algorithm, problem, prepared.evaluation, prepared.scoring, execution)
+
+    def _algorithm(self) -> BaseSearch:
+        """Return the search algorithm, as an object of its own."""
+        if isinstance(self.search, str):
+            return SEARCHES[self.search]()
+        algorithm: BaseSearch = clone(self.search)
+        validate_params(algorithm)
+        return algorithm
+
+    def _identity(self, prepared: Prepared) -> dict[str, str]:
+        """Return what the search depends on, by its name."""
+        algorithm = self._algorithm()
+        of_algorithm = algorithm.get_params(deep=False)
+        of_algorithm.pop("experience", None)  # but for the candidates that it proposes
+        given = self.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
+        if not isinstance(self.random_state, Integral):
+            del given["random_state"]  # the one that the search began with is saved
+        params = {
+            f"the parameter {name!r}": identity(value)
+            for name, value in given.items()
+            if name not in WITHOUT_EFFECT
+        }
+        evaluation = prepared.evaluation
+        return of_data(evaluation.data, evaluation.splits) | of_versions() | params
+
+    def _store(self, prepared: Prepared, result: SearchResult, began_with: Any) -> None:
+        """Keep what was found, in place of what an earlier fit found."""
+        for of_an_earlier_fit in ("estimators_", "best_estimator_", "learning_rate_trajectories_"):
+            self.__dict__.pop(of_an_earlier_fit, None)
+        history, choice, scoring = result.history, result.choice, prepared.scoring
+        scores, decisive = scoring.scores(history.recorded), scoring.decisive
+        if len(scores) == 1:
+            scores, decisive = {"score": scores[decisive]}, "score"
+        self.classes_ = prepared.data.classes
+        self.baseline_loss_ = prepared.data.baseline_loss
+        self.feature_scale_ = prepared.data.feature_scale
+        self.cv_results_ = cv_results(history, choice, scores)
+        self.best_index_ = choice.index
+        self.best_params_ = self.cv_results_["params"][choice.index]
+        self.best_learning_rate_ = self.best_params_[RATE]
+        self.best_n_epochs_ = int(choice.n_epochs[choice.index])
+        self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
+        self.learning_rate_interval_ = choice.interval
+        self.learning_curves_ = history.recorded["log_loss"]
+        self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
+        if history.trajectories is not None:
+            self.learning_rate_trajectories_ = history.trajectories
+        self._trained = {
+            "random_state": began_with,
+            "lane": history.trained[choice.index].lane,
+            "uses_xla": [trained.uses_xla for trained in history.trained],
+        }
+
+    def _refitted(self, prepared: Prepared, stage: Stage) -> None:
+        """Train classifiers on all rows with the chosen strategy."""
+        lane = self._trained["lane"]
+        engine = self.engine if lane == "vectorized" else lane
+        refitted = self._refit_of(prepared).train(engine, stage)
+        self._trained |= {"by_keras": refitted.by_keras, "refit_uses_xla": refitted.uses_xla}
+        self.estimators_ = refitted.fitted
+        self.best_estimator_ = self.estimators_[0]
+
+    def _refit_epochs(self) -> int:
+        return self.n_models * self.best_n_epochs_ if self.refit else 0
+
+    def _refit_of(self, prepared: Prepared) -> Refit:
+        """Return the refit with the strategy that was chosen."""
+        candidates = prepared.space.named(self.cv_results_["params"])
+        trajectories = getattr(self, "learning_rate_trajectories_", None)
+        strategy = chosen_strategy(candidates, self.best_index_, trajectories)
+        return refit_of(prepared, strategy, self.best_n_epochs_, self.n_models)
+
+    def _probe(self, prepared: Prepared) -> Callable[[int, Stage], Any]:
+        """Return a function that refits for some epochs, at a rate that changes nothing much."""
+        harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
+        estimator, engine = prepared.evaluation.estimator, self.engine
+        if estimator.callbacks:  # which are not to see it
+            estimator, engine = models.without_callbacks(estimator), "keras"
+
+        def fit(n_epochs: int, stage: Stage) -> Any:
+            n_epochs = min(n_epochs, prepared.evaluation.n_epochs)
+            refit = refit_of(prepared, harmless, n_epochs, self.n_models)
+            return replace(refit, estimator=estimator).train(engine, stage)
+
+        return fit
+
+    def _prepared_again(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
+    ) -> Prepared:
+        """Return what the fit began with, made anew from the same data.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be: the estimator was loaded from a file, or the data are others.
+        """
+        check_is_fitted(self, "best_learning_rate_")
+        if not hasattr(self, "_trained"):
+            raise ValueError(
+                "This estimator was loaded from a file, which keeps no random states; verify it "
+                "where it was fitted."
+            )
+        random_state = np.random.RandomState()
+        random_state.set_state(self._trained["random_state"])
+        before = vars(self).copy()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they were given in fit
+                prepared = prepare(self, X, y, sample_weight, groups, validation, random_state)
+        finally:
+            self.__dict__ = before
+        baseline_loss, n_splits = prepared.data.baseline_loss, len(prepared.evaluation.splits)
+        if baseline_loss != self.baseline_loss_ or n_splits != self.learning_curves_.shape[1]:
+            raise ValueError(
+                "X, y and the other data must be those that the estimator was fitted on."
+            )
+        return prepared
+
+    def _experience_records(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
+    ) -> list[ExperienceRecord]:
+        """Return what :meth:`Experience.record` adds."""
+        prepared = self._prepared_again(X, y, sample_weight, groups, validation)
+        return finished_searches(self, prepared)
+
+    def _sk_visual_block_(self) -> Block:
+        """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
+        return diagram(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        refitted = [one.model_ for one in getattr(self, "estimators_", [])]
+        needed = Needed.of([*refitted, *models.models_given(self.estimator)])
+        return {NEEDED: needed, **super().__getstate__()}  # models are read after it
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        state.pop(NEEDED).leave()
+        super().__setstate__(state)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted classifier to a file, without pickle.
+
+        All that a fit leaves is kept, and the parameters, as far as they are no code: numbers,
+        strings, lists, SciPy's distributions, Keras's optimizers and schedules. A function that
+        builds the model, a splitter or a scorer of one's own is forgotten.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            File to write, in a folder that exists. A file that is there is replaced once the new
+            one is complete; if anything fails before, it stays as it was.
+
+        Returns
+        -------
+        path : pathlib.Path
+            The file.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        ValueError
+            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of targets of
+            its own, which are code; or one of features that its class does not make again.
+        OSError
+            If the file cannot be written.
+        """
+        return save(self, path, SEARCHES)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        """Read a fitted classifier from a file that :meth:`save` wrote.
+
+        Nothing is unpickled, models are read in Keras's safe mode, and what they name must be one
+        of Keras's own layers, losses or optimizers, or registered. Warns about parameters that
+        were forgotten.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+        custom_objects : dict of str to class or function, default=None
+            Layers and functions of one's own in the model, by name, as for
+            ``keras.saving.load_model``; those that are registered with Keras are found without.
+            Also the subclass of ``KerasClassifier`` that was wrapped, where it brings a feature
+            encoder.
+
+        Returns
+        -------
+        fitted : MetaLRClassifier
+            Predicts as the one that was saved; of the class that ``load`` is called on.
+
+        Raises
+        ------
+        RefusedFileError
+            If the file is damaged, altered, of a newer version, or names unknown code.
+        TypeError
+            If it was saved by another class.
+        OSError
+            If there is no such file, or it cannot be read.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> from sk_metalr import MetaLRClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     path = fitted.save(Path(folder) / "iris.metalr")
+        ...     loaded = MetaLRClassifier.load(path)
+        >>> bool((loaded.predict_proba(X) == fitted.predict_proba(X)).all())
+        True
+        """
+        fitted: Self = load(cls, path, custom_objects, SEARCHES)
+        return fitted
+
+
+NEEDED = "_needed_by_models"
+PROBE_RATE = 1e-7
+WITHOUT_EFFECT = {"checkpoint_dir", "max_memory", "max_time", "n_jobs", "verbose"}
+"""Parameters that may differ where a search goes on."""
+_CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"

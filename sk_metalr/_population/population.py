@@ -1,0 +1,113 @@
+"""All candidates × all splits, as one population of blocks."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+
+from .._progress import Seen, Step, ignore
+from .._recorded import Recorded
+from .architecture import architecture_key
+from .block import Block
+from .snapshot import Snapshot
+
+__all__ = ["Population", "Trained"]
+
+
+class Trained(NamedTuple):
+    """How a member is trained: its lane, why in no quicker one, and whether XLA compiled it."""
+
+    lane: str
+    reason: str
+    uses_xla: bool
+
+
+class Population:
+    """Blocks of candidates that share their splits, numbered through in their order.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        One for each setting of the static parameters.
+    """
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self.blocks = blocks
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups train."""
+        return sum(block.n_groups for block in self.blocks)
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs were trained so far."""
+        return self.blocks[0].n_epochs
+
+    def train(self, n_epochs: int, step: Step = ignore) -> Recorded:
+        """Train every member further; see :meth:`.Block.train`."""
+        recorded, start = [], 0
+        for block in self.blocks:
+            recorded.append(block.train(n_epochs, _numbered_through(step, start)))
+            start += len(block.learning_rates)
+        return Recorded.concat(recorded, axis=0)
+
+    def keep(self, candidates: np.ndarray) -> None:
+        """Go on with these candidates only; see :meth:`.Block.keep`."""
+        start = 0
+        for block in self.blocks:
+            end = start + len(block.learning_rates)
+            block.keep(candidates[(candidates >= start) & (candidates < end)] - start)
+            start = end
+
+    @property
+    def origin(self) -> str:
+        """What all members start from: rates, structure and initial weights, in a text."""
+        starts = [(block.learning_rates, block.setups[0].model) for block in self.blocks]
+        return joblib.hash(
+            [[rates, architecture_key(model) or "", model.get_weights()] for rates, model in starts]
+        )
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return all that training has changed so far, of each block."""
+        return [block.snapshot() for block in self.blocks]
+
+    def restore(self, snapshots: list[Snapshot]) -> None:
+        """Go on from snapshots of a population like this one."""
+        for block, snapshot in zip(self.blocks, snapshots, strict=True):
+            block.restore(snapshot)
+
+    @property
+    def trajectories(self) -> np.ndarray:
+        """Learning rates of each epoch; see :attr:`.Block.trajectories`."""
+        return np.concatenate([block.trajectories for block in self.blocks])
+
+    @property
+    def trained(self) -> list[Trained]:
+        """How each candidate is trained."""
+        return [
+            Trained(block.lane.name, block.lane.reason, block.uses_xla)
+            for block in self.blocks
+            for _ in block.learning_rates
+        ]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent by all blocks; see :attr:`.Block.seconds`."""
+        seconds = [block.seconds for block in self.blocks]
+        return {name: sum(one[name] for one in seconds) for name in seconds[0]}
+
+    @property
+    def member_epochs(self) -> int:
+        """Epochs trained so far, of all members."""
+        return sum(block.member_epochs for block in self.blocks)
+
+
+def _numbered_through(step: Step, start: int) -> Step:
+    """Return a Step of a block whose first candidate has the number `start` among all."""
+
+    def of_block(seen: Seen | None) -> None:
+        step(seen and replace(seen, candidates=seen.candidates + start))
+
+    return of_block

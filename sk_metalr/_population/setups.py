@@ -1,0 +1,133 @@
+"""What members start from and train on, and what training leaves of them: plain data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import keras
+import numpy as np
+
+from .._task import Classification
+
+__all__ = ["Options", "SplitSetup", "TrainedMember"]
+
+
+@dataclass(frozen=True)
+class SplitSetup:
+    """One split: the model that its members start from, and the rows they are given.
+
+    Attributes
+    ----------
+    model : keras.Model
+        Built and compiled. Its variables are the initial state of every member.
+    x : ndarray of shape (n_rows, ...), or a list or dict of such
+        Features, encoded for the model.
+    y : ndarray of shape (n_rows, ...)
+        Targets, encoded for the loss.
+    target : int ndarray of shape (n_rows,)
+        Targets, encoded for the held-out task: the position of each row's class.
+    train, test : int ndarray of shape (n_train,), (n_test,)
+        Rows to train on and rows held out (none in a refit).
+    train_weight, test_weight : ndarray of shape (n_train,), (n_test,)
+        Their weights.
+    batch_size : int
+        Rows per step; if there are fewer rows, all of them.
+    seed : int
+        Seed of the order of rows.
+    is_weighted : bool
+        Whether weights were given, by the user or by classes; otherwise they are all 1.
+    stops : sequence of keras.callbacks.EarlyStopping
+        What ends the training of a member before its time.
+    """
+
+    model: keras.Model
+    x: Any
+    y: np.ndarray
+    target: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    train_weight: np.ndarray
+    test_weight: np.ndarray
+    batch_size: int
+    seed: int
+    is_weighted: bool = True
+    stops: Sequence[keras.callbacks.EarlyStopping] = ()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that an epoch takes."""
+        return ceil(len(self.train) / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How all members of a population are trained and scored.
+
+    Attributes
+    ----------
+    task : Classification
+        What held-out rows are scored by.
+    budget : int
+        Epochs that schedules are laid over.
+    shuffle : bool
+        Whether rows are shuffled before every epoch.
+    metrics : callable or None
+        Takes the number of a split and predictions for its held-out rows, and returns scores
+        (n_metrics,); its ``names`` are as many.
+    keeps_states : bool
+        Whether members can be trained further, or handed out, after the first call of ``train``;
+        otherwise each group's memory is free once it is trained.
+    adapts_rates : bool
+        Whether every member moves its own learning rate after each epoch, see
+        :meth:`.Member.alignment`.
+    max_memory : float
+        How much memory the members that train at a time may take, in bytes.
+    n_rows_later : int
+        How many rows a single member of the same architecture will be trained on later, in
+        batches of the same size; its program is compiled beside the first training then. 0 for
+        none.
+    n_threads : int or None
+        How many groups may train at a time; None for as many as there are cores.
+    engine : {"auto", "vectorized", "compiled", "keras"}
+        How members are trained: many at once, one after another in a compiled program, one after
+        another by Keras's own loop; or the first of these that is able to.
+    """
+
+    task: Classification
+    budget: int
+    shuffle: bool
+    metrics: Any = None
+    keeps_states: bool = True
+    adapts_rates: bool = False
+    max_memory: float = np.inf
+    n_rows_later: int = 0
+    n_threads: int | None = None
+    engine: str = "auto"
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of what is recorded of held-out rows."""
+        return (*self.task.recorded, *(self.metrics.names if self.metrics else ()))
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """What training left of one member.
+
+    Attributes
+    ----------
+    weights, non_trainable, optimizer_variables : list of ndarray
+        Values of the model's trainable and non-trainable variables and of its
+        optimizer's variables, in their order.
+    epoch_losses : ndarray of shape (n_epochs,)
+        Mean training loss of each epoch, in nats.
+    is_finite : bool
+        Whether every loss was finite.
+    """
+
+    weights: list[np.ndarray]
+    non_trainable: list[np.ndarray]
+    optimizer_variables: list[np.ndarray]
+    epoch_losses: np.ndarray
+    is_finite: bool

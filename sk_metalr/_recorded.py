@@ -1,0 +1,47 @@
+"""What was recorded of held-out rows, by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Recorded"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Numbers of one shape by their names.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the numbers: losses in nats, and scores, greater is better.
+    values : ndarray of shape (n_names, ...)
+        Usually (n_names, n_candidates, n_splits, n_epochs). A member that has diverged has NaN.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the numbers of a name, of shape (...)."""
+        return np.asarray(self.values[self.names.index(name)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the numbers of one name."""
+        return self.values.shape[1:]
+
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Recorded":
+        """Return what a function makes of `values`, under the same names."""
+        return Recorded(self.names, function(self.values))
+
+    def take(self, index: Any, axis: int) -> "Recorded":
+        """Return some of the numbers along an axis of their shape."""
+        return self.map(lambda values: values[(slice(None),) * (axis + 1) + (index,)])
+
+    @staticmethod
+    def concat(parts: Sequence["Recorded"], axis: int) -> "Recorded":
+        """Put parts of the same names together, along an axis of their shape."""
+        return parts[0].map(lambda _: np.concatenate([p.values for p in parts], axis=axis + 1))

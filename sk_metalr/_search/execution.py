@@ -1,0 +1,179 @@
+"""How a search is executed: progress, time limit, workers, checkpoint."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import ceil
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .._population import Population
+from .._progress import Score, Stage, Step, silent
+from .._recorded import Recorded
+from .checkpoint import Checkpoint
+from .clock import Clock
+
+__all__ = ["Execution", "Run"]
+
+SAVE_SECONDS = 20.0
+"""About how long is trained between two saves."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Execution settings of a search, and what it has cost so far.
+
+    Attributes
+    ----------
+    stage : callable
+        Takes a name and a number of steps; see :meth:`.Progress.stage`.
+    clock : Clock or None
+        Ends the search early where time is short.
+    checkpoint : Checkpoint or None
+        Where the search is saved.
+    n_workers : int
+        How many of joblib's workers train; 1 for none but this process.
+    told : Score or None
+        Whose best mean over splits is told at each rung; None for none.
+    seconds : Counter of str to float
+        Seconds spent compiling, training and scoring.
+    """
+
+    stage: Stage = silent
+    clock: Clock | None = None
+    checkpoint: Checkpoint | None = None
+    n_workers: int = 1
+    told: Score | None = None
+    seconds: Any = field(default_factory=Counter)
+
+    @property
+    def trains_in_parts(self) -> bool:
+        """Tell whether populations may be trained further after they were asked for losses."""
+        return self.clock is not None or self.checkpoint is not None
+
+    def has_time(self, n_epochs: int, more: int = 1) -> bool:
+        """Tell whether there is time to train up to an epoch, counted from 1, the last `more`."""
+        return self.clock is None or self.clock.allows(n_epochs, more)
+
+    def add_seconds(self, start: float, searched: float) -> None:
+        """Add what the search, the refit and all of it took, by ``time.perf_counter``.
+
+        Parameters
+        ----------
+        start, searched : float
+            When the fit began, and when its search was done; the refit is done now.
+        """
+        now = perf_counter()
+        of_parts = {"search": searched - start, "refit": now - searched, "total": now - start}
+        self.seconds.update(of_parts)
+
+    def begin(self, population: Population) -> "Run":
+        """Return a population under this execution, which goes on from where it was saved."""
+        return Run(population, self)
+
+
+class Run:
+    """A population that is trained under an execution.
+
+    Parameters
+    ----------
+    population : Population
+        Untrained.
+    execution : Execution
+        How it is trained.
+
+    Attributes
+    ----------
+    recorded : Recorded or None
+        What was recorded so far; None before the first epoch.
+    """
+
+    def __init__(self, population: Population, execution: Execution) -> None:
+        self.population = population
+        self.recorded: Recorded | None = None
+        self._execution = execution
+        self._number, self._saved, self._saved_at = 0, None, perf_counter()
+        self._epoch_seconds = 1.0
+        if execution.checkpoint is not None:
+            self._number, self._saved = execution.checkpoint.begin(population)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs trained so far."""
+        return 0 if self.recorded is None else self.recorded.shape[-1]
+
+    def train(self, n_epochs: int, name: str) -> None:
+        """Train further: up to an epoch, counted from 1, or as far as there is time.
+
+        One epoch is always trained.
+        """
+        left = n_epochs - self.n_epochs
+        with self._execution.stage(name, left * self.population.n_groups) as step:
+            left -= self._replay(left, step)
+            while left and (stride := self._stride(left)):
+                self._train(stride, step)
+                left -= stride
+                if self._is_due(left):
+                    self._save()
+
+    def keep(self, candidates: np.ndarray) -> None:
+        """Go on with these candidates only, unless that was done before it was saved."""
+        if self.population.n_epochs == self.n_epochs:
+            self.population.keep(candidates)
+
+    def finish(self) -> None:
+        """Add up what the population has cost."""
+        self._execution.seconds.update(self.population.seconds)
+        self._execution.seconds["member_epochs"] += self.population.member_epochs
+
+    def _stride(self, left: int) -> int:
+        """Return how many epochs are trained before the clock is looked at again; 0 for no more."""
+        execution, done = self._execution, self.n_epochs
+        if not execution.trains_in_parts:
+            return left
+        if not done:
+            return 1
+        if execution.clock is None:
+            return min(left, max(1, int(SAVE_SECONDS / self._epoch_seconds)))
+        # One, or up to a tenth of all, where they are sent to workers each time.
+        stride = min(left, 1 if execution.n_workers == 1 else ceil((done + left) / 10))
+        while stride and not execution.has_time(done + stride, stride):
+            stride //= 2
+        return stride
+
+    def _train(self, n_epochs: int, step: Step) -> None:
+        start, compiled = perf_counter(), self.population.seconds["compiling"]
+        recorded = self.population.train(n_epochs, step)
+        compiling = self.population.seconds["compiling"] - compiled
+        self._epoch_seconds = max(1e-6, perf_counter() - start - compiling) / n_epochs
+        if self._execution.clock is not None:
+            self._execution.clock.search_epoch = self._epoch_seconds
+        self._add(recorded)
+
+    def _add(self, recorded: Recorded) -> None:
+        parts = [recorded] if self.recorded is None else [self.recorded, recorded]
+        self.recorded = Recorded.concat(parts, axis=2)
+
+    def _replay(self, n_epochs: int, step: Step) -> int:
+        """Show again what was saved of the next epochs; return of how many."""
+        if self._saved is None:
+            return 0
+        shown = slice(self.n_epochs, self.n_epochs + n_epochs)
+        recorded = self._saved.take(shown, axis=2)
+        n_shown = recorded.shape[-1]
+        for _ in range(n_shown * self.population.n_groups):
+            step(None)
+        if n_shown:
+            self._add(recorded)
+        return n_shown
+
+    def _is_due(self, left: int) -> bool:
+        if self._execution.checkpoint is None:
+            return False
+        return not left or perf_counter() - self._saved_at >= SAVE_SECONDS
+
+    def _save(self) -> None:
+        checkpoint: Any = self._execution.checkpoint
+        checkpoint.save(self._number, self.recorded, self.population.snapshots())
+        self._saved_at = perf_counter()

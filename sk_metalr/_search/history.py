@@ -1,0 +1,131 @@
+"""What a search knows so far."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .._population import Trained
+from .._recorded import Recorded
+from .._space import Candidates
+from .selection import Choice
+from .surface import ResponseSurface, response_surface
+
+__all__ = ["History", "Rung"]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Candidates that are trained together, at a point where they are compared.
+
+    Attributes
+    ----------
+    candidates : Candidates
+        All of this round, those that have left, too.
+    losses : ndarray of shape (n_candidates, n_splits, n_trained)
+        Held-out losses after each epoch, as the choice sees them: in nats unless another scorer
+        chooses, lower is better; NaN where a candidate diverged or was not trained.
+    n_resources : int ndarray of shape (n_candidates,)
+        Epochs that each candidate was trained for.
+    staying : int ndarray of shape (n_staying,)
+        Positions of the candidates that are still trained.
+    budget : int
+        The full budget, in epochs.
+    n_rounds : int
+        How many rounds of candidates there were before.
+    baseline_loss : float or None
+        Log-loss of always predicting the class frequencies, in nats; None where another scorer
+        chooses.
+    """
+
+    candidates: Candidates
+    losses: np.ndarray
+    n_resources: np.ndarray
+    staying: np.ndarray
+    budget: int
+    n_rounds: int
+    baseline_loss: float | None
+
+    @property
+    def n_trained(self) -> int:
+        """Epochs trained so far."""
+        return int(self.losses.shape[-1])
+
+    @cached_property
+    def surface(self) -> ResponseSurface:
+        """The losses, smoothed over learning rates and epochs."""
+        return response_surface(
+            self.losses,
+            self.candidates.learning_rates,
+            baseline_loss=self.baseline_loss,
+            family=self.candidates.families,
+            n_resources=self.n_resources,
+        )
+
+
+@dataclass(frozen=True)
+class History:
+    """All candidates that were tried, and what was seen of them.
+
+    Attributes
+    ----------
+    candidates : Candidates
+        In order; see :meth:`.Candidates.order`.
+    recorded : Recorded, of shape (n_candidates, n_splits, n_epochs)
+        What was recorded of held-out rows after each epoch. NaN from where a member has diverged
+        on, even where its loss was finite again later, and where it was not trained.
+    n_resources : int ndarray of shape (n_candidates,)
+        Epochs that each candidate was trained for.
+    iteration : int ndarray of shape (n_candidates,)
+        The last rung, counted from 0, that each candidate reached.
+    n_rounds : int
+        How many rounds of candidates there were.
+    choice : Choice or None
+        The best candidate; None where every one has diverged, or has no score.
+    baseline_loss : float or None
+        Log-loss of always predicting the class frequencies, in nats; None where another scorer
+        chooses.
+    trained : list of Trained, of length n_candidates
+        How each candidate was trained.
+    trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
+        Learning rate of each epoch; None where candidates do not move theirs.
+    """
+
+    candidates: Candidates
+    recorded: Recorded
+    n_resources: np.ndarray
+    iteration: np.ndarray
+    n_rounds: int
+    choice: Choice | None
+    baseline_loss: float | None
+    trained: list[Trained]
+    trajectories: np.ndarray | None = None
+
+    @property
+    def budget(self) -> int:
+        """The full budget, in epochs."""
+        return self.recorded.shape[-1]
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether some candidate was trained for the full budget."""
+        return int(self.n_resources.max()) == self.budget
+
+    @property
+    def has_skill(self) -> bool:
+        """Tell whether the best candidate does better than the class frequencies."""
+        if self.choice is None:
+            return False
+        loss = self.choice.losses[self.choice.index]
+        return bool(self.baseline_loss is None or loss < self.baseline_loss)
+
+    @property
+    def is_bad(self) -> np.ndarray:
+        """Tell which epochs a candidate had diverged in: bool (n_candidates, n_epochs)."""
+        is_trained = np.arange(self.budget) < self.n_resources[:, None]
+        return ~np.isfinite(self.recorded["log_loss"]).all(axis=1) & is_trained
+
+    @property
+    def is_diverged(self) -> np.ndarray:
+        """Tell which candidates diverged: bool (n_candidates,)."""
+        return np.asarray(self.is_bad.any(axis=1))

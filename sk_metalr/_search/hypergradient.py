@@ -1,0 +1,41 @@
+"""Learning rates that move along the gradient of the held-out loss."""
+
+from .._space import SCHEDULE, Candidates
+from .base import Problem
+from .history import History
+from .random import RandomSearch
+
+__all__ = ["Hypergradient"]
+
+
+class Hypergradient(RandomSearch):
+    """Every candidate moves its own learning rate after each epoch.
+
+    It moves along the gradient of its held-out loss with respect to the logarithm of the rate, by
+    the cosine between the held-out gradient and what the epoch has moved. Every refit follows the
+    chosen candidate's trajectory, the mean over splits.
+
+    References
+    ----------
+    Baydin et al., "Online learning rate adaptation with hypergradient descent", 2018,
+    arXiv:1703.04782. Franceschi et al., "Forward and reverse gradient-based hyperparameter
+    optimization", 2017, arXiv:1703.01785.
+
+    Examples
+    --------
+    >>> from sk_metalr import Hypergradient, MetaLRClassifier
+    >>> MetaLRClassifier(search=Hypergradient())
+    MetaLRClassifier(search=Hypergradient())
+    """
+
+    adapts_rates = True
+
+    def propose(self, problem: Problem, history: History | None) -> Candidates | None:
+        """Return candidates drawn at random, whose schedules are constant."""
+        levels = problem.space.levels.get(SCHEDULE, [])
+        if any(not level.value.is_constant for level in levels):
+            raise ValueError(
+                "The 'schedule' values of param_distributions must be left out for "
+                "search='hypergradient', which learns a schedule itself."
+            )
+        return super().propose(problem, history)

@@ -1,0 +1,191 @@
+"""Search among learning rates that were good on other tasks."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._experience import Experience, proposal
+from .._experience.fingerprint import shares_rows
+from .._progress import warn
+from .._space import N_CANDIDATES, RATE, Candidates, StrategySpace
+from ..exceptions import ExperienceWarning
+from .base import BaseSearch, Problem
+from .edge import MAX_GROWTH, rates_of_family
+from .history import History
+
+__all__ = ["Portfolio"]
+
+N_PROPOSED = 4
+"""How many learning rates are proposed for each optimizer and schedule, by default."""
+
+STEP_BEYOND = 0.5
+"""How far beyond the outermost rate the next one is tried, in decades."""
+
+
+class Portfolio(BaseSearch):
+    """A few learning rates, of which one was good, or nearly so, on every task before.
+
+    Finished searches of tasks like this one count for more. Where there were none like it,
+    candidates are drawn at random, as many as for random search, and a warning says so. Where the
+    few do no better than the class frequencies, others are drawn, too. While the best of them is
+    the outermost, a further rate is tried. (Both only where ``n_candidates`` is None.)
+
+    Parameters
+    ----------
+    experience : "default", str, os.PathLike or Experience, default="default"
+        Finished searches: those that come with this package, a file, or an :class:`Experience`.
+        Those whose rows are also among these, or that seem to be of another fold of the same
+        table, are set aside.
+
+    References
+    ----------
+    Feurer et al., "Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022,
+    arXiv:2007.04074, section 3.1.
+
+    Examples
+    --------
+    >>> from sk_metalr import MetaLRClassifier, Portfolio
+    >>> MetaLRClassifier(search=Portfolio("experience.jsonl"))
+    MetaLRClassifier(search=Portfolio(experience='experience.jsonl'))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"experience": [str, PathLike, Experience]}
+
+    def __init__(self, experience: Any = "default") -> None:
+        self.experience = experience
+
+    def propose(self, problem: Problem, history: History | None) -> Candidates | None:
+        """Return the rates that the experience proposes; then others, while they are needed."""
+        if history is None:
+            return self._first(problem)
+        columns = self._proposed["spare"]
+        spare = None if columns is None else problem.space.candidates(columns)
+        if spare is None or history.n_rounds > MAX_GROWTH:
+            return None
+        if history.has_skill:
+            return _one_beyond(problem.space, history, spare)
+        if history.n_rounds > 1:
+            return None
+        self.costs_["n_drawn_at_random"] += len(spare)
+        return spare
+
+    def _first(self, problem: Problem) -> Candidates:
+        """Return candidates from the experience, at random where it knows nothing of the like.
+
+        Warns where some had to be drawn at random. A saved search that goes on remembers what was
+        proposed: the experience may have grown since.
+        """
+        for number in range(problem.space.n_families):
+            problem.space.bounds(number)  # which a list has not
+        self._proposed = problem.remember("proposed", _proposed(problem, self.experience))
+        self.costs_: dict[str, int] = dict(self._proposed["costs"])
+        candidates = problem.space.candidates(self._proposed["candidates"])
+        message = _message(self._proposed, len(candidates))
+        if message:
+            warn(ExperienceWarning(message), stacklevel=7)
+        return candidates
+
+
+def _proposed(problem: Problem, experience: Any) -> dict[str, Any]:
+    """Return what is proposed and what it rests on: arrays, numbers and strings.
+
+    Returns
+    -------
+    proposed : dict
+        Columns of the ``candidates``. Those of ``spare`` ones, for each optimizer and schedule
+        whose candidates were not drawn at random: None where all were, or their number was given.
+        ``costs``, what ``search_cost_`` says of it. ``unlike``, optimizers and schedules whose
+        candidates were all drawn at random, and why, in words.
+    """
+    situation, space = problem.describe(), problem.space
+    records = list(_open(experience))
+    others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
+    parts, spare, unlike, n_drawn = [], [], [], 0
+    alike: set[int] = set()
+    random_state, given = problem.random_state, problem.n_candidates is not None
+    for number, n in space.shares(problem.n_candidates, random_state):
+        features = situation.features(space.family(number, np.ones(1)).strategy(0))
+        drawn = space.sample_one(number, n if given else N_CANDIDATES, random_state)
+        n_wanted = n if given else N_PROPOSED
+        found = proposal(features, others, n_wanted, space.bounds(number))
+        rates = found.learning_rates
+        if not rates.size:
+            unlike.append(f"{features['optimizer']}, {features['schedule']}: {found.reason}")
+            rates = drawn
+        elif len(rates) < n_wanted:
+            rates = _filled(rates, drawn)
+        elif not given:
+            spare.append(space.family(number, drawn))
+        n_drawn += len(rates) - len(found.learning_rates)
+        alike.update(map(id, found.records))
+        parts.append(space.family(number, rates))
+    return {
+        "candidates": Candidates.concat(parts).columns,
+        "spare": Candidates.concat(spare).columns if spare else None,
+        "costs": {
+            "n_records": len(alike),
+            "n_records_set_aside": len(records) - len(others),
+            "n_drawn_at_random": n_drawn,
+        },
+        "unlike": unlike,
+    }
+
+
+def _open(experience: Any) -> Experience:
+    """Return the store that a parameter names."""
+    if isinstance(experience, Experience):
+        return experience.refresh()
+    if experience != "default" and Path(experience).is_dir():
+        raise ValueError(
+            "The 'experience' parameter of Portfolio must be a file, 'default' or an Experience. "
+            f"Got the folder {str(experience)!r} instead; name a file in it."
+        )
+    return Experience.load(experience)
+
+
+def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return as many rates as were drawn, first those that lie furthest from all others."""
+    for _ in range(len(drawn) - len(rates)):
+        away = np.abs(np.log(drawn[:, None] / rates)).min(axis=1)
+        if away.max() == 0:
+            break
+        rates = np.append(rates, drawn[away.argmax()])
+    return np.sort(rates)
+
+
+def _one_beyond(space: StrategySpace, history: History, spare: Candidates) -> Candidates | None:
+    """Return one rate beyond the best, where that is the outermost of those proposed."""
+    assert history.choice is not None
+    best = history.choice.index
+    candidates = history.candidates
+    of_best = {n: column[best] for n, column in candidates.columns.items() if n != RATE}
+    was_proposed = np.all([spare.columns[n] == value for n, value in of_best.items()], axis=0)
+    rates, edge = rates_of_family(candidates, best)
+    if len(rates) < 2 or not np.any(was_proposed):
+        return None
+    step = {rates.min(): -STEP_BEYOND, rates.max(): STEP_BEYOND}.get(edge, 0.0)
+    beyond = np.clip(edge * 10**step, *space.bounds(space.family_of(candidates, best)))
+    return None if beyond == edge else candidates.with_rates(np.array([beyond]), like=best)
+
+
+def _message(proposed: dict[str, Any], n_candidates: int) -> str:
+    """Say that candidates were drawn at random, and why; empty if none were."""
+    costs, unlike = proposed["costs"], proposed["unlike"]
+    if not costs["n_drawn_at_random"]:
+        return ""
+    drawn = f"{costs['n_drawn_at_random']} of {n_candidates} candidates"
+    if not unlike:
+        return (
+            "The experience knows too few rates that are within the bounds of learning_rates "
+            f"and were tried before, so {drawn} were drawn at random."
+        )
+    aside = (
+        f" Set aside were {costs['n_records_set_aside']} searches that share rows with this table, "
+        "or are taken for folds of it, because each class has as many rows."
+    )
+    return (
+        f"The experience holds no searches like this one ({'; '.join(unlike)}), so "
+        f"{drawn} were drawn at random.{aside if costs['n_records_set_aside'] else ''}"
+    )

@@ -1,0 +1,181 @@
+"""The response surface: held-out losses over learning rates and epochs, compressed and smoothed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["ResponseSurface", "response_surface"]
+
+RATE_BANDWIDTH = 0.25
+"""Standard deviation of the Gaussian kernel over learning rates, in decades."""
+
+FEW, BANDWIDTH_OF_FEW = 8, 0.15
+"""The same where a family has fewer candidates than these. They are far apart, and the bend of the
+curve between two of them is mistaken for noise: of four, it is often the outermost that gains."""
+
+EPOCH_BANDWIDTH, OF_EPOCH = 2.0, 0.4
+"""Standard deviation of the Gaussian kernel over epochs, in epochs, and its highest share of the
+epoch. Where a model learns and overfits within a few epochs, its best epoch is like no other, and
+a mean over others hides it; late epochs are all alike."""
+
+MAX_COMPRESSED = 3.0
+"""Highest compressed loss, in multiples of the baseline loss."""
+
+
+@dataclass(frozen=True)
+class ResponseSurface:
+    """Loss over learning rate and epochs.
+
+    Attributes
+    ----------
+    compressed, smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Losses in nats; of no meaning where a candidate was not trained.
+    is_trained : bool ndarray of shape (n_candidates, n_epochs)
+        Which epochs each candidate was trained for.
+    is_diverged : bool ndarray of shape (n_candidates,)
+        Whether it diverged on any split while it was.
+    over_rates : ndarray of shape (n_candidates, n_candidates)
+        Weights that losses were smoothed with.
+    family : int ndarray of shape (n_candidates,)
+        Which candidates were smoothed together.
+    """
+
+    compressed: np.ndarray
+    smoothed: np.ndarray
+    is_trained: np.ndarray
+    is_diverged: np.ndarray
+    over_rates: np.ndarray
+    family: np.ndarray
+
+    @property
+    def lowest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The position of each candidate's best epoch, and its smoothed loss there, in nats.
+
+        Both of shape (n_candidates,). Candidates that diverged have an infinite loss.
+        """
+        mean = np.where(self.is_trained, self.smoothed.mean(axis=1), np.inf)
+        mean[self.is_diverged] = np.inf
+        epochs = mean.argmin(axis=1)
+        return epochs, mean[np.arange(len(mean)), epochs]
+
+    @property
+    def standard_errors(self) -> np.ndarray:
+        """Standard error of each candidate's smoothed loss at its best epoch, in nats."""
+        epochs, _ = self.lowest
+        return np.array([self.standard_error(i, int(epoch)) for i, epoch in enumerate(epochs)])
+
+    def standard_error(self, index: int, epoch: int) -> float:
+        """Return the standard error of the smoothed loss of one candidate at one epoch.
+
+        Over splits where there are several. With one split, the scatter of the losses
+        around the smoothed curve near that candidate stands in for it.
+        """
+        smoothed = self.smoothed[:, :, epoch]
+        n_splits = smoothed.shape[1]
+        if n_splits > 1:
+            return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
+        near = self.over_rates[index] * self.is_trained[:, epoch]
+        scatter = (self.compressed[:, 0, epoch] - smoothed[:, 0]) ** 2
+        return float(np.sqrt(near @ scatter / near.sum()))
+
+
+def response_surface(
+    losses: np.ndarray,
+    learning_rates: np.ndarray,
+    *,
+    baseline_loss: float | None,
+    family: np.ndarray | None = None,
+    n_resources: np.ndarray | None = None,
+) -> ResponseSurface:
+    """Compress and smooth losses.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out losses after each epoch, in nats, lower is better; not finite once diverged, and
+        where not trained.
+    learning_rates : ndarray of shape (n_candidates,)
+        Learning rate of each candidate, in increasing order within a family.
+    baseline_loss : float or None
+        Log-loss of always predicting the class frequencies, in nats; None where `losses` are no
+        log-losses, but any score, negative.
+    family : int ndarray of shape (n_candidates,) or None
+        Candidates that differ in nothing but their rate bear the same number, and follow each
+        other; losses are smoothed within a family. None: all are one.
+    n_resources : int ndarray of shape (n_candidates,) or None
+        Epochs that each candidate was trained for. None: all of them.
+    """
+    n_candidates, _, n_epochs = losses.shape
+    family = np.zeros(n_candidates, int) if family is None else family
+    n_resources = np.full(n_candidates, n_epochs) if n_resources is None else n_resources
+    is_trained = np.arange(n_epochs) < n_resources[:, None]
+    if baseline_loss is None:
+        worst = losses[np.isfinite(losses)].max(initial=-np.inf)
+        compressed = np.where(np.isfinite(losses), losses, worst)
+    else:
+        compressed = compress_losses(losses, baseline_loss)
+    over_rates = weights_over_rates(learning_rates, family)
+    return ResponseSurface(
+        compressed=compressed,
+        smoothed=smooth_losses(compressed, over_rates, is_trained),
+        is_trained=is_trained,
+        is_diverged=(~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1),
+        over_rates=over_rates,
+        family=family,
+    )
+
+
+def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
+    """Flatten losses above the baseline, keeping their order.
+
+    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands
+    of nats, or none at all, and would push a good rate away by itself. Above
+    L₀ = `baseline_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
+    """
+    ratio = np.where(np.isnan(losses), np.inf, losses) / baseline_loss
+    bent = np.minimum(1.0 + np.log(np.maximum(ratio, 1.0)), MAX_COMPRESSED)
+    return np.where(ratio > 1.0, baseline_loss * bent, losses)
+
+
+def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.ndarray) -> np.ndarray:
+    """Smooth losses over log10 learning rate and over epochs.
+
+    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
+    "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
+    losses are. Over epochs, the first few are smoothed hardly at all.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Finite losses, in nats.
+    over_rates : ndarray of shape (n_candidates, n_candidates)
+        What :func:`weights_over_rates` returned.
+    is_trained : bool ndarray of shape (n_candidates, n_epochs)
+        Which losses there are; each smoothed one is a mean over those.
+
+    Returns
+    -------
+    smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
+        In nats.
+    """
+    epochs = np.arange(1, losses.shape[2] + 1)
+    over_epochs = _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
+    total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
+    return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
+
+
+def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """Return weights of shape (n_candidates, n_candidates) that average over neighbours.
+
+    Row i holds the weights of the candidates that candidate i is averaged with: those of
+    its family, by their distance in log10 learning rate.
+    """
+    same = family[:, None] == family
+    bandwidth = np.where(same.sum(axis=1) < FEW, BANDWIDTH_OF_FEW, RATE_BANDWIDTH)
+    kernel = _kernel(np.log10(learning_rates), bandwidth[:, None]) * same
+    return kernel / kernel.sum(axis=1, keepdims=True)
+
+
+def _kernel(positions: np.ndarray, bandwidth: float | np.ndarray) -> np.ndarray:
+    """Return values of a Gaussian of shape (n, n) at all distances; a bandwidth may be a row's."""
+    return np.exp(-0.5 * ((positions[:, None] - positions) / bandwidth) ** 2)

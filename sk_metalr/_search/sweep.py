@@ -1,0 +1,70 @@
+"""A sweep that finds where usable learning rates lie."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import loguniform
+
+from .._space import StrategySpace
+from .evaluation import Evaluation
+from .execution import Execution
+from .selection import run_around
+
+__all__ = ["swept", "usable_range"]
+
+SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
+"""What a sweep tries: two rates a decade."""
+
+
+def swept(
+    space: StrategySpace, evaluation: Evaluation, execution: Execution, baseline_loss: float
+) -> StrategySpace:
+    """Return an open space over the learning rates that are usable, found on one split.
+
+    One epoch for each combination of the listed values, without their schedules.
+    """
+    first = replace(evaluation, splits=evaluation.splits[:1])
+    found: dict[str, object] = {}
+    ranges = []
+    for number in range(space.n_families):
+        candidates = space.family(number, SWEPT_RATES).without_schedules()
+        key = repr(candidates.params()[0])
+        if key not in found:
+            run = execution.begin(first.populate(candidates, metrics=None))
+            run.train(1, "sweep of learning rates")
+            run.finish()
+            assert run.recorded is not None
+            losses = run.recorded["log_loss"][:, 0, 0]
+            found[key] = loguniform(*usable_range(SWEPT_RATES, losses, baseline_loss))
+        ranges.append(found[key])
+    return space.over(ranges)
+
+
+def usable_range(
+    learning_rates: np.ndarray, losses: np.ndarray, baseline_loss: float
+) -> tuple[float, float]:
+    """Return the learning rates between no progress and divergence.
+
+    Parameters
+    ----------
+    learning_rates : ndarray of shape (n,)
+        Rates of a wide sweep, in increasing order; the lowest leaves a model as it was.
+    losses : ndarray of shape (n,)
+        Held-out log-loss after one epoch at each, in nats; not finite once diverged.
+    baseline_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+
+    Returns
+    -------
+    low, high : float
+        The next rates below and above the best one that got nothing better by 1 %; two
+        decades apart at least. 1e-5 … 1 where no rate got better.
+    """
+    losses = np.nan_to_num(losses, nan=np.inf)
+    better = losses < losses[0] - 0.01 * baseline_loss
+    if not better.any():
+        return 1e-5, 1.0
+    first, last = run_around(better, int(losses.argmin()))
+    low = learning_rates[max(0, first - 1)]
+    high = learning_rates[min(len(better) - 1, last + 1)]
+    return float(min(low, high / 100)), float(high)

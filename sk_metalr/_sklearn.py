@@ -1,0 +1,32 @@
+"""What is used of scikit-learn beside its public interface; written for versions 1.7 to 1.9."""
+
+from typing import Any
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+    "num_samples",
+    "validate_params",
+]
+
+
+def validate_params(estimator: Any) -> None:
+    """Raise InvalidParameterError where a parameter does not satisfy its constraints."""
+    estimator._validate_params()

@@ -1,0 +1,148 @@
+"""Candidates: strategies that were drawn, as a table of parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .schedules import CONSTANT, Schedule
+
+__all__ = ["OPTIMIZER", "RATE", "SCHEDULE", "Candidates", "Level", "Strategy"]
+
+RATE, OPTIMIZER, SCHEDULE = "optimizer__learning_rate", "optimizer", "schedule"
+
+MEMBER = {RATE}
+"""Parameters that enter the compiled program as data, one number for each member. All others but
+the schedule, which becomes rates, are static: each setting of them is a block of the population."""
+
+
+class Level(NamedTuple):
+    """A value of a parameter that is no number, and the name that results give it."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One setting of hyperparameters.
+
+    Attributes
+    ----------
+    params : dict of str to object
+        Values by parameter, keyed as in ``estimator.set_params``.
+    schedule : Schedule
+        How the learning rate changes; the rate among `params` is the highest of the run.
+    """
+
+    params: dict[str, Any]
+    schedule: Schedule = CONSTANT
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate; with a schedule, the highest of the run."""
+        return float(self.params[RATE])
+
+    @property
+    def static(self) -> dict[str, Any]:
+        """The parameters that are no data of the compiled program."""
+        return {name: value for name, value in self.params.items() if name not in MEMBER}
+
+
+class Candidates:
+    """A table of strategies: one row a candidate, one column a parameter.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray of shape (n_candidates,)
+        Numbers; or positions among the levels of the parameter, where it has levels.
+    levels : dict of str to list of Level
+        Values of those parameters that are no numbers.
+    """
+
+    def __init__(
+        self, columns: dict[str, np.ndarray], levels: dict[str, list[Level]] | None = None
+    ) -> None:
+        self.columns = columns
+        self.levels = levels or {}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def learning_rates(self) -> np.ndarray:
+        """Learning rates of shape (n_candidates,); with schedules, the highest of each run."""
+        return self.columns[RATE]
+
+    @property
+    def families(self) -> np.ndarray:
+        """Numbers of shape (n_candidates,), equal where all that has levels is equal."""
+        return self._numbered([name for name in self.columns if name in self.levels])
+
+    @property
+    def blocks(self) -> list[np.ndarray]:
+        """Positions of the candidates of each setting of the static parameters."""
+        number = self._numbered([n for n in self.columns if n not in MEMBER | {SCHEDULE}])
+        return [np.flatnonzero(number == block) for block in range(number.max() + 1)]
+
+    def _numbered(self, names: list[str]) -> np.ndarray:
+        rows = np.stack([np.zeros(len(self)), *(self.columns[name] for name in names)], axis=1)
+        return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def strategy(self, index: int) -> Strategy:
+        """Return one candidate."""
+        values = {name: self._value(name, index) for name in self.columns}
+        return Strategy(
+            {name: value for name, value in values.items() if name != SCHEDULE},
+            values.get(SCHEDULE, CONSTANT),
+        )
+
+    def _value(self, name: str, index: int) -> Any:
+        value = self.columns[name][index]
+        return self.levels[name][value].value if name in self.levels else float(value)
+
+    def params(self) -> list[dict[str, Any]]:
+        """Return the parameters of every candidate; what is no number goes by its name."""
+        return [
+            {
+                name: self.levels[name][value].name if name in self.levels else float(value)
+                for name, value in zip(self.columns, row, strict=True)
+            }
+            for row in zip(*self.columns.values(), strict=True)
+        ]
+
+    def take(self, index: Any) -> "Candidates":
+        """Return some candidates."""
+        return Candidates({n: column[index] for n, column in self.columns.items()}, self.levels)
+
+    @staticmethod
+    def concat(parts: Sequence["Candidates"]) -> "Candidates":
+        """Return candidates of one space, one part after the other."""
+        first = parts[0]
+        return Candidates(
+            {
+                name: np.concatenate([part.columns[name] for part in parts])
+                for name in first.columns
+            },
+            first.levels,
+        )
+
+    def order(self) -> np.ndarray:
+        """Return the positions that sort by what has levels, and then by the learning rate."""
+        names = [name for name in self.columns if name in self.levels]
+        return np.lexsort([self.learning_rates, *(self.columns[name] for name in reversed(names))])
+
+    def sort(self) -> "Candidates":
+        """Return the candidates in order; see :meth:`order`."""
+        return self.take(self.order())
+
+    def without_schedules(self) -> "Candidates":
+        """Return the candidates at constant rates."""
+        columns = {name: one for name, one in self.columns.items() if name != SCHEDULE}
+        return Candidates(columns, self.levels)
+
+    def with_rates(self, rates: np.ndarray, like: int) -> "Candidates":
+        """Return candidates that differ from one of these in nothing but the learning rate."""
+        others = self.take(np.full(len(rates), like))
+        return Candidates({**others.columns, RATE: np.asarray(rates, float)}, self.levels)

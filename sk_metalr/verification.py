@@ -1,0 +1,129 @@
+"""Comparison of what a fit recorded and delivered with ``Model.fit`` on fresh models."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from . import _models as models
+from ._population import SplitSetup, check_not_forked, preserved_random_state, trained_by_keras
+from ._refit import step_rates
+from ._search import Prepared
+from ._space import Candidates
+from ._task import Classification
+
+__all__ = ["verify"]
+
+
+def verify(
+    fitted: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    groups: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    n_candidates: int = 3,
+) -> dict[str, Any]:
+    """Say how far a fit is from ``Model.fit``, which trains the same again on fresh models.
+
+    Parameters
+    ----------
+    fitted : MetaLRClassifier
+        Fitted in this process or unpickled; its parameters are as they were.
+    X, y, sample_weight, groups, X_val, y_val
+        What it was fitted on.
+    n_candidates : int, default=3
+        How many candidates to train again, spread over those that did not diverge, each on
+        another split than the one before.
+
+    Returns
+    -------
+    verification : dict
+        ``candidates`` and ``splits``, which members were trained again;
+        ``max_loss_difference``, of any epoch of their learning curves, in nats; and
+        ``max_weight_difference``, of any weight of any refit, 0 where ``Model.fit`` did those.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    ValueError
+        If it was loaded from a file, or the data are not those that it was fitted on.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_metalr import MetaLRClassifier, verify
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
+    >>> verify(fitted, X, y, n_candidates=1)["max_loss_difference"] < 1e-4
+    True
+    """
+    check_is_fitted(fitted, "best_params_")
+    check_not_forked()
+    prepared = fitted._prepared_again(X, y, sample_weight, groups, (X_val, y_val))
+    candidates = prepared.space.named(fitted.cv_results_["params"])
+    (sound,) = np.nonzero(~fitted.cv_results_["diverged"])
+    at = np.linspace(0, len(sound) - 1, min(n_candidates, len(sound)))
+    rows = sound[np.unique(at.round().astype(int))]
+    splits = np.arange(len(rows)) % len(prepared.evaluation.splits)
+    with preserved_random_state():
+        differences = [
+            _loss_difference(fitted, prepared, candidates, int(row), int(split))
+            for row, split in zip(rows, splits, strict=True)
+        ]
+    return {
+        "candidates": rows.tolist(),
+        "splits": splits.tolist(),
+        "max_loss_difference": float(max(differences, default=0.0)),
+        "max_weight_difference": _weight_difference(fitted, prepared),
+    }
+
+
+def _weight_difference(fitted: Any, prepared: Prepared) -> float:
+    """Return how far refitted weights are from those of ``Model.fit``."""
+    if not fitted.refit or fitted._trained["by_keras"]:
+        return 0.0
+    refit = fitted._refit_of(prepared)
+    weights = [
+        np.abs(mine.numpy() - theirs).max(initial=0.0)
+        for one, values in zip(
+            fitted.estimators_, refit.train_by_keras(fitted._trained["refit_uses_xla"]), strict=True
+        )
+        for mine, theirs in zip(one.model_.variables, values, strict=True)
+        if np.issubdtype(theirs.dtype, np.floating)
+    ]
+    return float(max(weights, default=0.0))
+
+
+def _loss_difference(
+    fitted: Any, prepared: Prepared, candidates: Candidates, row: int, split: int
+) -> float:
+    """Return how far the recorded curve of a member is from that of ``Model.fit``, in nats."""
+    strategy, evaluation = candidates.strategy(row), prepared.evaluation
+    setup = evaluation.setups(strategy.static, {split})[split]
+    recorded = fitted.learning_curves_[row, split]
+    n_epochs = _epochs_trained(setup, recorded)
+    rates = step_rates(strategy, evaluation.n_epochs, setup)
+    if hasattr(fitted, "learning_rate_trajectories_"):
+        moved = fitted.learning_rate_trajectories_[row, split] / strategy.learning_rate
+        rates = rates * moved[:, None]
+    losses, _ = trained_by_keras(
+        setup,
+        rates[:n_epochs],
+        task=Classification(models.has_logits(setup.model)),
+        shuffle=evaluation.plan.shuffle,
+        uses_xla=fitted._trained["uses_xla"][row],
+    )
+    return float(np.abs(losses - recorded[:n_epochs]).max())
+
+
+def _epochs_trained(setup: SplitSetup, recorded: np.ndarray) -> int:
+    """Return how many epochs of a curve were trained; what is after an early stop is repeated."""
+    n_epochs = int(np.isfinite(recorded).sum())
+    if not setup.stops or n_epochs < 2:
+        return n_epochs
+    changes = np.flatnonzero(np.diff(recorded[:n_epochs]))
+    return int(changes[-1]) + 1 if len(changes) else 1
