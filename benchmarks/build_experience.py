@@ -1,11 +1,13 @@
 """Build the experience that sk_metalr ships: response curves on the benchmark's tables.
 
-    python benchmarks/build_experience.py [--jobs 2] [--limit N]
+    python benchmarks/build_experience.py [--jobs 2] [--limit N] [--out FILE]
 
 Every table is searched with two plain strategies, and with a balanced fraction of all
-combinations of model, optimizer, batch size, epochs and number of rows. Each search is written
-down when it ends: started again after an interruption, the command goes on where it was. Then
-all are written to sk_metalr/_experience/default.jsonl.
+combinations of model, optimizer, batch size, epochs and number of rows. Each search is recorded as
+a user's would be, by `Experience.record`, and written down in `records/experience` when it ends:
+started again after an interruption, the command goes on where it was. Delete that folder to search
+anew, after a change of the code. Then all records are written to
+sk_metalr/_experience/default.jsonl.
 
 From a quarter of an hour to an hour and a half on two cores, by how fast they are.
 """
@@ -13,18 +15,22 @@ From a quarter of an hour to an hour and a half on two cores, by how fast they a
 import argparse
 import hashlib
 import json
+import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
-from tables import NAMES, load
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.harness.tables import NAMES, load
+
+HERE = Path(__file__).resolve().parent
 SEARCHES = HERE / "records" / "experience"
 SHIPPED = HERE.parent / "sk_metalr" / "_experience" / "default.jsonl"
 RATES = np.geomspace(1e-5, 10, 25)
@@ -72,9 +78,9 @@ class Cell:
 
     @property
     def path(self) -> Path:
-        """Where its curves are kept."""
+        """Where its record is kept."""
         digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
-        return SEARCHES / f"{digest}.npz"
+        return SEARCHES / f"{digest}.jsonl"
 
 
 def cells() -> list[Cell]:
@@ -117,13 +123,13 @@ def network(meta, model):
     return keras.Sequential(layers)
 
 
-def rows_of(cell: Cell):
-    """Return the table of a search, with as many training rows as it asks for."""
+def rows_of(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """Return as many training rows of a table as a search asks for."""
     table = load(cell.table, seed=0)
     X, y = table.X_train, table.y_train
     if cell.n_rows < len(y):
         X, _, y, _ = train_test_split(X, y, train_size=cell.n_rows, stratify=y, random_state=0)
-    return X, y, table.X_test, table.y_test
+    return X, y
 
 
 def estimator_of(cell: Cell):
@@ -141,100 +147,32 @@ def estimator_of(cell: Cell):
     )
 
 
-def train(cell: Cell) -> float:
-    """Search, and keep the learning curves; return seconds."""
-    from sk_metalr._search.advice import provenance
+def search(cell: Cell) -> float:
+    """Search a table, and write down what there is to record; return seconds."""
+    from sk_metalr import Experience, MetaLRClassifier
 
     warnings.simplefilter("ignore")
     start = perf_counter()
-    curves, mean_curves = curves_of(estimator_of(cell), *rows_of(cell), RATES)
-    seconds = perf_counter() - start
-    SEARCHES.mkdir(parents=True, exist_ok=True)
-    partial = cell.path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(
-            file,
-            cell=json.dumps(asdict(cell)),
-            curves=curves.astype(np.float32),
-            mean_curves=mean_curves.astype(np.float32),
-            seconds=seconds,
-            provenance=json.dumps(provenance()),
-        )
-    partial.rename(cell.path)
-    return seconds
-
-
-def curves_of(estimator, X, y, X_test, y_test, rates, seed=0) -> tuple[np.ndarray, np.ndarray]:
-    """Return log-losses of some rates, and the same with the mean over classes in place of y.
-
-    Of shape (n_rates, n_folds + 1, n_epochs). The last split is trained on all rows, and scored
-    on the test rows, which are in none of the others: for judging what the experience proposes,
-    and no part of it.
-    """
-    from sk_metalr import MetaLRClassifier
-
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(X, y)
-    rows = np.arange(len(y) + len(y_test))
-    splits = [*folds, (rows[: len(y)], rows[len(y) :])]
-    X, y = np.concatenate([X, X_test]), np.concatenate([y, y_test])
-    search = MetaLRClassifier(
-        estimator,
-        learning_rates=rates,
-        n_candidates=len(rates),
-        cv=splits,
+    X, y = rows_of(cell)
+    fitted = MetaLRClassifier(
+        estimator_of(cell),
+        learning_rates=RATES,
+        n_candidates=len(RATES),
+        cv=StratifiedKFold(N_FOLDS, shuffle=True, random_state=0),
         refit=False,
-        random_state=seed,
+        random_state=0,
     ).fit(X, y)
-    curves = search.learning_curves_
-    # What a cautious loss adds is the mean over all classes of a row held out.
-    return curves, (len(y) + 1) * search.cautious_learning_curves_ - len(y) * curves
+    found = Experience().record(fitted, X, y)
+    write([replace(record, source=cell.table) for record in found], cell.path)
+    return perf_counter() - start
 
 
-def record_of(cell: Cell):
-    """Return what the experience keeps of a search."""
-    from sk_metalr import ExperienceRecord
-    from sk_metalr import _models as wrapped
-    from sk_metalr._experience.fingerprint import fingerprint
-    from sk_metalr._experience.meta_features import data_features
-    from sk_metalr._search.selection import cautious_losses, response_surface
-
-    X, y, *_ = rows_of(cell)
-    estimator = estimator_of(cell)
-    opened = wrapped.open_estimator(estimator, X, y, seed=0)
-    (task,) = wrapped.task_features(opened, wrapped.training_plan(estimator), [None])
-    code = np.unique(y, return_inverse=True)[1]
-    features = data_features(X, code) | task | {"schedule": "constant"}
-    kept = np.load(cell.path)
-    curves, means = (kept[name][:, :N_FOLDS].astype(float) for name in ("curves", "mean_curves"))
-    losses = cautious_losses(curves, means, len(y))
-    surface = response_surface(losses, RATES, features["class_entropy"])
-    epochs, curve = surface.lowest(surface.smoothed)
-    errors = [surface.standard_error(i, int(epoch)) for i, epoch in enumerate(epochs)]
-    return ExperienceRecord(
-        fingerprint(X, code),
-        features,
-        RATES,
-        curve,
-        np.where(np.isfinite(curve), errors, np.inf),
-        epochs + 1,
-        features["class_entropy"],
-        source=cell.table,
-        provenance=json.loads(str(kept["provenance"])),
-    )
-
-
-def write(done: list[Cell], path: Path) -> None:
-    """Write the records of searches, in place of what was there."""
-    from sk_metalr import Experience
-
+def write(records: list, path: Path) -> None:
+    """Write records to a file, in place of what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    experience = Experience(partial)
-    for cell in done:
-        experience.append(record_of(cell))
-    partial.rename(path)
-    Path(f"{partial}.lock").unlink(missing_ok=True)
-    print(f"{len(experience)} records, {path.stat().st_size / 1e6:.2f} MB: {path}")
+    partial.write_text("".join(record.to_line() for record in records), encoding="utf-8")
+    partial.replace(path)  # all of it or nothing
 
 
 def main() -> None:
@@ -247,9 +185,13 @@ def main() -> None:
     missing = [cell for cell in wanted if not cell.path.exists()]
     print(f"{len(wanted)} searches, {len(missing)} of them to do", flush=True)
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        for cell, seconds in zip(missing, pool.map(train, missing), strict=True):
+        for cell, seconds in zip(missing, pool.map(search, missing), strict=True):
             print(f"{cell}: {seconds:.0f} s", flush=True)
-    write([cell for cell in cells() if cell.path.exists()], arguments.out)
+    from sk_metalr import Experience
+
+    done = [cell.path for cell in cells() if cell.path.exists()]
+    write([record for path in done for record in Experience.load(path)], arguments.out)
+    print(f"{len(done)} searches, {arguments.out.stat().st_size / 1e6:.2f} MB: {arguments.out}")
 
 
 if __name__ == "__main__":

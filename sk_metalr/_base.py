@@ -193,8 +193,10 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             progress.score = Score(prepared.scoring.decisive, prepared.scoring.decisive_score)
 
             # The optimizer: s* = argmax f.
+            algorithm = self._algorithm()
+            algorithm.check(prepared.space)
             execution = self._execution(prepared, progress, start, checkpoint)
-            result = self._searched(prepared, execution, random_state)
+            result = self._searched(algorithm, prepared, execution, random_state)
             self._store(prepared, result, began_with)
             for doubt in diagnose(result, prepared.data, self.n_candidates):
                 warn(doubt, stacklevel=3)
@@ -246,10 +248,13 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         )
 
     def _searched(
-        self, prepared: Prepared, execution: Execution, random_state: np.random.RandomState
+        self,
+        algorithm: BaseSearch,
+        prepared: Prepared,
+        execution: Execution,
+        random_state: np.random.RandomState,
     ) -> SearchResult:
-        """Search the space by the algorithm that was asked for."""
-        algorithm = self._algorithm()
+        """Search the space by an algorithm."""
         checkpoint, space = execution.checkpoint, prepared.space
         if checkpoint is not None:
             checkpoint.check(self._identity(prepared))

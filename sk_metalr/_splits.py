@@ -172,7 +172,7 @@ def _splitter(
     elif isinstance(cv, Integral):
         fraction, n_splits = 1 / int(cv), int(cv)
     else:
-        fraction, n_splits = float(cv), 1  # type: ignore[arg-type]
+        fraction, n_splits = float(cv), 1
     if groups is not None:
         n_groups = len(np.unique(groups))
         n_folds = n_splits if isinstance(cv, Integral) else min(n_groups, round(1 / fraction))

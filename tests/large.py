@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from models import small_classifier
+from make import small_classifier
 
 from sk_metalr import MetaLRClassifier
 

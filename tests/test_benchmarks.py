@@ -1,23 +1,23 @@
+import importlib
+import inspect
+import json
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import StratifiedKFold
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
 def benchmarks_on_path(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield
-    for name in [n for n, m in sys.modules.items() if _is_benchmark(m)]:
-        del sys.modules[name]
-
-
-def _is_benchmark(module):
-    return str(getattr(module, "__file__", None) or "").startswith(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(ROOT))
 
 
 RATES = np.geomspace(1e-5, 1, 11)
@@ -25,34 +25,85 @@ RATES = np.geomspace(1e-5, 1, 11)
 
 @pytest.mark.parametrize("at", [2, 5, 8])
 def test_steepest_finds_the_cliff(at):
-    from rate_range import steepest
+    from benchmarks.suites.quality.range_test import steepest
 
     assert steepest(RATES, np.where(np.arange(11) > at, 1.0, 2.0)) == RATES[at]
 
 
 def test_valley_is_half_a_third_past_the_first_third_of_the_fall():
-    from rate_range import valley
+    from benchmarks.suites.quality.range_test import valley
 
     losses = np.r_[np.linspace(2, 1, 8), [3.0, 4.0, 5.0]]  # falls over positions 0 … 7
     assert valley(RATES, losses) == pytest.approx(RATES[2])
 
 
 def test_valley_is_that_of_the_longest_fall():
-    from rate_range import valley
+    from benchmarks.suites.quality.range_test import valley
 
     losses = np.array([1.0, 0.5, 9, 8, 7, 6, 5, 4, 3, 10, 11])
     assert RATES[2] < valley(RATES, losses) < RATES[8]
 
 
+def test_lowest_is_the_lowest_mean_of_those_that_never_diverged():
+    from benchmarks.suites.quality.measure import lowest
+
+    curves = np.full((3, 2, 4), 1.0)
+    curves[0, :, 2] = 0.1, 0.7  # mean 0.4
+    curves[1, :, 3] = 0.0, 0.9  # the lowest loss of all, on one split
+    curves[2, :, 1], curves[2, 0, 3] = 0.0, np.nan
+    assert lowest(RATES[:3], curves) == (RATES[0], 3)
+    assert lowest(RATES[:3], curves[:, :1]) == (RATES[1], 4)
+
+
+@pytest.mark.parametrize("n_splits", [1, 3])
+def test_choices_of_some_splits_are_those_of_a_fit_on_them(n_splits):
+    from benchmarks.harness.networks import keras_classifier
+    from benchmarks.suites.quality.measure import ours, smoothed_curves
+    from sk_metalr import MetaLRClassifier
+
+    X, y = load_iris(return_X_y=True)
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
+    estimator = MetaLRClassifier(
+        keras_classifier(6, 8, random_state=0), n_candidates=8, refit=False, random_state=0
+    )
+    on_all = clone(estimator).set_params(cv=folds).fit(X, y)
+    on_some = clone(estimator).set_params(cv=folds[:n_splits]).fit(X, y)
+    np.testing.assert_allclose(
+        smoothed_curves(on_all, folds, n_splits), on_some.laplace_learning_curves_, rtol=1e-5
+    )
+    best = on_some.best_learning_rate_, on_some.best_n_epochs_
+    assert ours(on_all, folds, n_splits) == best
+    lowest_rate, _ = on_some.learning_rate_interval_
+    assert ours(on_all, folds, n_splits, within_one_error=True)[0] == lowest_rate
+
+
+def test_refitted_choices_predict_as_they_were_scored_in_their_epoch(monkeypatch):
+    from benchmarks.harness import refitting
+    from benchmarks.harness.tables import Table
+
+    X, y = load_iris(return_X_y=True)
+    X = X.astype(np.float32)
+    train, test = next(StratifiedKFold(4, shuffle=True, random_state=0).split(X, y))
+    table = Table("iris", X[train], X[test], y[train], y[test])
+    monkeypatch.setattr(refitting, "EPOCHS", 4)
+    choices = {"early": (0.01, 2), "late": (0.02, 4)}
+    rates = np.array([0.001, 0.01, 0.02])
+    curves, predictions = refitting._refitted(table, 0, choices, rates)
+    assert curves.shape == (3, 4)
+    for name, (rate, n_epochs) in choices.items():
+        loss = refitting.score(table.y_test, predictions[name])["log_loss"]
+        assert loss == pytest.approx(curves[rates == rate, n_epochs - 1], rel=1e-4)
+
+
 def bars(*table):
-    from report_speed import speed_bars
+    from benchmarks.suites.speed.report import speed_bars
 
     frame = pd.DataFrame(table, columns=["setting", "contender", "ratio"])
     return [holds for _, _, holds in speed_bars(frame)]
 
 
 def test_speed_bars_hold_or_not():
-    from report_speed import FIVE_SPLITS, ONE_SPLIT, speed
+    from benchmarks.suites.speed.report import FIVE_SPLITS, ONE_SPLIT, speed
 
     ours = (speed.MAIN, ONE_SPLIT, 0.5)
     assert bars(ours) == [True]
@@ -65,15 +116,14 @@ def test_speed_bars_hold_or_not():
 
 
 def test_exponent_of_a_power_law():
-    from report_scaling import exponent
+    from benchmarks.suites.scaling.report import exponent
 
     values = np.array([1.0, 10, 100, 1000])
     assert exponent(values, np.r_[7.0, values[1:] ** 1.5]) == pytest.approx(1.5)
 
 
 def quality_scores(ours, default, portfolio=0.2, early=0.3):
-    pytest.importorskip("optuna")
-    import report_quality as report
+    from benchmarks.suites.quality import report
 
     losses = dict.fromkeys(report.CHOOSING, 0.5)
     losses |= {
@@ -96,9 +146,9 @@ def quality_scores(ours, default, portfolio=0.2, early=0.3):
     [((0.2, 0.3), 9), ((0.2, 0.24), 8), ((0.22, 0.3), 8), ((0.6, 0.3), 2), ((0.2, 0.3, 0.25), 7)],
 )
 def test_quality_bars_hold_or_not(scores, held):
-    scores = quality_scores(*scores)
-    from report_quality import quality_bars
+    from benchmarks.suites.quality.report import quality_bars
 
+    scores = quality_scores(*scores)
     assert sum(holds for _, _, holds in quality_bars(scores, quick=False)) == held
 
 
@@ -107,8 +157,7 @@ def test_quality_bars_hold_or_not(scores, held):
     [(0.1, 0.1, 1.0, 7), (0.1, 0.1, 0.0, 6), (0.105, 0.1, 1.0, 6), (0.1, 0.12, 1.0, 6)],
 )
 def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
-    pytest.importorskip("optuna")
-    import report_portfolio as report
+    from benchmarks.suites.portfolio import report
 
     excess = dict.fromkeys(report.LIKE, four)
     rows = [
@@ -123,3 +172,124 @@ def test_portfolio_bars_hold_or_not(four, unlike, says_so, held):
     ]
     bars = report.portfolio_bars(pd.DataFrame(rows))
     assert sum(holds for _, _, holds in bars) == held
+
+
+@pytest.mark.parametrize(
+    ("growth", "choices", "missed"), [(0.1, 1, 0), (6.0, 1, 1), (0.1, 2, 1), (6.0, 2, 2)]
+)
+def test_a_missed_bar_is_told_and_marked_on_the_page(growth, choices, missed, tmp_path, capsys):
+    from benchmarks.harness import pages
+
+    memory = {"resident_megabytes": [1.0] * 10, "growth": growth, "retracing_warnings": 0}
+    seconds = {"here": 2.0, "dask": 2.0}
+    workers = {"seconds": seconds, "first_seconds": seconds, "n_choices": choices}
+    results = {"memory": memory, "workers": workers | {"largest_difference": 0.0}}
+    records = {s: {s: {"result": result, "seconds": 60.0}} for s, result in results.items()}
+    held = pages.write(records, {"machine": "this"}, "command", False, tmp_path, "RESULTS")
+    assert held == (missed == 0)
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert page.count("**missed**") == missed
+    assert page.index("## Bars") < page.index("## Memory") < page.index("## Workers")
+    assert capsys.readouterr().out.count("MISSED") == missed
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert kept["records"] == {"memory": records["memory"]["memory"], **records["workers"]}
+
+
+def test_the_command_exits_non_zero_where_a_bar_is_missed(monkeypatch, tmp_path):
+    from benchmarks import run
+    from benchmarks.harness import pages
+
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--out", str(tmp_path)])
+    monkeypatch.setattr(run, "environment", dict)
+    monkeypatch.setattr(run, "measure_all", lambda suites, *_: {s: {} for s in suites})
+    assert run.main() == 0
+    monkeypatch.setattr(pages, "write", lambda *_: False)
+    assert run.main() == 1
+
+
+def test_a_record_counts_for_the_same_cell_and_fingerprint_only(monkeypatch, tmp_path):
+    from benchmarks.harness import cells
+    from benchmarks.suites.memory import measure
+
+    monkeypatch.setattr(measure, "cells", lambda quick: {"memory": {"n_fits": 1 if quick else 2}})
+    monkeypatch.setattr(cells, "fingerprint", lambda suite, of: of["code"])
+    measured = []
+
+    def run(suite, arguments, path, stamp):
+        measured.append(arguments["n_fits"])
+        record = {"fingerprint": stamp, "arguments": arguments, "seconds": 0.0, "result": 1}
+        path.write_text(json.dumps(record))
+        return stamp != "broken"
+
+    monkeypatch.setattr(cells, "_run", run)
+    for quick, code in [(True, "a"), (True, "a"), (False, "a"), (True, "b"), (False, "a")]:
+        found = cells.measure_all(["memory"], quick, tmp_path, {"code": code})
+        assert found["memory"]["memory"]["fingerprint"] == code
+    assert measured == [1, 2, 1]
+    with pytest.raises(SystemExit, match="Failed: memory"):
+        cells.measure_all(["memory"], True, tmp_path, {"code": "broken"})
+
+
+def test_fingerprints_are_of_what_a_suite_measures_with():
+    from benchmarks.harness.fingerprint import BENCHMARKS, fingerprint, sources
+
+    suites = BENCHMARKS / "suites"
+    found = sources(suites / "speed" / "measure.py")
+    assert suites / "speed" / "peers.py" in found  # by itself
+    assert BENCHMARKS / "harness" / "networks.py" in found
+    assert suites / "speed" / "report.py" not in found
+    assert fingerprint("memory", {}) == fingerprint("memory", {})
+    assert fingerprint("memory", {}) != fingerprint("memory", {"python": "4"})
+    assert fingerprint("memory", {}) != fingerprint("workers", {})
+
+
+def test_every_suite_names_its_cells_and_writes_a_report():
+    from benchmarks.suites import SUITES
+
+    for suite in SUITES:
+        measure = importlib.import_module(f"benchmarks.suites.{suite}.measure")
+        report = importlib.import_module(f"benchmarks.suites.{suite}.report")
+        cells = measure.cells(quick=False)
+        assert cells
+        inspect.signature(report.report).bind({}, False, ROOT)
+        for arguments in [*cells.values(), *measure.cells(quick=True).values()]:
+            assert json.loads(json.dumps(arguments)) == arguments
+            inspect.signature(measure.measure).bind(**arguments)
+
+
+def test_strategies_try_16_rates_for_each_optimizer_and_schedule():
+    from benchmarks.suites.strategies.measure import N_CANDIDATES, VARIANTS
+    from sk_metalr import MetaLRClassifier
+    from sk_metalr._space import StrategySpace
+
+    for params in VARIANTS.values():
+        MetaLRClassifier().set_params(**params)
+        space = StrategySpace(params.get("param_distributions"), params.get("learning_rates"))
+        wanted = params.get("n_candidates", N_CANDIDATES)
+        assert {n for _, n in space.shares(wanted, np.random.RandomState(0))} == {16}
+
+
+def test_a_search_is_recorded_for_the_shipped_experience(monkeypatch, tmp_path):
+    from benchmarks import build_experience as build
+    from sk_metalr import Experience
+
+    monkeypatch.setattr(build, "SEARCHES", tmp_path)
+    monkeypatch.setattr(build, "RATES", np.geomspace(1e-3, 1e-1, 3))
+    cell = build.Cell("iris", "1 x 32", "momentum", 32, 10, 400)
+    build.search(cell)
+    (record,) = Experience.load(cell.path)
+    assert record.source == "iris"
+    assert record.features["optimizer"] == "SGD(momentum=0.9)"
+    np.testing.assert_allclose(record.learning_rates, build.RATES)
+    assert [path.name for path in tmp_path.iterdir()] == [cell.path.name]
+    monkeypatch.setattr(build, "cells", lambda: [cell])
+    monkeypatch.setattr(sys, "argv", ["build_experience.py", "--out", str(tmp_path / "all.jsonl")])
+    build.main()
+    assert (tmp_path / "all.jsonl").read_text() == cell.path.read_text()
+
+
+@pytest.mark.parametrize("script", ["run.py", "build_experience.py"])
+def test_scripts_run_from_any_folder(script, tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / script), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "--out" in done.stdout

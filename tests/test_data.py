@@ -27,10 +27,10 @@ def test_rows_of_weight_zero_are_left_out_everywhere():
 
 def test_no_skill_is_the_entropy_of_the_weighted_frequencies():
     even = check_training_data(X[:2], Y[:2], None, None)
-    assert even.no_skill_loss == pytest.approx(np.log(2))
+    assert even.baseline_loss == pytest.approx(np.log(2))
     uneven = check_training_data(X[:2], Y[:2], np.array([3.0, 1.0]), None)
     expected = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    assert uneven.no_skill_loss == pytest.approx(expected)
+    assert uneven.baseline_loss == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from models import small_classifier
+from make import small_classifier
 from sklearn.model_selection import cross_validate
 
 from sk_metalr import MetaLRClassifier
@@ -17,7 +17,7 @@ def make(seed=0, hidden=8):
     return MetaLRClassifier(
         small_classifier(model__hidden=hidden),
         n_candidates=4,
-        n_splits=2,
+        cv=2,
         random_state=seed,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from models import (
+from make import (
     compiled_mlp,
     compiled_mlp_for_iris,
     logistic_regression,
@@ -42,7 +42,7 @@ layers = keras.layers
 
 
 def make(estimator=None, **params):
-    defaults = {"n_candidates": 4, "n_splits": 2, "random_state": 0}
+    defaults = {"n_candidates": 4, "cv": 2, "random_state": 0}
     return MetaLRClassifier(estimator or small_classifier(), **(defaults | params))
 
 
@@ -54,7 +54,7 @@ def fitted(iris):
 def test_fitted_attributes(fitted, iris):
     table = fitted.cv_results_
     assert fitted.learning_curves_.shape == (8, 2, 6)
-    assert fitted.best_learning_rate_ == table["param_learning_rate"][fitted.best_index_]
+    assert fitted.best_learning_rate_ == table["param_optimizer__learning_rate"][fitted.best_index_]
     assert fitted.best_params_ == table["params"][fitted.best_index_]
     assert fitted.best_score_ == table["mean_test_score"][fitted.best_index_]
     assert fitted.best_n_epochs_ == table["n_epochs"][fitted.best_index_]
@@ -148,19 +148,21 @@ def test_optimizers_and_schedules_are_strategies_too(fitted_in_a_wide_space):
 @pytest.mark.parametrize("optimizer", SPACE["optimizers"])
 def test_a_candidate_trains_as_it_would_alone(iris, fitted_in_a_wide_space, optimizer):
     classifier = small_classifier(optimizer=optimizer)
-    alone = make(classifier, learning_rates=[1e-2], schedules=[halve]).fit(*iris)
+    alone = make(classifier, learning_rates=[1e-2], param_distributions={"schedule": [halve]}).fit(
+        *iris
+    )
     row = 7 if optimizer == "sgd" else 16
     np.testing.assert_allclose(
         alone.learning_curves_[0], fitted_in_a_wide_space.learning_curves_[row], atol=1e-5
     )
 
 
-@pytest.mark.parametrize("n_refits", [1, 2])
-def test_no_keras_classifier_is_turned_away(iris, n_refits):
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_no_keras_classifier_is_turned_away(iris, n_models):
     X, y = iris
     classifier = small_classifier(optimizer="ScheduleFreeAdamW", run_eagerly=True, epochs=4)
     space = {"learning_rates": [1e-4, 1e-1], "schedules": ["constant", "cosine"]}
-    fitted = make(classifier, n_splits=1, n_refits=n_refits, **space).fit(X, y)
+    fitted = make(classifier, cv=0.2, n_models=n_models, **space).fit(X, y)
     assert fitted.search_cost_["lane"] == "keras"
     assert "run_eagerly" in fitted.search_cost_["lane_reason"]
     assert fitted.best_learning_rate_ == 1e-1
@@ -181,7 +183,7 @@ def test_keras_own_wrapper_is_searched_too(cancer):
     given = keras.wrappers.SKLearnClassifier(
         mlp_for_keras_wrapper, fit_kwargs={"epochs": 5, "verbose": 0}
     )
-    fitted = make(given, n_splits=1).fit(X, np.array(["benign", "malign"])[y])
+    fitted = make(given, cv=0.2).fit(X, np.array(["benign", "malign"])[y])
     assert fitted.score(X, np.array(["benign", "malign"])[y]) > 0.9
     assert fitted.predict_proba(X).shape == (len(y), 2)
 
@@ -233,7 +235,7 @@ def test_validation_rows_go_through_a_pipeline(iris):
 @pytest.mark.parametrize("engine", ["auto", "keras"])
 def test_a_committee_is_the_searched_models(iris, engine):
     X, y = iris
-    fitted = make(n_splits=3, refit="committee", engine=engine).fit(X, y)
+    fitted = make(cv=3, refit="committee", engine=engine).fit(X, y)
     assert len(fitted.estimators_) == 3
     assert fitted.search_cost_["refit_epochs"] == 3 * fitted.best_n_epochs_
     each = [np.asarray(one.predict_proba(X)) for one in fitted.estimators_]
@@ -296,7 +298,7 @@ def test_scores_are_weighted(iris):
     X, y = iris
     weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
     fits = [
-        make(learning_rates=[1e-2], scoring="accuracy", n_splits=1).fit(X, y, sample_weight=w)
+        make(learning_rates=[1e-2], scoring="accuracy", cv=0.2).fit(X, y, sample_weight=w)
         for w in (np.ones(len(y)), weight)
     ]
     assert fits[0].best_score_ != fits[1].best_score_
@@ -309,7 +311,7 @@ def weighted_or_not(y_true, y_pred):
 def test_a_score_need_not_know_weights(iris):
     X, y = iris
     weight = np.linspace(1, 2, len(y))
-    make(scoring=make_scorer(weighted_or_not), n_splits=1).fit(X, y, sample_weight=weight)
+    make(scoring=make_scorer(weighted_or_not), cv=0.2).fit(X, y, sample_weight=weight)
 
 
 def test_a_score_that_cannot_be_is_refused_before_training(iris, monkeypatch):
@@ -348,8 +350,8 @@ def test_a_learned_trajectory_is_replayed_in_the_refit(iris, monkeypatch):
 def test_a_space_left_open_is_found(cancer, optimizers):
     X, y = cancer
     space = {"learning_rates": "auto", "optimizers": optimizers}
-    fitted = make(n_candidates=6, n_splits=1, **space).fit(X, y)
-    rates = fitted.cv_results_["param_learning_rate"].data
+    fitted = make(n_candidates=6, cv=0.2, **space).fit(X, y)
+    rates = fitted.cv_results_["param_optimizer__learning_rate"].data
     # A sweep of 23 rates for each optimizer, then all for three epochs.
     swept = 23 * len(optimizers or [None])
     assert fitted.search_cost_["member_epochs"] == swept + 3 * len(rates)
@@ -365,8 +367,8 @@ def test_a_space_left_open_is_found(cancer, optimizers):
 def test_a_space_left_open_grows_while_the_best_is_at_its_edge(cancer, monkeypatch):
     monkeypatch.setattr(_explore, "usable_range", lambda *_: (1e-6, 1e-4))
     X, y = cancer
-    fitted = make(learning_rates="auto", n_candidates=4, n_splits=1).fit(X, y)
-    rates = fitted.cv_results_["param_learning_rate"].data
+    fitted = make(learning_rates="auto", n_candidates=4, cv=0.2).fit(X, y)
+    rates = fitted.cv_results_["param_optimizer__learning_rate"].data
     assert (np.diff(rates) > 0).all()
     assert rates.max() > 1e-3
     assert len(rates) > 6
@@ -422,8 +424,8 @@ def test_halving_is_not_fooled_by_a_short_horizon():
 
 def test_halving_goes_across_optimizers(iris):
     space = {"learning_rates": [1e-5, 1e-1], "optimizers": ["sgd", "adam"]}
-    fitted = make(small_classifier(epochs=9), search="halving", factor=4, **space).fit(*iris)
-    assert fitted.best_params_["learning_rate"] == 1e-1
+    fitted = make(small_classifier(epochs=9), search=Halving(4), **space).fit(*iris)
+    assert fitted.best_params_["optimizer__learning_rate"] == 1e-1
     assert set(fitted.cv_results_["n_resources"]) < {1, 3, 9}
 
 
@@ -451,7 +453,7 @@ def test_several_refits_predict_as_one(iris, through):
     X, y = iris
     callbacks = [keras.callbacks.TerminateOnNaN()] if through == "Keras's loop" else None
     wrapped = small_classifier(callbacks=callbacks)
-    one, three = (make(wrapped, n_refits=n).fit(X, y) for n in (1, 3))
+    one, three = (make(wrapped, n_models=n).fit(X, y) for n in (1, 3))
     first, second, third = three.estimators_
     assert first is three.best_estimator_
     for mine, alone in zip(
@@ -741,7 +743,7 @@ def test_a_compiled_model_is_never_changed(iris):
 def test_the_four_rate_list_works_as_it_stands(iris):
     fitted = make(learning_rates=[0.001, 0.01, 0.1, 1.0], n_candidates=16).fit(*iris)
     np.testing.assert_array_equal(
-        fitted.cv_results_["param_learning_rate"], [0.001, 0.01, 0.1, 1.0]
+        fitted.cv_results_["param_optimizer__learning_rate"], [0.001, 0.01, 0.1, 1.0]
     )
 
 
@@ -762,7 +764,7 @@ def test_several_refits_need_fresh_weights(iris):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="fresh initial weights"):
-        make(KerasClassifier(model), n_refits=2).fit(*iris)
+        make(KerasClassifier(model), n_models=2).fit(*iris)
 
 
 def test_a_fit_without_refit_forgets_the_model_of_the_fit_before(iris):
@@ -801,14 +803,14 @@ def test_the_edge_of_the_space_is_named(iris):
 
 def test_a_budget_that_ends_too_early_is_named(iris):
     with pytest.warns(exceptions.BudgetWarning, match="is the whole budget, 3, and") as record:
-        make(learning_rates=[1e-4, 1e-3, 1e-2], n_splits=1).fit(*iris)
+        make(learning_rates=[1e-4, 1e-3, 1e-2], cv=0.2).fit(*iris)
     assert all(one.filename == __file__ for one in record)
 
 
 def test_a_budget_that_is_long_enough_is_not_named(iris):
     with warnings.catch_warnings():
         warnings.simplefilter("error", exceptions.BudgetWarning)
-        make(small_classifier(epochs=12), learning_rates=[1e-2, 1e-1, 1.0], n_splits=1).fit(*iris)
+        make(small_classifier(epochs=12), learning_rates=[1e-2, 1e-1, 1.0], cv=0.2).fit(*iris)
 
 
 @pytest.mark.parametrize("learning_rates", [None, [1e-3, 1e-2], "auto"])
@@ -816,14 +818,14 @@ def test_a_single_rate_that_is_drawn_at_random_is_named(iris, learning_rates):
     with pytest.warns(
         exceptions.SingleCandidateWarning, match=r"learning_rates=\[1e-3\]"
     ) as record:
-        make(learning_rates=learning_rates, n_candidates=1, n_splits=1).fit(*iris)
+        make(learning_rates=learning_rates, n_candidates=1, cv=0.2).fit(*iris)
     assert all(one.filename == __file__ for one in record)
 
 
 def test_a_single_rate_that_was_given_is_trained_without_a_warning(iris):
-    fitted = make(learning_rates=[3e-3], n_candidates=1, n_splits=1).fit(*iris)
+    fitted = make(learning_rates=[3e-3], n_candidates=1, cv=0.2).fit(*iris)
     assert fitted.best_learning_rate_ == 3e-3
-    assert make(learning_rates=[3e-3], n_splits=1).fit(*iris).best_learning_rate_ == 3e-3
+    assert make(learning_rates=[3e-3], cv=0.2).fit(*iris).best_learning_rate_ == 3e-3
 
 
 def test_features_that_tell_nothing_are_named_and_their_scale(iris):
@@ -878,7 +880,7 @@ def test_features_that_a_model_scales_itself_are_not_named(digits):
     ):
         with warnings.catch_warnings(record=True) as record:
             warnings.simplefilter("always")
-            make(small_classifier(model), n_splits=1).fit(X, y)
+            make(small_classifier(model), cv=0.2).fit(X, y)
         assert not any("scale" in str(one.message) for one in record)
 
 
@@ -894,7 +896,7 @@ def recurrent(meta):
 
 
 def test_a_recurrent_model_is_searched_and_refitted(iris):
-    fitted = make(small_classifier(recurrent), n_splits=1, n_candidates=2).fit(*iris)
+    fitted = make(small_classifier(recurrent), cv=0.2, n_candidates=2).fit(*iris)
     assert fitted.predict_proba(iris[0]).shape == (150, 3)
 
 
@@ -944,7 +946,7 @@ def with_convolution(meta):
 BAD_PARAMETERS = [
     ({"n_candidates": 0}, "n_candidates"),
     ({"n_candidates": 2.5}, "n_candidates"),
-    ({"n_splits": 0}, "n_splits"),
+    ({"cv": 0}, "n_splits"),
     ({"n_splits": "many"}, "n_splits"),
     ({"validation_fraction": 0.0}, "validation_fraction"),
     ({"validation_fraction": 1.0}, "validation_fraction"),
@@ -973,7 +975,7 @@ BAD_PARAMETERS = [
     ({"selection": "best"}, "selection"),
     ({"tune_epochs": 1.0}, "tune_epochs"),
     ({"refit": "yes"}, "refit"),
-    ({"n_refits": 0}, "n_refits"),
+    ({"n_models": 0}, "n_models"),
     ({"cv": 1}, "'cv'"),
     ({"cv": "five"}, "cv"),
     ({"random_state": "zero"}, "random_state"),
@@ -1113,6 +1115,6 @@ def test_parameters_of_the_wrapped_classifier_are_within_reach(iris):
 
 def test_ready_made_network_learns(cancer):
     X, y = cancer
-    fitted = MetaLRClassifier(n_splits=1, n_candidates=8, random_state=0).fit(X, y)
+    fitted = MetaLRClassifier(cv=0.2, n_candidates=8, random_state=0).fit(X, y)
     assert fitted.score(X, y) > 0.97
     assert isinstance(small_mlp({"n_features_in_": 3, "n_classes_": 2}), keras.Model)

@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from models import small_classifier, small_mlp
+from make import small_classifier, small_mlp
 from sklearn.model_selection import KFold
 
 from sk_metalr import MetaLRClassifier
@@ -63,7 +63,7 @@ def begin(*_, **__):
 
 
 def make(estimator=None, **params):
-    defaults = {"n_candidates": 2, "n_splits": 2, "random_state": 0}
+    defaults = {"n_candidates": 2, "cv": 2, "random_state": 0}
     estimator = small_classifier(epochs=1) if estimator is None else estimator
     return MetaLRClassifier(estimator, **(defaults | params))
 
@@ -434,7 +434,7 @@ def test_a_class_is_no_splitter():
 
 ODD = [0, -1, 1, 2, 10**9, 10**20, 1.0, 2.5, 1e300, 5e-324, np.nan, np.inf, True, np.int64(2)]
 ODD += [np.int8(2), np.float64(2.5), np.float32(0.2), "2", "auto", None, [1], {}, 1 + 0j, b"2"]
-NUMBERS = ["n_splits", "validation_fraction", "n_refits", "verify", "min_epochs", "max_time"]
+NUMBERS = ["n_splits", "validation_fraction", "n_models", "verify", "min_epochs", "max_time"]
 OTHERS = ["search", "selection", "engine", "random_state", "tune_epochs", "scoring", "refit"]
 OTHERS += ["learning_rates", "optimizers", "schedules", "cv", "on_interrupt"]
 WRAPPED = ["epochs", "batch_size", "validation_split", "random_state", "class_weight"]
@@ -494,7 +494,7 @@ def test_parameters_that_cannot_be_are_refused(params, said):
 
 
 @pytest.mark.parametrize(
-    "params", [{"n_candidates": True}, {"validation_fraction": 5e-324, "n_splits": 1}]
+    "params", [{"n_candidates": True}, {"validation_fraction": 5e-324, "cv": 0.2}]
 )
 def test_parameters_at_the_limit_are_taken(params):
     assert attempt(**params) == "begun"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import small_classifier
+from make import small_classifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier

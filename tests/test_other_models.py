@@ -36,7 +36,7 @@ def sequential(*hidden, optimizer="adam", loss=CROSS_ENTROPY, **settings):
 
 
 def fit(build, X=X, y=Y, fit_params=None, epochs=2, batch_size=32, wrapped=None, **params):
-    defaults = {"learning_rates": RATES, "n_splits": 1, "random_state": 0, "verify": 1}
+    defaults = {"learning_rates": RATES, "cv": 0.2, "random_state": 0, "verify": 1}
     classifier = KerasClassifier(
         build, epochs=epochs, batch_size=batch_size, verbose=0, **(wrapped or {})
     )
@@ -80,7 +80,7 @@ def embedded_positions():
     ids=["drawn in build", "computed in a functional model"],
 )
 def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
-    fitted = fit(build, X, n_splits=2, verify=2, n_refits=2)
+    fitted = fit(build, X, cv=2, verify=2, n_models=2)
     assert_as_keras(fitted, "vectorized")
     alone = [np.asarray(one.model_.predict(X, verbose=0), np.float64) for one in fitted.estimators_]
     np.testing.assert_allclose(fitted.predict_proba(X), np.mean(alone, axis=0), atol=1e-6)
@@ -99,7 +99,7 @@ def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):
     monkeypatch.setattr(
         _program.Program, "__init__", lambda self, *a, **k: made.append(1) or init(self, *a, **k)
     )
-    fit(lambda: sequential(Doubled()), n_splits=3, refit=False, verify=0)
+    fit(lambda: sequential(Doubled()), cv=3, refit=False, verify=0)
     assert len(made) == 1
 
 
@@ -147,7 +147,7 @@ def test_averaged_weights_are_scored_and_delivered(optimizer, engine):
 )
 def test_schedule_free_training_starts_from_the_weights_of_each_split():
     optimizer = keras.optimizers.ScheduleFreeAdamW
-    fitted = fit(lambda: sequential(optimizer=optimizer()), n_splits=2, verify=2)
+    fitted = fit(lambda: sequential(optimizer=optimizer()), cv=2, verify=2)
     assert_as_keras(fitted, "keras")
 
 
@@ -309,7 +309,7 @@ def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
 
     assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu"))))
     monkeypatch.setattr(_program.Program, "train", wrong)
-    checked = fit(lambda: sequential(layers.Dense(4, "relu")), n_splits=2, verify=2).verification_
+    checked = fit(lambda: sequential(layers.Dense(4, "relu")), cv=2, verify=2).verification_
     assert checked["splits"] == [0, 1]
     assert checked["max_loss_difference"] > 1e-3
     assert checked["max_weight_difference"] > 1e-3
@@ -565,7 +565,7 @@ def test_models_that_wait_for_rows_are_built_from_them():
         model.compile("adam", CROSS_ENTROPY)
         return model
 
-    assert_as_keras(fit(build, n_refits=2), "vectorized")
+    assert_as_keras(fit(build, n_models=2), "vectorized")
 
 
 def test_a_prediction_step_of_ones_own_is_what_is_scored():
@@ -592,7 +592,7 @@ import os, sys
 import numpy as np
 from sk_metalr import MetaLRClassifier
 X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
-model = MetaLRClassifier(learning_rates=[1e-2], n_splits=1, random_state=0)
+model = MetaLRClassifier(learning_rates=[1e-2], cv=0.2, random_state=0)
 if sys.argv[1] == "after":
     model.fit(X, y)
 child = os.fork()

@@ -10,7 +10,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
-from models import small_classifier
+from make import small_classifier
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +23,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or n
 
 
 def make(epochs=6, **params):
-    defaults = {"learning_rates": [1e-3, 1e-2, 1e-1, 1.0], "n_splits": 2, "random_state": 0}
+    defaults = {"learning_rates": [1e-3, 1e-2, 1e-1, 1.0], "cv": 2, "random_state": 0}
     return MetaLRClassifier(**({"estimator": small_classifier(epochs=epochs)} | defaults | params))
 
 
@@ -50,7 +50,7 @@ class Recorder:
 
 def test_callbacks_see_every_task_and_step(iris):
     recorder = Recorder()
-    make(search="halving", factor=2, min_epochs=3).set_callbacks(recorder).fit(*iris)
+    make(search=Halving(2, 3)).set_callbacks(recorder).fit(*iris)
     begin, *told, end = recorder.told
     assert (begin, end) == ("setup", "teardown")
     names = [name for name in told if name != "step"]
@@ -104,7 +104,7 @@ def test_progress_bars_go_with_a_pipeline(iris, capsys):
 
 
 def test_a_verbose_fit_shows_each_rung(iris, capsys):
-    make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
+    make(search=Halving(2, 3), verbose=2).fit(*iris)
     shown = capsys.readouterr().out
     assert "search, up to epoch 3" in shown
     assert "up to epoch 3: best mean neg_log_loss" in shown
@@ -194,7 +194,7 @@ def closed():
 )
 def test_a_failing_print_does_not_cost_the_fit(iris, monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream)
-    fitted = make(search="halving", factor=2, min_epochs=3, verbose=2).fit(*iris)
+    fitted = make(search=Halving(2, 3), verbose=2).fit(*iris)
     assert fitted.score(*iris) > 0.5
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from models import small_classifier
+from make import small_classifier
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -44,7 +44,7 @@ EXPECTED_FAILURES = {
 def make(**params):
     estimator = small_classifier(epochs=10)
     return MetaLRClassifier(
-        estimator, **({"n_candidates": 4, "n_splits": 1, "random_state": 0} | params)
+        estimator, **({"n_candidates": 4, "cv": 0.2, "random_state": 0} | params)
     )
 
 
@@ -54,7 +54,7 @@ def scikit_learns_checks():
     Those of the ready-made one are long: what it adds is a model of this package's own.
     """
     for kind, estimator in {
-        "ready-made": MetaLRClassifier(n_candidates=4, n_splits=1, random_state=0),
+        "ready-made": MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0),
         "wrapped": MetaLRClassifier(small_classifier(epochs=20), random_state=0),
     }.items():
         seen = Counter()

@@ -37,7 +37,7 @@ def test_auto_holds_out_about_two_thousand_rows(n_rows, fraction, expected):
 
 def test_splits_are_stratified_disjoint_and_of_the_asked_size():
     y = np.repeat([0, 1, 2], [120, 60, 20])
-    splits = splits_of(y, n_splits=3)
+    splits = splits_of(y, cv=3)
     assert len(splits) == 3
     for train, test in splits:
         assert len(test) == 40
@@ -49,7 +49,7 @@ def test_splits_are_stratified_disjoint_and_of_the_asked_size():
 @pytest.mark.parametrize(("fraction", "n_folds"), [(0.2, 5), (0.1, 10), (0.33, 3), (0.5, 2)])
 def test_every_row_is_held_out_once_in_turn(fraction, n_folds):
     y = np.repeat([0, 1], [33, 70])
-    splits = splits_of(y, n_splits=2 * n_folds, validation_fraction=fraction)
+    splits = splits_of(y, cv=2 * n_folds, validation_fraction=fraction)
     for folds in (splits[:n_folds], splits[n_folds:]):
         held_out = np.concatenate([test for _, test in folds])
         np.testing.assert_array_equal(np.sort(held_out), np.arange(len(y)))
@@ -58,20 +58,20 @@ def test_every_row_is_held_out_once_in_turn(fraction, n_folds):
 
 @pytest.mark.parametrize(("y", "fraction"), [([0, 1] * 50, 0.3), ([0] * 97 + [1] * 3, 0.2)])
 def test_other_fractions_and_rare_classes_are_held_out_at_random(y, fraction):
-    for train, test in splits_of(y, n_splits=4, validation_fraction=fraction):
+    for train, test in splits_of(y, cv=4, validation_fraction=fraction):
         assert len(test) == fraction * 100
         assert set(np.asarray(y)[train]) == {0, 1}
 
 
 def test_few_rows_still_hold_out_one_of_each_class():
-    for _, test in splits_of(np.tile([0, 1, 2], 4), n_splits=2):
+    for _, test in splits_of(np.tile([0, 1, 2], 4), cv=2):
         assert len(test) == 3
 
 
 def test_groups_stay_together():
     y = np.tile([0, 1], 50)
     groups = np.repeat(np.arange(20), 5)
-    splits = splits_of(y, groups=groups, n_splits=2)
+    splits = splits_of(y, groups=groups, cv=2)
     assert len(splits) == 2
     for train, test in splits:
         assert not np.intersect1d(groups[train], groups[test]).size
@@ -202,6 +202,6 @@ def test_a_class_in_one_group_keeps_its_whole_group_trained(cv):
 def test_a_class_that_is_held_out_whole_is_trained_on_instead():
     y = np.r_[np.tile([0, 1], 20), 2, 2]
     with pytest.warns(RareClassWarning, match="too few rows .*: 2"):
-        ((train, test),) = splits_of(y, n_splits=1, validation_fraction=0.7)
+        ((train, test),) = splits_of(y, cv=0.2, validation_fraction=0.7)
     assert {40, 41} <= set(train)
     assert len(train) + len(test) == len(y)

@@ -1,4 +1,4 @@
-"""What the examples of networks have in common: fit at the default rate and at a chosen one."""
+"""Shared by the examples of networks: fits at the default rate and at a chosen one."""
 
 import os
 
@@ -8,13 +8,14 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
 
 from sk_metalr import MetaLRClassifier
 
 EPOCHS = 15
+TWO_SPLITS = StratifiedShuffleSplit(2, test_size=0.2, random_state=0)
 TIE = 0.01
-"""Test log-losses that are no further apart, in nats, are called equal."""
+"""Test log-losses that are no further apart than this, in nats, count as equal."""
 
 
 def divisions_of_digits(*shape, n_divisions=3):
@@ -40,7 +41,7 @@ def compare(title, network, divisions, **params):
             verbose=0,
             random_state=0,
         )
-        tuned = MetaLRClassifier(default, n_splits=2, random_state=0, **params)
+        tuned = MetaLRClassifier(default, cv=TWO_SPLITS, random_state=0, **params)
         tuned.fit(X_train, y_train)
         default.fit(X_train, y_train)
         cost = tuned.search_cost_

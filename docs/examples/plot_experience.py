@@ -6,10 +6,10 @@ A bank asks whether a loan will be paid back, for customers of one age after ano
 is a table of its own, with customers that are in none of the others. The tables arrive one by one,
 and the same network is trained on each.
 
-Every search finds out which learning rates are any good for such a network on such data. With
-``record_experience=True`` that is written down, and ``search="portfolio"`` reads it: once there are
-three searches like the one to come, it tries 4 rates in place of 16, and goes on beyond them while
-the outermost is the best.
+Every search finds out which learning rates are any good for such a network on such data.
+``Experience.record`` writes that down, and the search algorithm ``Portfolio`` reads it: once there
+are three searches like the one to come, it tries 4 rates instead of 16, and goes on beyond them
+while the outermost is the best.
 """
 
 # %%
@@ -33,7 +33,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sk_metalr import Experience, MetaLRClassifier
+from sk_metalr import Experience, MetaLRClassifier, Portfolio
 from sk_metalr.exceptions import ExperienceWarning
 
 # Sphinx-Gallery runs a script in its own folder and does not define __file__.
@@ -61,8 +61,8 @@ def network(meta):
     )
 
 
-def pipeline(**params):
-    """Return preprocessing and a search."""
+def pipeline(search):
+    """Return preprocessing and a classifier that searches."""
     numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = make_pipeline(
         SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
@@ -75,21 +75,18 @@ def pipeline(**params):
     keras_classifier = KerasClassifier(
         network, loss="sparse_categorical_crossentropy", optimizer="adam", epochs=20, verbose=0
     )
-    return make_pipeline(prepare, MetaLRClassifier(keras_classifier, random_state=0, **params))
+    return make_pipeline(prepare, MetaLRClassifier(keras_classifier, search=search, random_state=0))
 
 
 # %%
 # One table after another
 # -----------------------
 # The first searches warn that nothing like them has been recorded, and draw 16 rates at random.
-# What they found out lies in a file, one search a line; rows of the tables are not in it.
+# What they found out is kept in a file, one search a line; rows of the tables are not in it.
 
 folder = TemporaryDirectory()
 experience = Experience(Path(folder.name) / "experience.jsonl")
-searches = {
-    "16 at random": {},
-    "experience": {"search": "portfolio", "experience": experience, "record_experience": True},
-}
+searches = {"16 at random": "random", "experience": Portfolio(experience)}
 rows = []
 for age in ages:
     table = frame[frame["Group"] == age].drop(columns="Group")
@@ -98,15 +95,16 @@ for age in ages:
         X, y, test_size=0.25, stratify=y, random_state=0
     )
     row = {"age": age, "rows": len(X_train)}
-    for name, params in searches.items():
+    for name, search in searches.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperienceWarning)
-            model = pipeline(**params).fit(X_train, y_train)
+            model = pipeline(search).fit(X_train, y_train)
         row |= {
             f"fits, {name}": model[-1].search_cost_["equivalent_single_fits"],
             f"rate, {name}": model[-1].best_learning_rate_,
             f"loss, {name}": log_loss(y_test, model.predict_proba(X_test)),
         }
+    experience.record(model[-1], model[:-1].transform(X_train), y_train)
     rows.append(row)
 result = pd.DataFrame(rows).set_index("age")
 print(result.round(4).T.to_string())
@@ -121,9 +119,9 @@ print(experience.to_frame()[columns].to_string())
 # %%
 # Cheaper
 # -------
-# From the fourth table on the search costs a third or less. On the test rows, about two hundred in
-# each table, what it finds and what 16 rates find differ by a hundredth of a nat or less. That is
-# what chance makes of so few rows; the user guide has the comparison over fifteen tables.
+# From the fourth table on, the search costs a third or less. On the test rows, about two hundred in
+# each table, what it finds and what 16 rates find differ by little, as they would by chance with so
+# few rows; the user guide has the comparison over fifteen tables.
 
 fig, (cost, quality) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 positions = np.arange(len(ages))

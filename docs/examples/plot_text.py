@@ -21,6 +21,7 @@ import pandas as pd
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from sk_metalr import LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier
@@ -83,7 +84,7 @@ keras_classifier = KerasClassifier(
 # Fit
 # ---
 # At Adam's default rate for all epochs, at the default rate for as many epochs as ``fit`` chooses,
-# and with both chosen. Two splits save time. The fit that goes before loads libraries.
+# and with both chosen. Two splits save time. A first fit of one epoch loads libraries.
 
 
 def fitted(classifier):
@@ -95,12 +96,13 @@ def fitted(classifier):
     return model, seconds, log_loss(test["score"], model.predict_proba(test["review"]))
 
 
+splits = StratifiedShuffleSplit(2, test_size=0.2, random_state=0)
 fitted(clone(keras_classifier).set_params(epochs=1))
 default, default_seconds, default_loss = fitted(keras_classifier)
 _, _, epochs_loss = fitted(
-    MetaLRClassifier(keras_classifier, learning_rates=[1e-3], n_splits=2, random_state=0)
+    MetaLRClassifier(keras_classifier, learning_rates=[1e-3], cv=splits, random_state=0)
 )
-tuned, seconds, loss = fitted(MetaLRClassifier(keras_classifier, n_splits=2, random_state=0))
+tuned, seconds, loss = fitted(MetaLRClassifier(keras_classifier, cv=splits, random_state=0))
 chosen = tuned[-1]
 print(f"Chosen: learning rate {chosen.best_learning_rate_:.2g}, {chosen.best_n_epochs_} epochs")
 print(f"Test log-loss, rate and epochs chosen: {loss:.3f} nats")

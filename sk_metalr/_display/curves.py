@@ -1,4 +1,4 @@
-"""What displays draw, computed without matplotlib, which is imported only to draw."""
+"""Parts that the displays share; matplotlib is imported only when something is drawn."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,7 +18,7 @@ __all__ = [
     "MANY_CURVES",
     "ResponseCurve",
     "fitted_classifier",
-    "import_matplotlib",
+    "import_optional",
     "labels_of",
     "loss_limits",
     "new_axes",
@@ -28,39 +28,43 @@ __all__ = [
 
 LINES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 4)))
 MANY_CURVES = 2
+"""Number of curves above which single members are not drawn, and the legend stands outside."""
 WORST_SHOWN = 1.5
-"""Highest loss on the axis, in multiples of the baseline loss; what is above is marked there."""
+"""Highest loss on the axis, in multiples of the baseline loss; higher ones are marked there."""
 EDGE = 0.985
-"""Where that is marked, as a part of the highest loss on the axis."""
+"""Height of these marks, as a fraction of the highest loss on the axis."""
 
 INSIDE = "best_estimator_", "estimator_", "estimator"
-"""Where estimators keep the one they wrap: first the fitted one."""
+"""Attributes in which meta-estimators keep the estimator they wrap; the fitted one comes first."""
+
+NEEDED = "Drawing needs matplotlib: pip install 'sk_metalr[plot]'."
 
 
 def fitted_classifier(estimator: Any, taken_by: str) -> Any:
-    """Return the fitted MetaLRClassifier inside of an estimator.
+    """Return the fitted MetaLRClassifier inside an estimator.
 
     Parameters
     ----------
     estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-        A Pipeline holds it as its last step, others as ``best_estimator_``, ``estimator_`` or
-        ``estimator``; they may be nested.
+        A Pipeline holds the classifier as its last step, others as ``best_estimator_``,
+        ``estimator_`` or ``estimator``; these may be nested.
     taken_by : str
-        What takes it, for messages.
+        The name of the caller, for error messages.
 
     Raises
     ------
     TypeError
-        If there is none.
+        If the estimator holds no MetaLRClassifier.
     sklearn.exceptions.NotFittedError
-        If it is not fitted.
+        If the classifier is not fitted.
     """
     last = estimator
     while not isinstance(last, SearchResultsMixin):
         if isinstance(last, Pipeline) and last.steps:
             last = last.steps[-1][1]
             continue
-        inner = [getattr(last, name) for name in INSIDE if hasattr(last, name)]
+        own = getattr(last, "__dict__", {})  # FrozenEstimator also shows those of the one inside
+        inner = [own[name] for name in INSIDE if name in own]
         if not inner or isinstance(last, type):
             end = "" if last is estimator else f" that ends in {type(last).__name__}"
             raise TypeError(
@@ -79,16 +83,20 @@ class ResponseCurve:
     Attributes
     ----------
     label : str
-        Optimizer and schedule, where several were searched; else empty.
+        Names of the optimizer and the schedule, as far as they were searched; empty otherwise.
     learning_rates : ndarray of shape (n,)
-        In increasing order.
+        Learning rates of the candidates, in increasing order.
     losses : ndarray of shape (n, n_splits)
-        Of every member at its candidate's number of epochs, in nats; NaN once diverged.
-    smoothed, error : ndarray of shape (n,)
-        The smoothed losses_ loss, which the choice is made on unless another scorer or
-        ``selection="min"`` made it, and its standard error over splits, in nats.
+        Laplace-smoothed log-loss of each member, in nats, at its candidate's number of epochs;
+        NaN for candidates that diverged.
+    smoothed : ndarray of shape (n,)
+        Laplace-smoothed log-loss of each candidate, in nats: the mean over splits, smoothed by a
+        kernel over learning rates and epochs. The choice minimizes it, unless it was made on
+        another score.
+    error : ndarray of shape (n,)
+        Standard error of `smoothed`, in nats.
     diverged : bool ndarray of shape (n,)
-        Which candidates diverged.
+        Whether each candidate diverged.
     """
 
     label: str
@@ -100,67 +108,58 @@ class ResponseCurve:
 
 
 def response_curves(estimator: Any) -> list[ResponseCurve]:
-    """Return the response curves of a fitted MetaLRClassifier, one a family."""
+    """Return the response curves of a fitted MetaLRClassifier, one for each family."""
     table = estimator.cv_results_
-    labels = labels_of(table["params"])
-    names, family = np.unique(labels, return_inverse=True)
-    rates = table["param_optimizer__learning_rate"].data
-    losses = estimator.laplace_learning_curves_
+    labels = np.array(labels_of(table["params"]))
+    rates = table[f"param_{RATE}"].data
+    losses, diverged = estimator.laplace_learning_curves_, table["diverged"]
     surface = response_surface(
         losses,
         rates,
         baseline_loss=estimator.baseline_loss_,
-        family=family,
+        family=np.unique(labels, return_inverse=True)[1],
         n_resources=table["n_resources"],
     )
-    at = (np.arange(len(rates)), slice(None), table["n_epochs"] - 1)
-    smoothed, n_splits = surface.smoothed[at], losses.shape[1]
-    error = smoothed.std(axis=1, ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0 * rates
-    curves = []
-    for number in dict.fromkeys(family):  # in the order of the candidates
-        mine = family == number
-        curves.append(
-            ResponseCurve(
-                str(names[number]),
-                rates[mine],
-                losses[at][mine],
-                smoothed[mine].mean(axis=1),
-                error[mine],
-                table["diverged"][mine],
-            )
-        )
-    return curves
+    epochs = table["n_epochs"] - 1
+    at = (np.arange(len(rates)), slice(None), epochs)
+    losses = np.where(diverged[:, None], np.nan, losses[at])
+    smoothed = surface.smoothed[at].mean(axis=1)
+    error = np.array([surface.standard_error(row, epoch) for row, epoch in enumerate(epochs)])
+    columns = rates, losses, smoothed, error, diverged
+    return [
+        ResponseCurve(label, *(column[labels == label] for column in columns))
+        for label in dict.fromkeys(labels.tolist())  # in the order of the candidates
+    ]
 
 
 def labels_of(params: list[dict[str, Any]]) -> list[str]:
-    """Return what tells each candidate's family apart from others."""
+    """Return the name of each candidate's family: the values of all parameters but the rate."""
     return [", ".join(str(v) for k, v in one.items() if k != RATE) for one in params]
 
 
 def plain(label: str) -> str:
-    """Return a label that matplotlib takes for no formula."""
+    """Return a label escaped so that matplotlib does not take it for a formula."""
     return label.replace("$", r"\$")
 
 
 def loss_limits(lowest: float, baseline_loss: float) -> tuple[float, float]:
-    """Return both ends of an axis of losses, in nats, that shows the lowest and the baseline."""
+    """Return the limits of a loss axis, in nats, that shows the lowest loss and the baseline."""
     top = max(WORST_SHOWN * baseline_loss, 1.2 * lowest)
     bottom = min(lowest, baseline_loss)
     return (min(0.0, bottom) if bottom < 0.3 * top else 0.9 * bottom), top
 
 
 def new_axes(ax: Any) -> Any:
-    """Return where to draw."""
+    """Return the axes to draw on: the given ones, or those of a new figure."""
     if ax is not None:
         return ax
-    return import_matplotlib("matplotlib.pyplot").subplots(
-        figsize=(6.4, 4.2), layout="constrained"
-    )[1]
+    pyplot = import_optional("matplotlib.pyplot")
+    return pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
 
 
-def import_matplotlib(name: str) -> Any:
-    """Return a module of matplotlib, or say how to install it."""
+def import_optional(name: str, needed: str = NEEDED) -> Any:
+    """Return the module of an optional dependency, or say how to install it."""
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError("Drawing needs matplotlib: pip install 'sk_metalr[plot]'.") from error
+        raise ImportError(needed) from error

@@ -1,4 +1,4 @@
-"""The learning curves of all candidates, drawn."""
+"""Display of the learning curves of all candidates."""
 
 from typing import Any
 
@@ -22,33 +22,34 @@ __all__ = ["LearningCurvesDisplay"]
 class LearningCurvesDisplay:
     """Learning curves of all candidates: held-out log-loss against epochs.
 
-    Each line is a candidate, its colour the learning rate and its style the optimizer and
-    schedule, where several were searched. Make one with :meth:`from_estimator`.
+    Each line is a candidate. Its colour shows the learning rate; its style the optimizer and the
+    schedule, as far as they were searched. Create one with :meth:`from_estimator`.
 
     Parameters
     ----------
     losses : ndarray of shape (n_candidates, n_epochs)
-        Held-out log-loss, mean over splits, in nats; NaN once diverged or left.
+        Held-out log-loss, in nats, averaged over splits; NaN once a candidate diverged or was
+        left behind.
     learning_rates : ndarray of shape (n_candidates,)
-        Of the candidates.
+        Learning rate of each candidate.
     best_index : int
-        The chosen candidate.
+        Index of the chosen candidate.
     best_n_epochs : int
-        Its number of epochs.
+        The number of epochs chosen for it.
     baseline_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     labels : list of str or None, default=None
-        Optimizer and schedule of each candidate; None where there is but one of each.
+        Optimizer and schedule of each candidate; None if all have the same.
     diverged : bool ndarray of shape (n_candidates,) or None, default=None
-        Which candidates diverged; the others whose curve ends early were left behind by the
-        search. None: none did.
+        Whether each candidate diverged; None if none did. Other curves that end early belong to
+        candidates that the search left behind.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes it was drawn on.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        The figure of these axes.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class LearningCurvesDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-            Fitted; a Pipeline or a search ends in a MetaLRClassifier.
+            Fitted; a Pipeline or a search must end in a MetaLRClassifier.
         ax : matplotlib.axes.Axes or None, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         Returns
         -------
         display : LearningCurvesDisplay
+            The display, drawn.
         """
         fitted = fitted_classifier(estimator, cls.__name__)
         display = cls(
@@ -98,29 +100,22 @@ class LearningCurvesDisplay:
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> "LearningCurvesDisplay":
-        """Draw.
+        """Draw the learning curves.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         Returns
         -------
         self : LearningCurvesDisplay
-            Drawn.
+            The display, drawn.
         """
-        from matplotlib import colormaps
-        from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import LogNorm
-        from matplotlib.ticker import MaxNLocator
-
         self.ax_ = new_axes(ax)
         self.figure_ = self.ax_.figure
         bottom, top = loss_limits(float(np.nanmin(self.losses)), self.baseline_loss)
-        low, high = self.learning_rates.min(), self.learning_rates.max()
-        scale = ScalarMappable(LogNorm(low, max(high, low * 1.001)), colormaps["viridis"])
-        lines = self._lines
+        scale, lines = self._colour_scale(), self._lines
         epochs = np.arange(1, self.losses.shape[1] + 1)
         single = "." if len(epochs) == 1 else None  # a line of one point shows nothing
         for candidate, curve in enumerate(self.losses):
@@ -128,31 +123,42 @@ class LearningCurvesDisplay:
             self.ax_.plot(epochs, curve, linestyle=lines[candidate], marker=single, **style)
         self._draw_best(lines[self.best_index])
         self._mark_ends(scale, top)
-        self.ax_.set(
-            ylim=(bottom, top),
-            xlim=(0.5, 1.5) if single else None,
-            xlabel="epochs",
-            ylabel="held-out log-loss (nats)",
-        )
-        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-        self.ax_.xaxis.set_major_locator(whole)
+        self.ax_.set(xlim=(0.5, 1.5) if single else None, ylim=(bottom, top))
+        self._label_axes()
         self._add_legend()
         self.figure_.colorbar(scale, ax=self.ax_, label="learning rate")
         return self
 
+    def _colour_scale(self) -> Any:
+        """Return the scale of colours that shows learning rates."""
+        from matplotlib import colormaps
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LogNorm
+
+        low, high = self.learning_rates.min(), self.learning_rates.max()
+        return ScalarMappable(LogNorm(low, max(high, low * 1.001)), colormaps["viridis"])
+
+    def _label_axes(self) -> None:
+        """Label the axes, with ticks at whole epochs only."""
+        from matplotlib.ticker import MaxNLocator
+
+        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
+        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        self.ax_.xaxis.set_major_locator(whole)
+
     @property
     def _families(self) -> list[str]:
-        """Return the labels that there are, each once."""
+        """The distinct labels."""
         return list(dict.fromkeys(self.labels or [""]))
 
     @property
     def _lines(self) -> list[Any]:
-        """Return the line style of each candidate."""
+        """The line style of each candidate."""
         labels, families = self.labels or [""] * len(self.losses), self._families
         return [LINES[families.index(label) % len(LINES)] for label in labels]
 
     def _mark_ends(self, scale: Any, top: float) -> None:
-        """Mark where candidates diverged, or were left behind."""
+        """Mark where candidates diverged or were left behind."""
         n_seen = int(np.isfinite(self.losses).any(axis=0).sum())
         diverged = np.zeros(len(self.losses), bool) if self.diverged is None else self.diverged
         labels = {"^": "diverged", "x": "left behind"}
@@ -175,7 +181,7 @@ class LearningCurvesDisplay:
             )
 
     def _draw_best(self, line: Any) -> None:
-        """Draw the chosen candidate over the others."""
+        """Draw the chosen candidate on top of the others."""
         label = f"chosen: {self.learning_rates[self.best_index]:.2g}"
         if len(self._families) > 1 and self.labels is not None:
             label += f" with {plain(self.labels[self.best_index])}"
@@ -186,7 +192,7 @@ class LearningCurvesDisplay:
         self.ax_.plot(at, best[at - 1], "o", color="black", label=length)
 
     def _add_legend(self) -> None:
-        """Say what marks and lines mean."""
+        """Add a legend of the marks and the line styles."""
         families = self._families
         if len(families) > 1:
             for number, label in enumerate(families):

@@ -1,4 +1,4 @@
-"""The response curve of a search, drawn."""
+"""Display of the response curve of a search."""
 
 from typing import Any
 
@@ -20,36 +20,36 @@ from .curves import (
 __all__ = ["LearningRateDisplay"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Told apart by colour-blind eyes (Okabe & Ito, 2008)."""
+"""Colours that colour-blind readers can tell apart (Okabe & Ito, 2008)."""
 MARKERS = "os^Dvp"
 
 
 class LearningRateDisplay:
     """Response curve of a search: held-out log-loss against learning rate.
 
-    Dots are members (those beyond the axis are triangles at its top; left out where there
-    are more than two curves), the line is what the choice was made on, with its standard
-    error. Make one with :meth:`from_estimator`.
+    The line is the smoothed loss that the choice was made on, and the band around it its standard
+    error. Dots are single members; triangles at the top of the axes are members beyond it. With
+    more than two curves, members are not drawn. Create one with :meth:`from_estimator`.
 
     Parameters
     ----------
     curves : list of ResponseCurve
-        One for each optimizer with each schedule.
+        One curve for each combination of optimizer and schedule.
     best_learning_rate : float
         The chosen learning rate.
     interval : tuple of (float, float)
-        Learning rates as good within one standard error.
+        Lowest and highest learning rate whose loss is within one standard error of the best.
     baseline_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     best_label : str, default=""
-        Label of the curve that the chosen learning rate is on.
+        Label of the curve that the chosen candidate is on.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes it was drawn on.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        The figure of these axes.
 
     Examples
     --------
@@ -86,16 +86,17 @@ class LearningRateDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-            Fitted; a Pipeline or a search ends in a MetaLRClassifier. The log-loss is drawn also
-            where another scorer chose.
+            Fitted; a Pipeline or a search must end in a MetaLRClassifier. The log-loss is drawn
+            even if another score chose.
         ax : matplotlib.axes.Axes or None, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
         default_rate : float or None, default=None
             A learning rate to compare with, such as the optimizer's default.
 
         Returns
         -------
         display : LearningRateDisplay
+            The display, drawn.
         """
         fitted = fitted_classifier(estimator, cls.__name__)
         display = cls(
@@ -108,19 +109,19 @@ class LearningRateDisplay:
         return display.plot(ax, default_rate=default_rate)
 
     def plot(self, ax: Any = None, *, default_rate: float | None = None) -> "LearningRateDisplay":
-        """Draw.
+        """Draw the response curves.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
         default_rate : float or None, default=None
             A learning rate to compare with.
 
         Returns
         -------
         self : LearningRateDisplay
-            Drawn.
+            The display, drawn.
         """
         self.ax_ = new_axes(ax)
         self.figure_ = self.ax_.figure
@@ -131,8 +132,23 @@ class LearningRateDisplay:
             self.ax_.set_xlim(rates[0] / 10, rates[0] * 10)
         for number, curve in enumerate(self.curves):
             self._draw_curve(curve, number, top)
-        low, high = self.interval
-        self.ax_.axvspan(low, high, color="0.85", zorder=0, label="within one standard error")
+        self._draw_divergence()
+        self._draw_choice()
+        self._draw_references(default_rate)
+        self.ax_.set(
+            xscale="log",
+            ylim=(bottom, top),
+            xlabel="learning rate",
+            ylabel="held-out log-loss (nats)",
+        )
+        outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
+        is_outside = len(self.curves) > MANY_CURVES
+        self.ax_.legend(fontsize="small", **(outside if is_outside else {"loc": "best"}))
+        return self
+
+    def _draw_choice(self) -> None:
+        """Mark the chosen learning rate, and the rates within one standard error of it."""
+        self.ax_.axvspan(*self.interval, color="0.85", zorder=0, label="within one standard error")
         label = f"chosen: {self.best_learning_rate:.2g}"
         if self.best_label:
             label += f" with {plain(self.best_label)}"
@@ -141,41 +157,28 @@ class LearningRateDisplay:
             if curve.label == self.best_label:
                 at = curve.learning_rates == self.best_learning_rate
                 self.ax_.plot(curve.learning_rates[at], curve.smoothed[at], "o", color="black")
+
+    def _draw_references(self, default_rate: float | None) -> None:
+        """Draw the default learning rate, if it is given, and the baseline loss."""
         if default_rate is not None:
-            self.ax_.axvline(
-                default_rate, color="0.4", linestyle=":", label=f"default: {default_rate:.2g}"
-            )
+            label = f"default: {default_rate:.2g}"
+            self.ax_.axvline(default_rate, color="0.4", linestyle=":", label=label)
         self.ax_.axhline(self.baseline_loss, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
         self.ax_.annotate(
             "class frequencies alone",
-            (0.01, self.baseline_loss),
+            (0.99, self.baseline_loss),
             xycoords=("axes fraction", "data"),
+            ha="right",
             va="bottom",
             fontsize="small",
             color="0.4",
         )
-        self.ax_.set(
-            xscale="log",
-            ylim=(bottom, top),
-            xlabel="learning rate",
-            ylabel="held-out log-loss (nats)",
-        )
-        if len(self.curves) > MANY_CURVES:
-            self.ax_.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1))
-        else:
-            self.ax_.legend(fontsize="small", loc="best")
-        return self
 
     def _draw_curve(self, curve: ResponseCurve, number: int, top: float) -> None:
+        """Draw the smoothed curve with its standard error."""
         colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
-        marker = MARKERS[number % len(MARKERS)]
-        rates = np.repeat(curve.learning_rates[:, None], curve.losses.shape[1], axis=1)
-        above = ~(curve.losses < top)  # also what is not a number
-        dots = {"color": colour, "alpha": 0.45, "linewidths": 0}
         if len(self.curves) <= MANY_CURVES:
-            self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
-            edge = np.full(above.sum(), EDGE * top)
-            self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
+            self._draw_members(curve, top, color=colour, marker=MARKERS[number % len(MARKERS)])
         sound = ~curve.diverged
         label = f"smoothed mean{f': {plain(curve.label)}' if curve.label else ''}"
         x, y, error = (
@@ -183,15 +186,27 @@ class LearningRateDisplay:
         )
         self.ax_.plot(x, y, color=colour, linestyle=line, linewidth=2, label=label)
         self.ax_.fill_between(x, y - error, y + error, color=colour, alpha=0.2, linewidth=0)
-        if curve.diverged.any():
-            frontier = curve.learning_rates[curve.diverged].min()
-            self.ax_.axvline(frontier, color=colour, linestyle=":", linewidth=1)
-            self.ax_.annotate(
-                "diverges",
-                (frontier, 0.55),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="right",
-                fontsize="small",
-                color=colour,
-            )
+
+    def _draw_members(self, curve: ResponseCurve, top: float, *, color: str, marker: str) -> None:
+        """Draw a dot for each member, or a triangle at the top where it is beyond the axis."""
+        rates = np.repeat(curve.learning_rates[:, None], curve.losses.shape[1], axis=1)
+        above = ~(curve.losses < top)  # also NaN
+        edge = np.full(above.sum(), EDGE * top)
+        dots = {"color": color, "alpha": 0.45, "linewidths": 0}
+        self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
+        self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
+
+    def _draw_divergence(self) -> None:
+        """Draw a line at the lowest learning rate of each curve that diverged."""
+        labelled: set[float] = set()
+        for number, curve in enumerate(self.curves):
+            if not curve.diverged.any():
+                continue
+            colour = COLOURS[number % len(COLOURS)]
+            rate = curve.learning_rates[curve.diverged].min()
+            self.ax_.axvline(rate, color=colour, linestyle=":", linewidth=1)
+            if rate not in labelled:  # curves may share it
+                at, across = (rate, 0.4), ("data", "axes fraction")
+                style = {"rotation": 90, "ha": "right", "fontsize": "small", "color": colour}
+                self.ax_.annotate("diverges", at, xycoords=across, **style)
+            labelled.add(rate)

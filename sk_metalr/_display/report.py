@@ -1,5 +1,8 @@
-"""One page about a search: what was chosen, from what, at what cost."""
+"""One HTML page about a search: what was chosen, from what, and at what cost."""
 
+import base64
+import hashlib
+import io
 import os
 import platform
 import re
@@ -12,8 +15,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._persistence import versions
+from .._persistence.archive import check_destination
 from .._search.diagnostics import (
-    best_seen,
     budget_message,
     edge_message,
     family_of,
@@ -22,40 +25,40 @@ from .._search.diagnostics import (
     off_scale,
     scale_message,
 )
-from .._search.scoring import check_scorers
+from .._search.scoring import LOG_LOSS
 from .._space import RATE
-from . import page as html
-from .curves import (
-    MANY_CURVES,
-    fitted_classifier,
-    import_matplotlib,
-    response_curves,
-)
+from .curves import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 
 __all__ = ["report"]
 
+NEEDED = "A report needs jinja2 and matplotlib: pip install 'sk_metalr[report]'."
+
 MANY = 30
 """How many class labels or names of features are listed."""
 
+FIGURES: dict[str, Any] = {
+    "Response curve: held-out log-loss against learning rate.": LearningRateDisplay,
+    "Learning curves: held-out log-loss of all candidates against epochs.": LearningCurvesDisplay,
+}
+
 
 def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
-    """Write one HTML page about a fitted classifier.
+    """Write an HTML page about a fitted classifier.
 
-    The page holds what was chosen, the response curve and the learning curves, the candidates
-    in a table that sorts by any column, what the search cost, what is worth knowing, versions
-    and parameters. All of it is in this one file: it loads nothing from elsewhere. The same
-    estimator gives the same page.
+    The page shows what was chosen, the response curve and the learning curves, a sortable table
+    of all candidates, what the search cost, anything worth knowing, versions and parameters. It
+    is a single file that loads nothing from elsewhere. The same estimator gives the same page.
 
     Parameters
     ----------
     estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-        Fitted; a Pipeline or a search ends in a MetaLRClassifier. Its parameters are written
+        Fitted; a Pipeline or a search must end in a MetaLRClassifier. Its parameters are written
         down as they are now.
     path : str or os.PathLike
-        File to write, in a folder that exists. A file that is there is replaced once the page
-        is complete; if anything fails before, it stays as it was.
+        File to write, in a folder that exists. An existing file is replaced once the page is
+        complete; if anything fails before that, it stays as it was.
 
     Returns
     -------
@@ -65,35 +68,32 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     TypeError
-        If `estimator` is something else.
+        If `estimator` holds no MetaLRClassifier.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
-    FileNotFoundError
-        If there is no such folder.
-    IsADirectoryError
-        If `path` is a folder.
+    OSError
+        If `path` is a folder, or in a folder that does not exist or cannot be written to.
     ImportError
-        If matplotlib is not installed.
+        If jinja2 or matplotlib is not installed.
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_iris
     >>> from sk_metalr import MetaLRClassifier, report
     >>> X, y = load_iris(return_X_y=True)
     >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
     >>> with TemporaryDirectory() as folder:
-    ...     report(fitted, Path(folder) / "search.html").name
+    ...     report(fitted, f"{folder}/search.html").name
     'search.html'
     """
     fitted = fitted_classifier(estimator, "report")
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write a report to.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder; name a file to write a report to.")
-    page = _page(fitted, estimator)
+    check_destination(Path(path))
+    _replace(Path(path), _page(fitted, estimator))
+    return Path(path)
+
+
+def _replace(path: Path, page: str) -> None:
     # Beside its destination, so that it need only be renamed when it is complete.
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
@@ -102,72 +102,91 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def _page(fitted: Any, estimator: Any) -> str:
-    sections = {
-        "Chosen": html.tiles(_chosen(fitted) | _made(fitted)),
-        "Worth knowing": html.items(_worth_knowing(fitted)),
-        "Curves": _figures(fitted),
-        "Candidates": _candidates(fitted),
-        "Cost": html.pairs(fitted.search_cost_),
-    }
-    sections |= {
-        "Data": html.pairs(_data(fitted)),
-        "How to reproduce": _reproduction(fitted, estimator),
-        "Versions": html.paragraph("Those that wrote this page.") + html.pairs(_versions()),
-    }
-    return html.page(f"Search report: learning rate {fitted.best_learning_rate_:.3g}", sections)
+    jinja2 = import_optional("jinja2", NEEDED)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"digest": _digest, "exact": _exact, "text": _text}
+    page: str = environment.get_template("report.html").render(
+        title=f"Search report: learning rate {fitted.best_learning_rate_:.3g}",
+        tiles=_chosen(fitted) | _trained(fitted),
+        worth_knowing=_worth_knowing(fitted),
+        figures=_figures(fitted),
+        columns=_columns(fitted.cv_results_),
+        best_index=fitted.best_index_,
+        cost=fitted.search_cost_,
+        data={
+            f"{len(fitted.classes_)} classes": _listed(fitted.classes_),
+            f"{fitted.n_features_in_} features": _listed(
+                getattr(fitted, "feature_names_in_", ["without names"])
+            ),
+        },
+        reproducible=_reproducible(fitted),
+        estimator=_repr(estimator),
+        params={name: _repr(value) for name, value in fitted.get_params(deep=False).items()},
+        versions=versions() | {"python": platform.python_version()},
+    )
+    return page
 
 
-def _decisive(fitted: Any) -> tuple[str, bool]:
-    """Return the name of the scorer that chose, and whether it is the log-loss."""
-    scorers, name = check_scorers(fitted.scoring, fitted.refit)
-    return name, scorers[name] is None
+def _decisive(fitted: Any) -> tuple[str, str, bool]:
+    """Return the name of the score that chose, that of its column, and if it is the log-loss.
+
+    Told from the results, because a scorer is forgotten when the classifier is saved.
+    """
+    means = [name for name in fitted.cv_results_ if name.startswith("mean_test_")]
+    columns = [name.removeprefix("mean_test_") for name in means]
+    column = name = fitted.refit if fitted.refit in columns else columns[0]
+    losses = fitted.learning_curves_[fitted.best_index_, :, fitted.best_n_epochs_ - 1]
+    if np.isclose(-losses.mean(), fitted.best_score_):
+        return "log-loss (nats)", column, True
+    if name == "score" and isinstance(fitted.scoring, str) and fitted.scoring != LOG_LOSS:
+        name = fitted.scoring
+    return name, column, False
 
 
 def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
-    """Return what was chosen, and how good it is: by name, value and note."""
-    (low, high), n_splits = fitted.learning_rate_interval_, fitted.learning_curves_.shape[1]
-    name, is_log_loss = _decisive(fitted)
-    results = fitted.cv_results_
-    column = f"std_test_{name}" if f"std_test_{name}" in results else "std_test_score"
-    spread = f"± {results[column][fitted.best_index_]:.2g} over {n_splits} splits"
-    score, note = f"{fitted.best_score_:.4g}", spread if n_splits > 1 else "on one split"
-    if is_log_loss:
-        name, score = "log-loss (nats)", f"{-fitted.best_score_:.4g}"
-        note += f"; class frequencies alone: {fitted.baseline_loss_:.3g}"
+    """Return what was chosen, and how good it is: value and note by name."""
+    low, high = fitted.learning_rate_interval_
     interval = f"{low:.3g} … {high:.3g} within one standard error"
-    if low == high == fitted.best_learning_rate_:
+    if low == high:
         interval = "no other rate is within one standard error"
+    _, n_splits, n_epochs = fitted.learning_curves_.shape
+    name, column, is_log_loss = _decisive(fitted)
+    spread = fitted.cv_results_[f"std_test_{column}"][fitted.best_index_]
+    score, note = fitted.best_score_, f"± {spread:.2g} over {n_splits} splits"
+    if n_splits == 1:
+        note = "on one split"
+    if is_log_loss:
+        score, note = -score, f"{note}; class frequencies alone: {fitted.baseline_loss_:.3g}"
     return {
         "Learning rate": (f"{fitted.best_learning_rate_:.3g}", interval),
-        "Epochs": (str(fitted.best_n_epochs_), f"of {fitted.learning_curves_.shape[2]} at most"),
-        **{
-            key.capitalize(): (str(value), "")
-            for key, value in fitted.best_params_.items()
-            if key != RATE
-        },
-        f"Held-out {name}": (score, note),
+        "Epochs": (str(fitted.best_n_epochs_), f"of {n_epochs} at most"),
+        **{k.capitalize(): (str(v), "") for k, v in fitted.best_params_.items() if k != RATE},
+        f"Held-out {name}": (f"{score:.4g}", note),
     }
 
 
-def _made(fitted: Any) -> dict[str, tuple[str, str]]:
-    """Return what was trained, and how long it took: by name, value and note."""
+def _trained(fitted: Any) -> dict[str, tuple[str, str]]:
+    """Return what was trained, and how long it took: value and note by name."""
     cost, n_models = fitted.search_cost_, len(getattr(fitted, "estimators_", []))
-    if n_models == 0:
-        models, note = "none", "refit=False: it cannot predict"
-    else:
-        models = "one model" if n_models == 1 else f"{n_models} models"
-        note = "on all rows"
-        note += "; they predict as one" if n_models > 1 else ""
+    models = {
+        0: ("none", "refit=False: it cannot predict"),
+        1: ("one model", "on all rows"),
+    }.get(n_models, (f"{n_models} models", "on all rows; their probabilities are averaged"))
     return {
         "Searched": (
             f"{cost['n_candidates']} × {cost['n_splits']}",
-            f"candidates × splits, search={fitted.search!r}",
+            f"candidates × splits, search={_repr(fitted.search)}",
         ),
-        "Refitted": (models, note),
+        "Refitted": models,
         "Whole fit": (
             f"{cost['total_seconds']:.1f} s",
             f"search {cost['search_seconds']:.1f} s, refit {cost['refit_seconds']:.1f} s",
@@ -176,81 +195,72 @@ def _made(fitted: Any) -> dict[str, tuple[str, str]]:
 
 
 def _worth_knowing(fitted: Any) -> list[str]:
-    results, n_epochs = fitted.cv_results_, fitted.learning_curves_.shape[2]
-    best = best_seen(results, n_epochs)
-    messages = []
+    """Return what `fit` warned about, and what else readers of the curves should know."""
+    results, curves, baseline = fitted.cv_results_, fitted.learning_curves_, fitted.baseline_loss_
+    best, n_chosen, scale = fitted.best_index_, fitted.best_n_epochs_, fitted.feature_scale_
+    n_seen, n_epochs = results["n_resources"].max(), curves.shape[2]
+    how = off_scale(scale, curves, results[f"param_{RATE}"].data, baseline)
+    name, _, is_log_loss = _decisive(fitted)
+    edge = no_skill = harm = ""
     if not is_edge_known(fitted.n_candidates, fitted.search_cost_):
-        messages.append(edge_message(*family_of(results["params"], best)))
-    n_seen = int(np.isfinite(fitted.learning_curves_).any(axis=(0, 1)).sum())
-    if n_seen < n_epochs:
-        messages.append(f"The search ended after {n_seen} of {n_epochs} epochs.")
-    name, is_log_loss = _decisive(fitted)
-    curves, rates = fitted.learning_curves_, results[f"param_{RATE}"].data
-    scale, worst = fitted.feature_scale_, fitted.baseline_loss_
-    how = off_scale(scale, curves, rates, worst)
-    no_skill = ""
+        edge = edge_message(*family_of(results["params"], best))
     if is_log_loss:
-        no_skill = no_skill_message(-results["selection_score"][best], worst, how)
-        messages.append(no_skill)
-    else:
-        messages.append(f"The choice was made on {name}; the curves show the log-loss.")
-    if results["diverged"].any():
-        lowest = ", ".join(
-            f"{curve.learning_rates[curve.diverged].min():.3g} {curve.label}".strip()
-            for curve in response_curves(fitted)
-            if curve.diverged.any()
-        )
-        messages.append(
-            f"{results['diverged'].sum()} of {len(results['diverged'])} candidates diverged. The "
-            f"lowest learning rate that did: {lowest}."
-        )
-    chosen, n_chosen = curves[fitted.best_index_], fitted.best_n_epochs_
-    if how and not no_skill:
-        messages.append(scale_message(how, chosen[:, n_chosen - 1].mean(), worst, scale))
-    messages.append(budget_message(curves, fitted.best_index_, n_chosen, worst))
-    return [message for message in messages if message] or [
-        "Nothing: the best rate is not at an edge of the space, it did better than the class "
-        "frequencies, the epochs were enough, and no candidate diverged."
-    ]
+        no_skill = no_skill_message(-results["selection_score"][best], baseline, how)
+    if not no_skill:
+        harm = scale_message(how, curves[best, :, n_chosen - 1].mean(), baseline, scale)
+    messages = (
+        edge,
+        f"The search ended after {n_seen} of {n_epochs} epochs." if n_seen < n_epochs else "",
+        no_skill,
+        "" if is_log_loss else f"The choice was made on {name}; the curves show the log-loss.",
+        _divergence(results),
+        harm,
+        budget_message(curves, best, n_chosen, baseline),
+    )
+    return [message for message in messages if message]
 
 
-def _figures(fitted: Any) -> str:
-    style = import_matplotlib("matplotlib.style")
-    new_figure = import_matplotlib("matplotlib.figure").Figure
-    n_curves = len(response_curves(fitted))
-    size = (5, 3.6) if n_curves <= MANY_CURVES else (7.5, max(4.2, 0.22 * n_curves))
-    # The user's style may be made for other pages; the salt makes ids the same every time.
-    with style.context(["default", {"svg.hashsalt": "sk_metalr"}]):
-        drawn = []
-        for display in (LearningRateDisplay, LearningCurvesDisplay):
-            ax = new_figure(figsize=size, layout="constrained").subplots()
-            drawn.append(display.from_estimator(fitted, ax=ax).figure_)
-        captions = (
-            "Response curve: held-out log-loss against learning rate.",
-            "Learning curves: held-out log-loss of all candidates against epochs.",
-        )
-        return html.figures(dict(zip(captions, drawn, strict=True)))
-
-
-def _candidates(fitted: Any) -> str:
-    results = fitted.cv_results_
-    names = [name for name in results if name != "params"]
-    names.sort(key=lambda name: name.startswith("split"))  # single splits last
-    return html.table(
-        {"row": np.arange(len(results["params"])), **{name: results[name] for name in names}},
-        f"cv_results_, one row a candidate; the chosen one, row {fitted.best_index_}, is marked. "
-        "A click on the head of a column sorts. Columns of single splits are not printed.",
-        marked=fitted.best_index_,
-        not_printed="split",
+def _divergence(results: dict[str, Any]) -> str:
+    """Say how many candidates diverged, and from which learning rate on; empty if none did."""
+    rows = np.flatnonzero(results["diverged"])
+    diverged = [results["params"][row] for row in rows]
+    lowest: dict[str, float] = {}
+    for label, params in zip(labels_of(diverged), diverged, strict=True):
+        lowest[label] = min(params[RATE], lowest.get(label, np.inf))
+    rates = [f"{rate:.3g} with {name}" if name else f"{rate:.3g}" for name, rate in lowest.items()]
+    if not rates:
+        return ""
+    return (
+        f"{len(rows)} of {len(results['params'])} candidates diverged. The lowest learning rate "
+        f"that did: {'; '.join(rates)}."
     )
 
 
-def _data(fitted: Any) -> dict[str, str]:
-    names = getattr(fitted, "feature_names_in_", ["without names"])
-    return {
-        f"{len(fitted.classes_)} classes": _listed(fitted.classes_),
-        f"{fitted.n_features_in_} features": _listed(names),
-    }
+def _figures(fitted: Any) -> dict[str, str]:
+    """Return SVG images in Base64 by their captions.
+
+    Each is an image of its own, so that its ids are its own, too, and nothing in it is HTML.
+    """
+    style = import_optional("matplotlib.style", NEEDED)
+    new_figure = import_optional("matplotlib.figure", NEEDED).Figure
+    n_curves = len(set(labels_of(fitted.cv_results_["params"])))
+    size = (5, 3.6) if n_curves <= MANY_CURVES else (7.5, max(4.2, 0.22 * n_curves))
+    images = {}
+    # The user's style may be made for other pages; the salt makes ids the same every time.
+    with style.context(["default", {"svg.hashsalt": "sk_metalr"}]):
+        for caption, display in FIGURES.items():
+            figure, file = new_figure(figsize=size, layout="constrained"), io.BytesIO()
+            display.from_estimator(fitted, ax=figure.subplots())
+            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+            images[caption] = base64.b64encode(file.getvalue()).decode()
+    return images
+
+
+def _columns(results: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the columns of the table of candidates, those of single splits last."""
+    columns = {name: np.asarray(one) for name, one in results.items() if name != "params"}
+    names = sorted(columns, key=lambda name: name.startswith("split"))
+    return {"row": np.arange(len(results["params"]))} | {name: columns[name] for name in names}
 
 
 def _listed(values: Any) -> str:
@@ -258,26 +268,41 @@ def _listed(values: Any) -> str:
     return ", ".join(str(value) for value in values[:MANY]) + more
 
 
-def _reproduction(fitted: Any, estimator: Any) -> str:
+def _reproducible(fitted: Any) -> str:
+    """Say whether another fit would choose the same."""
     seed = fitted.random_state
-    learned = "n_records" in fitted.search_cost_
-    depends = "data, versions and experience" if learned else "data and versions"
-    said = (
-        f"random_state={seed}: the same {depends} give the same choice."
-        if isinstance(seed, Integral)
-        else f"random_state={_repr(seed)} is no int: another fit draws other candidates, splits "
-        "and initial weights."
-    )
-    params = {name: _repr(value) for name, value in fitted.get_params(deep=False).items()}
-    return html.paragraph(said) + html.preformatted(_repr(estimator)) + html.pairs(params)
+    if not isinstance(seed, Integral):
+        return (
+            f"random_state={_repr(seed)} is not an int, so another fit draws other candidates, "
+            "splits and initial weights."
+        )
+    learned = ", versions and experience" if "n_records" in fitted.search_cost_ else " and versions"
+    return f"random_state={seed}: the same data{learned} give the same choice."
 
 
 def _repr(value: Any) -> str:
-    """Return the repr in full, without addresses in memory, which tell nothing later."""
+    """Return the repr in full, without addresses in memory, which mean nothing later."""
     is_cut = type(value).__repr__ is BaseEstimator.__repr__
     text = value.__repr__(N_CHAR_MAX=10**6) if is_cut else repr(value)
     return re.sub(r" at 0x[0-9A-Fa-f]+", "", text)
 
 
-def _versions() -> dict[str, str]:
-    return versions() | {"python": platform.python_version()}
+def _digest(script: str) -> str:
+    """Return the hash of a script, as a Content-Security-Policy names it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _exact(number: Any) -> str:
+    """Return a number with all its digits, for the script to sort by; empty if it is NaN."""
+    return "" if np.isnan(number) else repr(float(number)).replace("inf", "Infinity")
+
+
+def _text(value: Any) -> str:
+    """Return a value as people read it."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        return "–" if np.isnan(value) else f"{value:.4g}"
+    return str(value)

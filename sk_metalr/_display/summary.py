@@ -1,24 +1,18 @@
-"""What people read after a fit: a line, and a box in the diagram of an estimator."""
+"""Outcome of a fit in words: a line of text, and a box in the diagram of an estimator."""
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Block", "diagram", "outcome", "summary"]
+from .._space import RATE
 
-NAMED = "optimizer", "schedule"
-CAPTION = "learning rate", *NAMED, "epochs"
-"""Parts of the outcome that the diagram shows without a click."""
+__all__ = ["Block", "diagram", "outcome", "summary"]
 
 
 def outcome(fitted: Any) -> dict[str, str]:
     """Return what a fitted MetaLRClassifier chose and what it cost, by name."""
-    low, high = fitted.learning_rate_interval_
     cost = fitted.search_cost_
     return {
-        "learning rate": f"{fitted.best_learning_rate_:.3g} (within one standard error: "
-        f"{low:.3g} … {high:.3g})",
-        **{name: str(fitted.best_params_[name]) for name in NAMED if name in fitted.best_params_},
-        "epochs": str(fitted.best_n_epochs_),
+        **_chosen(fitted),
         "held-out score": f"{fitted.best_score_:.4f}",
         "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits in "
         f"{cost['search_seconds']:.1f} s",
@@ -27,8 +21,19 @@ def outcome(fitted: Any) -> dict[str, str]:
     }
 
 
+def _chosen(fitted: Any) -> dict[str, str]:
+    """Return the chosen strategy and number of epochs; the diagram shows them without a click."""
+    low, high = fitted.learning_rate_interval_
+    return {
+        "learning rate": f"{fitted.best_learning_rate_:.3g} (within one standard error: "
+        f"{low:.3g} … {high:.3g})",
+        **{name: str(value) for name, value in fitted.best_params_.items() if name != RATE},
+        "epochs": str(fitted.best_n_epochs_),
+    }
+
+
 def _experience(cost: dict[str, Any]) -> dict[str, str]:
-    """Return what a search was told by the experience, where it asked."""
+    """Return what the experience contributed, if the search consulted it."""
     if "n_records" not in cost:
         return {}
     aside, drawn = cost["n_records_set_aside"], cost["n_drawn_at_random"]
@@ -37,24 +42,25 @@ def _experience(cost: dict[str, Any]) -> dict[str, str]:
 
 
 def summary(fitted: Any) -> str:
-    """Return :func:`outcome` in a line."""
+    """Return :func:`outcome` as one line of text."""
     return ", ".join(f"{name} {value}" for name, value in outcome(fitted).items())
 
 
 @dataclass
 class Block:
-    """A box of the diagram of an estimator in HTML, with the attributes that scikit-learn reads.
+    """A box in the HTML diagram of an estimator, with the attributes that scikit-learn reads.
 
     Attributes
     ----------
     kind : {"serial", "parallel", "single"}
-        Whether the box holds others, below or beside each other.
+        Whether the box holds others, one below the other or side by side, or none.
     estimators : list or None
-        What it holds: estimators, or blocks.
+        The estimators or blocks inside the box.
     names, name_details : list of (str or None), or str
-        Labels, and what folds out of them: of each thing that it holds, or its own.
+        Labels, and the details that fold out of them: one for each estimator inside, or those of
+        the box itself.
     name_caption : str or None
-        A line below its own label.
+        A line below the label of the box.
     """
 
     kind: str
@@ -70,16 +76,15 @@ class Block:
 
 
 def diagram(classifier: Any) -> Block:
-    """Return the diagram of a MetaLRClassifier: what it wraps, and what was chosen."""
+    """Return the diagram of a MetaLRClassifier: the estimator it wraps, and what it chose."""
     blocks: list[Any] = []
     wrapped = classifier.estimator
     if hasattr(wrapped, "get_params") and hasattr(wrapped, "fit"):
         label = f"estimator: {type(wrapped).__name__}"
         blocks.append(Block("parallel", [wrapped], [label], [str(wrapped)]))
     if hasattr(classifier, "search_cost_"):
-        chosen = outcome(classifier)
-        details = "\n".join(f"{name}: {value}" for name, value in chosen.items())
-        caption = ", ".join(f"{name} {chosen[name]}" for name in CAPTION if name in chosen)
+        details = "\n".join(f"{name}: {value}" for name, value in outcome(classifier).items())
+        caption = ", ".join(f"{name} {value}" for name, value in _chosen(classifier).items())
         blocks.append(Block("single", None, "chosen", details, caption))
     if not blocks:
         return Block("single", None, type(classifier).__name__, str(classifier))

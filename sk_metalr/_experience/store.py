@@ -183,7 +183,7 @@ class Experience:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        if path is not None and not isinstance(path, str | os.PathLike):
+        if not isinstance(path, str | os.PathLike | None):
             raise TypeError(
                 "The 'path' parameter of Experience must be a path or None. Got an object of type "
                 f"{type(path).__name__!r} instead; Experience().merge(records) takes records."
@@ -373,12 +373,6 @@ class Experience:
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else f"in {str(self.path)!r}"
         return f"<Experience of {len(self)} searches {where}>"
-
-    def __fspath__(self) -> str:
-        """Return the path of its file."""
-        if self.path is None:
-            raise TypeError("This experience is in memory, so it has no path.")
-        return str(self.path)
 
     def __sklearn_clone__(self) -> "Experience":
         """Return itself: clones of an estimator learn from one store, and add to it."""

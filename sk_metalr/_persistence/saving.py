@@ -83,6 +83,7 @@ def _parameter(
             stored_params = {key: _parameter(one, parts) for key, one in params}
             if all("value" in one for one in stored_params.values()):
                 return {"algorithm": name, "params": stored_params}
+    value = getattr(value, "path", None) or value  # an experience goes by its file
     trial = dict(parts)
     try:
         stored = encode(os.fspath(value) if isinstance(value, os.PathLike) else value, trial)

@@ -20,7 +20,7 @@ from .likeness import first_alike
 from .program import Program, program_for
 from .setups import Options, SplitSetup
 
-__all__ = ["COMPILED_LANES", "LANES", "MIN_STEPS_TO_COMPILE", "Lane", "next_lane", "open_lane"]
+__all__ = ["COMPILED_LANES", "LANES", "Lane", "next_lane", "open_lane", "pays_to_compile"]
 
 COMPILED_LANES = ("vectorized", "compiled")
 LANES = (*COMPILED_LANES, "keras")
@@ -154,6 +154,11 @@ def open_lane(
     return Lane(name, reason, programs, pads, size)
 
 
+def pays_to_compile(n_steps: int) -> bool:
+    """Tell whether XLA saves more time in so many steps than it takes to compile."""
+    return n_steps >= MIN_STEPS_TO_COMPILE
+
+
 def _program(
     setup: SplitSetup,
     n_steps: int,
@@ -163,7 +168,7 @@ def _program(
     is_weighted: bool,
 ) -> Program:
     model = setup.model
-    jit = (1 if vectorized else n_candidates) * n_steps >= MIN_STEPS_TO_COMPILE
+    jit = pays_to_compile((1 if vectorized else n_candidates) * n_steps)
     return program_for(
         model,
         options.task,
@@ -185,11 +190,15 @@ def _group_size(
     member_bytes = program.member_bytes(setup.model)
     size, n_threads = n_candidates, 1
     if program.jit:
-        n_threads = options.n_threads or cpu_count()
-        largest = max(MIN_GROUP_SIZE, GROUP_BYTES // member_bytes)
-        n_groups = ceil(n_candidates / largest)
-        if n_candidates > 2 * MIN_GROUP_SIZE:
-            n_groups = max(2, n_groups)  # two keep two cores busy
-        size = ceil(n_candidates / n_groups)
+        size, n_threads = group_size(n_candidates, member_bytes), options.n_threads or cpu_count()
     within = options.max_memory / (n_threads * TRAINING_BYTES_PER_STATE * member_bytes)
     return int(max(min(size, within), 2 if has_loops(setup.model) else 1))
+
+
+def group_size(n_candidates: int, member_bytes: int) -> int:
+    """Return how many members a compiled program trains at once: groups of like size."""
+    largest = max(MIN_GROUP_SIZE, GROUP_BYTES // member_bytes)
+    n_groups = ceil(n_candidates / largest)
+    if n_candidates > 2 * MIN_GROUP_SIZE:
+        n_groups = max(2, n_groups)  # two keep two cores busy
+    return ceil(n_candidates / n_groups)

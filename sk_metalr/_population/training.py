@@ -14,7 +14,7 @@ from .._space import rates_at
 from .batches import Block as Rows
 from .batches import shuffled, steps_per_block, take, training_blocks
 from .group import Group
-from .lanes import MIN_STEPS_TO_COMPILE, Lane
+from .lanes import Lane, pays_to_compile
 from .program import GroupState, Program
 from .scorer import Scorer
 from .setups import Options, SplitSetup
@@ -154,7 +154,7 @@ class Trainer:
             x, target, weight, _ = Scorer(program, setup, 0, None).blocks[0]
             program.score(program.initial_state(setup.model, group_size), x, target, weight, 0)
         steps_later = self.options.budget * ceil(self.options.n_rows_later / setup.batch_size)
-        if steps_later >= MIN_STEPS_TO_COMPILE and group_size > 1:
+        if pays_to_compile(steps_later) and group_size > 1:
             rows = next(self._batches(setup, np.arange(len(setup.train))))
             program.train(
                 program.initial_state(setup.model, 1),

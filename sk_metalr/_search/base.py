@@ -58,7 +58,7 @@ class BaseSearch(BaseEstimator):
     """Base class of search algorithms, which decide what is trained, and for how long.
 
     Without overrides: all candidates are drawn at random, and trained for the full budget. A
-    subclass overrides one of the methods below, or both.
+    subclass overrides `propose`, `promote`, or both.
 
     See Also
     --------
@@ -69,6 +69,15 @@ class BaseSearch(BaseEstimator):
     """Whether every candidate moves its own learning rate after each epoch."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
+    def check(self, space: StrategySpace) -> None:
+        """Raise ValueError where a space cannot be searched; called before anything is trained.
+
+        Parameters
+        ----------
+        space : StrategySpace
+            As the user gave it.
+        """
 
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
         """Return the next candidates to train.

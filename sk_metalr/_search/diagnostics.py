@@ -17,7 +17,6 @@ from ..exceptions import (
 from .loop import SearchResult
 
 __all__ = [
-    "best_seen",
     "budget_message",
     "diagnose",
     "edge_message",
@@ -88,22 +87,6 @@ def diagnose(
     too_short = budget_message(losses, choice.index, n_chosen, baseline_loss)
     if too_short:
         yield BudgetWarning(too_short)
-
-
-def best_seen(results: dict[str, Any], n_epochs: int) -> int:
-    """Return the row of ``cv_results_`` with the lowest loss, as the choice saw it.
-
-    Parameters
-    ----------
-    results : dict
-        ``cv_results_``.
-    n_epochs : int
-        The full budget; candidates that were trained for less count only where no others are
-        left.
-    """
-    score = results["selection_score"]
-    finished = np.where(results.get("n_resources", n_epochs) == n_epochs, score, np.nan)
-    return int(np.nanargmax(score if np.isnan(finished).all() else finished))
 
 
 def family_of(params: list[dict[str, Any]], index: int) -> tuple[float, list[float]]:

@@ -1,8 +1,6 @@
 """Learning rates that move along the gradient of the held-out loss."""
 
-from .._space import SCHEDULE, Candidates
-from .base import Problem
-from .history import History
+from .._space import SCHEDULE, StrategySpace
 from .random import RandomSearch
 
 __all__ = ["Hypergradient"]
@@ -30,12 +28,11 @@ class Hypergradient(RandomSearch):
 
     adapts_rates = True
 
-    def propose(self, problem: Problem, history: History | None) -> Candidates | None:
-        """Return candidates drawn at random, whose schedules are constant."""
-        levels = problem.space.levels.get(SCHEDULE, [])
+    def check(self, space: StrategySpace) -> None:
+        """Raise ValueError where rates are to follow other schedules."""
+        levels = space.levels.get(SCHEDULE, [])
         if any(not level.value.is_constant for level in levels):
             raise ValueError(
                 "The 'schedule' values of param_distributions must be left out for "
                 "search='hypergradient', which learns a schedule itself."
             )
-        return super().propose(problem, history)

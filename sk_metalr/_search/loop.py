@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._population import Population
 from .._progress import PREFIX, Score, tell
 from .._recorded import Recorded
 from .._space import Candidates, StrategySpace
@@ -72,8 +73,11 @@ def search(
         If no candidate has a score.
     """
     history: History | None = None
+    population = None  # kept until there is the next one, which starts from the same models
     while (candidates := algorithm.propose(problem, history)) is not None:
-        found = _round(algorithm, candidates.sort(), evaluation, scoring, execution, history)
+        found, population = _round(
+            algorithm, candidates.sort(), evaluation, scoring, execution, history
+        )
         history = found if history is None else _joined(history, found, scoring)
         if not (history.is_complete and execution.has_time(history.budget)):
             break
@@ -92,7 +96,7 @@ def _round(
     scoring: Scoring,
     execution: Execution,
     before: History | None,
-) -> History:
+) -> tuple[History, Population]:
     """Train candidates until the algorithm lets none go on, or their budget or the time ends."""
     n, budget = len(candidates), evaluation.n_epochs
     rung = Rung(
@@ -131,20 +135,18 @@ def _round(
         rung, number = replace(rung, staying=staying), number + 1
         name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
     run.finish()
-    return _with_choice(
-        History(
-            candidates,
-            _settled(run, budget),
-            n_resources,
-            iteration,
-            rung.n_rounds + 1,
-            None,
-            scoring.worst_loss,
-            population.trained,
-            population.trajectories if algorithm.adapts_rates else None,
-        ),
-        scoring,
+    history = History(
+        candidates,
+        _settled(run, budget),
+        n_resources,
+        iteration,
+        rung.n_rounds + 1,
+        None,
+        scoring.worst_loss,
+        population.trained,
+        population.trajectories if algorithm.adapts_rates else None,
     )
+    return _with_choice(history, scoring), population
 
 
 def _promoted(algorithm: BaseSearch, rung: Rung) -> tuple[np.ndarray, int]:

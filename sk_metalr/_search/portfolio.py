@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._experience import Experience, proposal
+from .._experience import Experience, ExperienceRecord, proposal
 from .._experience.fingerprint import shares_rows
 from .._progress import warn
 from .._space import N_CANDIDATES, RATE, Candidates, StrategySpace
@@ -56,6 +56,12 @@ class Portfolio(BaseSearch):
     def __init__(self, experience: Any = "default") -> None:
         self.experience = experience
 
+    def check(self, space: StrategySpace) -> None:
+        """Raise an error where rates are a list, or there is no such experience."""
+        for number in range(space.n_families):
+            space.bounds(number)
+        self._store = _open(self.experience)
+
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
         """Return the rates that the experience proposes; then others, while they are needed."""
         if history is None:
@@ -77,9 +83,7 @@ class Portfolio(BaseSearch):
         Warns where some had to be drawn at random. A saved search that goes on remembers what was
         proposed: the experience may have grown since.
         """
-        for number in range(problem.space.n_families):
-            problem.space.bounds(number)  # which a list has not
-        self._proposed = problem.remember("proposed", _proposed(problem, self.experience))
+        self._proposed = problem.remember("proposed", _proposed(problem, list(self._store)))
         self.costs_: dict[str, int] = dict(self._proposed["costs"])
         candidates = problem.space.candidates(self._proposed["candidates"])
         message = _message(self._proposed, len(candidates))
@@ -88,7 +92,7 @@ class Portfolio(BaseSearch):
         return candidates
 
 
-def _proposed(problem: Problem, experience: Any) -> dict[str, Any]:
+def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, Any]:
     """Return what is proposed and what it rests on: arrays, numbers and strings.
 
     Returns
@@ -100,7 +104,6 @@ def _proposed(problem: Problem, experience: Any) -> dict[str, Any]:
         candidates were all drawn at random, and why, in words.
     """
     situation, space = problem.describe(), problem.space
-    records = list(_open(experience))
     others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
     parts, spare, unlike, n_drawn = [], [], [], 0
     alike: set[int] = set()

@@ -1,0 +1,1 @@
+"""Memory: resident memory over many fits in one process."""

@@ -1,0 +1,1 @@
+"""Portfolio: learning rates proposed by other tables' searches, against a random search."""

@@ -1,0 +1,1 @@
+"""Quality: test scores on tables, after each way of choosing a learning rate."""

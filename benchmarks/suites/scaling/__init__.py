@@ -1,0 +1,1 @@
+"""Scaling: seconds of a fit as the search, the table or the network grows."""

@@ -1,0 +1,1 @@
+"""Workers: the same search by two Dask workers and in one process."""

@@ -1,0 +1,83 @@
+"""Several models predict in one call, and as each would alone."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+from sk_metalr._population import outputs_of, prediction
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+
+
+def compiled(model):
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def dense():
+    return compiled(
+        keras.Sequential(
+            [keras.Input((4,)), layers.Dense(8), layers.BatchNormalization(), layers.Dense(3)]
+        )
+    )
+
+
+def two_inputs():
+    words, numbers = keras.Input((2,), dtype="int32"), keras.Input((3,))
+    flat = layers.Flatten()(layers.Embedding(5, 2)(words))
+    return compiled(
+        keras.Model([words, numbers], layers.Dense(3)(layers.concatenate([flat, numbers])))
+    )
+
+
+def convolution():
+    flat = [keras.Input((6, 1)), layers.Conv1D(2, 3), layers.Flatten(), layers.Dense(3)]
+    return compiled(keras.Sequential(flat))
+
+
+def recurrent():
+    return compiled(keras.Sequential([keras.Input((6, 1)), layers.GRU(2), layers.Dense(3)]))
+
+
+def rows(n, *shape):
+    return RNG.normal(size=(n, *shape)).astype(np.float32)
+
+
+X = rows(9, 4)
+CASES = {
+    dense: ([X, X, X], True),
+    two_inputs: ([[RNG.integers(5, size=(9, 2)), rows(9, 3)] for _ in range(3)], True),
+    convolution: ([rows(9, 6, 1)] * 3, False),
+    recurrent: ([rows(9, 6, 1)] * 3, False),
+}
+
+
+@pytest.mark.parametrize(("build", "x", "is_stacked"), [(f, *c) for f, c in CASES.items()])
+def test_models_predict_as_each_alone(build, x, is_stacked, monkeypatch):
+    monkeypatch.setattr(prediction, "ROWS_AT_ONCE", 4)
+    prediction._functions.clear()
+    models = [build() for _ in x]
+    outputs = outputs_of(models, x)
+    assert len(prediction._functions._kept) == is_stacked  # one function for all sizes of blocks
+    alone = [np.asarray(model(one, training=False)) for model, one in zip(models, x, strict=True)]
+    np.testing.assert_allclose(outputs, alone, atol=1e-5)
+
+
+def test_a_function_serves_equal_models_and_keeps_none_alive():
+    prediction._functions.clear()
+    first = [dense(), dense()]
+    outputs_of(first, [X, X])
+    (function,) = prediction._functions._kept.values()
+    gone = [weakref.ref(model) for model in first]
+    del first
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
+    second = [dense(), dense()]
+    second[0].set_weights([weight + 1 for weight in second[0].get_weights()])
+    outputs = outputs_of(second, [X, X])
+    assert list(prediction._functions._kept.values()) == [function]
+    np.testing.assert_allclose(outputs[0], np.asarray(second[0](X)), atol=1e-5)

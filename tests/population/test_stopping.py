@@ -1,0 +1,112 @@
+"""Early stopping of single members, against Keras's own fit."""
+
+import keras
+import numpy as np
+import pytest
+from make import make_block, make_setup, small_classifier, small_mlp
+
+from sk_metalr import MetaLRClassifier
+
+EPOCHS = 12
+RATES = [0.003, 0.05, 0.2]
+
+
+def setup_of(X, y, stops=()):
+    keras.utils.set_random_seed(0)
+    model = small_mlp({"n_features_in_": 2, "n_classes_": 3})
+    model.compile("adam", "sparse_categorical_crossentropy")
+    test = np.arange(0, 150, 3)
+    train = np.setdiff1d(np.arange(150), test)
+    X = X[:, :2].astype(np.float32)
+    return make_setup(model, X, y, train, test, batch_size=20, seed=0, stops=stops)
+
+
+def block_of(setup, **options):
+    return make_block([setup], RATES, budget=EPOCHS, shuffle=False, **options)
+
+
+STOPS = {
+    "patient": {"patience": 2, "start_from_epoch": 2},
+    "best weights": {"patience": 1, "restore_best_weights": True},
+    "training loss": {"monitor": "loss", "min_delta": 0.02},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "lane"), [*((name, "vectorized") for name in STOPS), ("patient", "keras")]
+)
+def test_members_stop_where_keras_stops(iris, name, lane):
+    X, y = iris
+    stop = keras.callbacks.EarlyStopping(**STOPS[name])
+    setup = setup_of(X, y, [stop])
+    losses = block_of(setup, engine=lane).train(EPOCHS)["log_loss"][:, 0]
+    stopped = []
+    for rate, curve in zip(RATES, losses, strict=True):
+        model = setup_of(X, y).model
+        model.optimizer.learning_rate = rate
+        held_out = setup.x[setup.test], setup.y[setup.test]
+        history = model.fit(
+            setup.x[setup.train],
+            setup.y[setup.train],
+            batch_size=20,
+            epochs=EPOCHS,
+            shuffle=False,
+            validation_data=held_out,
+            callbacks=[keras.callbacks.EarlyStopping(**STOPS[name])],
+            verbose=0,
+        ).history["val_loss"]
+        last = len(history) - 1
+        stopped.append(len(history))
+        np.testing.assert_allclose(curve[:last], history[:last], atol=1e-4)
+        if last < EPOCHS - 1:
+            end = model.evaluate(*held_out, verbose=0)  # of the weights that Keras ends with
+            np.testing.assert_allclose(curve[last:], end, atol=1e-4)
+    assert min(stopped) < EPOCHS
+    assert stop.wait == 0  # the caller's own is as it was
+
+
+def test_a_member_that_has_stopped_is_not_trained_on(iris):
+    stop = keras.callbacks.EarlyStopping(start_from_epoch=2, min_delta=10)
+    block = block_of(setup_of(*iris, [stop]))
+    whole = block.train(EPOCHS).values
+    assert block.member_epochs == 4 * len(RATES)
+    np.testing.assert_array_equal(whole[..., 3:], np.repeat(whole[..., 3:4], EPOCHS - 3, axis=-1))
+
+
+def test_those_who_stay_stop_as_if_all_had_stayed(iris):
+    stop = keras.callbacks.EarlyStopping(patience=1)
+    whole = block_of(setup_of(*iris, [stop])).train(EPOCHS).values
+    halved = block_of(setup_of(*iris, [stop]))
+    first = halved.train(4).values
+    halved.keep(np.array([0, 2]))
+    second = halved.train(EPOCHS - 4).values
+    np.testing.assert_allclose(np.concatenate([first, second], axis=-1)[:, 0], whole[:, 0])
+    np.testing.assert_allclose(np.concatenate([first, second], axis=-1)[:, 2], whole[:, 2])
+
+
+def test_early_stopping_saves_a_search_its_epochs(iris):
+    stop = keras.callbacks.EarlyStopping("val_loss", min_delta=10, patience=2)
+    wrapped = small_classifier(epochs=10, callbacks=[stop])
+    fitted = MetaLRClassifier(wrapped, learning_rates=[0.01, 0.1], cv=2, random_state=0).fit(*iris)
+    assert fitted.search_cost_["member_epochs"] < 2 * 2 * 10
+    curves = fitted.learning_curves_
+    np.testing.assert_array_equal(curves[..., 2:], np.repeat(curves[..., 2:3], 8, axis=-1))
+    # The refit has no held-out rows of its own: nothing there to stop on, or to warn about.
+    assert len(fitted.best_estimator_.history_["loss"]) == fitted.best_n_epochs_
+
+
+class Counted(keras.callbacks.EarlyStopping):
+    """Counts the epochs that it sees of models."""
+
+    n_epochs = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        Counted.n_epochs += isinstance(self.model, keras.Model)
+        super().on_epoch_end(epoch, logs)
+
+
+def test_early_stopping_acts_in_the_refit_where_it_can(iris, monkeypatch):
+    monkeypatch.setattr(Counted, "n_epochs", 0)
+    wrapped = small_classifier(epochs=10, callbacks=[Counted("loss", min_delta=0.001)])
+    fitted = MetaLRClassifier(wrapped, learning_rates=[0.01, 0.1], cv=2, random_state=0).fit(*iris)
+    assert Counted.n_epochs == len(fitted.best_estimator_.history_["loss"]) > 1
