@@ -12,7 +12,7 @@ Y = np.array(["b", "a", "b", "c", "a", "b"])
 def test_labels_become_positions_among_the_classes():
     data = check_training_data(X, Y, None, None)
     np.testing.assert_array_equal(data.classes, ["a", "b", "c"])
-    np.testing.assert_array_equal(data.classes[data.code], Y)
+    np.testing.assert_array_equal(data.classes[data.target], Y)
     assert data.kept.all()
 
 

@@ -8,16 +8,15 @@ import warnings
 from itertools import pairwise
 
 import keras
-import numpy as np
 import pytest
 from make import small_classifier
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import MetaLRClassifier, _explore, _progress
-from sk_metalr._population import Population
-from sk_metalr.exceptions import EdgeOfSpaceWarning, InterruptedSearchWarning
+from sk_metalr import Halving, MetaLRClassifier, _progress
+from sk_metalr._population.training import Trainer
+from sk_metalr._search import execution
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
 
@@ -152,11 +151,15 @@ def test_on_a_screen_a_line_is_drawn_anew(iris, monkeypatch):
         {},
         {"scoring": "accuracy"},
         {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"},
-        {"scoring": "neg_brier_score", "optimizers": ["sgd", "adam"], "n_jobs": 2},
+        {
+            "scoring": "neg_brier_score",
+            "param_distributions": {"optimizer": ["sgd", "adam"]},
+            "n_jobs": 2,
+        },
     ],
 )
 def test_the_best_that_is_shown_is_the_score_that_chooses(iris, capsys, options):
-    fitted = make(selection="min", verbose=1, **options).fit(*iris)
+    fitted = make(epochs=1, verbose=1, **options).fit(*iris)
     shown = capsys.readouterr().out
     name = options.get("scoring", "neg_log_loss")
     name = name if isinstance(name, str) else options["refit"]
@@ -164,14 +167,15 @@ def test_the_best_that_is_shown_is_the_score_that_chooses(iris, capsys, options)
 
 
 def test_a_search_that_goes_on_shows_the_best_of_all(iris, capsys, tmp_path, monkeypatch):
-    options = {"selection": "min", "checkpoint_dir": tmp_path, "checkpoint_every": 2}
+    monkeypatch.setattr(execution, "SAVE_SECONDS", 0.0)
     with monkeypatch.context() as patched:
         interrupt_in_epoch(patched, 5)
         with pytest.raises(KeyboardInterrupt):
-            make(verbose=1, **options).fit(*iris)
+            make(verbose=1, checkpoint_dir=tmp_path).fit(*iris)
     assert re.search(r"search: \d+ of 12 steps in", capsys.readouterr().out)
-    fitted = make(verbose=1, **options).fit(*iris)
-    assert f"best mean neg_log_loss {fitted.best_score_:.4f}" in capsys.readouterr().out
+    fitted = make(verbose=1, checkpoint_dir=tmp_path).fit(*iris)
+    best = -fitted.learning_curves_.mean(axis=1).min()
+    assert f"best mean neg_log_loss {best:.4f}" in capsys.readouterr().out
 
 
 class BrokenPipe(io.StringIO):
@@ -221,70 +225,26 @@ def test_a_failing_stderr_does_not_cost_the_fit(iris, monkeypatch):
 
 def interrupt_in_epoch(monkeypatch, epoch):
     """Have a group interrupted, once, while it trains this epoch."""
-    train_epoch, lock, pending = Population._train_epoch, threading.Lock(), [True]
+    train_epoch, lock, pending = Trainer._train_epoch, threading.Lock(), [True]
 
-    def interrupted(self, group, task, number):
+    def interrupted(self, group, setup, number):
         with lock:
-            if number == epoch and len(task.test) and pending and group.split == 1:
+            if number == epoch and len(setup.test) and pending and group.split == 1:
                 pending.clear()
                 raise KeyboardInterrupt
-        return train_epoch(self, group, task, number)
+        return train_epoch(self, group, setup, number)
 
-    monkeypatch.setattr(Population, "_train_epoch", interrupted)
+    monkeypatch.setattr(Trainer, "_train_epoch", interrupted)
 
 
-@pytest.mark.parametrize("search", ["random", "halving", "hypergradient"])
-def test_an_interrupted_search_can_end_with_what_it_has(iris, monkeypatch, search):
-    X, y = iris
-    options = {"search": search, "on_interrupt": "refit"}
-    if search == "halving":
-        options |= {"factor": 2, "min_epochs": 3}
-    whole = make(**options).fit(X, y)
+def test_an_interruption_leaves_it_unfitted(iris, monkeypatch):
     interrupt_in_epoch(monkeypatch, 4)
-    with pytest.warns(InterruptedSearchWarning, match="after 4 of 6 epochs"):
-        cut = make(**options).fit(X, y)
-    np.testing.assert_array_equal(cut.learning_curves_[..., :4], whole.learning_curves_[..., :4])
-    assert np.isnan(cut.learning_curves_[..., 4:]).all()
-    assert cut.best_n_epochs_ <= 4
-    assert cut.search_cost_["member_epochs"] < whole.search_cost_["member_epochs"]
-    assert cut.score(X, y) > 0.5
-
-
-def test_an_interrupted_growth_keeps_what_was_searched_before(iris, monkeypatch):
-    monkeypatch.setattr(_explore, "usable_range", lambda *_: (1e-6, 1e-4))
-    options = {"learning_rates": "auto", "n_candidates": 4, "on_interrupt": "refit"}
-    grown = make(**options).fit(*iris)
-    train, searched = Population.train, []
-
-    def interrupted(self, n_epochs, step):
-        if len(self.learning_rates) == 3 and len(self.tasks) == 2:
-            raise KeyboardInterrupt
-        searched.append(self)
-        return train(self, n_epochs, step)
-
-    monkeypatch.setattr(Population, "train", interrupted)
-    with pytest.warns(EdgeOfSpaceWarning):
-        cut = make(**options).fit(*iris)
-    assert searched
-    assert 4 == len(cut.learning_curves_) < len(grown.learning_curves_)
-    assert cut.score(*iris) > 0
-
-
-@pytest.mark.parametrize(("epoch", "on_interrupt"), [(4, "raise"), (0, "refit")])
-def test_otherwise_an_interruption_leaves_it_unfitted(iris, monkeypatch, epoch, on_interrupt):
-    interrupt_in_epoch(monkeypatch, epoch)
-    interrupted = make(on_interrupt=on_interrupt)
+    interrupted = make()
     before = vars(interrupted).copy()
     with pytest.raises(KeyboardInterrupt):
         interrupted.fit(*iris)
     assert vars(interrupted) == before
     assert interrupted.fit(*iris).score(*iris) > 0.5
-
-
-def test_a_search_that_may_be_interrupted_finds_the_same(iris):
-    plain, patient = (make(on_interrupt=how).fit(*iris) for how in ("raise", "refit"))
-    np.testing.assert_array_equal(plain.learning_curves_, patient.learning_curves_)
-    assert plain.best_params_ == patient.best_params_
 
 
 def test_a_notebook_shows_what_was_chosen_also_in_a_pipeline(iris):

@@ -8,37 +8,25 @@ from sk_metalr._splits import make_splits, n_auto_splits, renumbered
 from sk_metalr.exceptions import RareClassWarning
 
 
-def splits_of(y, cv=None, groups=None, n_splits="auto", validation_fraction=0.2, seed=0):
-    return make_splits(
-        cv,
-        np.asarray(y),
-        n_splits=n_splits,
-        validation_fraction=validation_fraction,
-        groups=groups,
-        random_state=np.random.RandomState(seed),
-    )
+def splits_of(y, cv="auto", groups=None, seed=0):
+    return make_splits(cv, np.asarray(y), groups=groups, random_state=np.random.RandomState(seed))
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "fraction", "expected"),
-    [
-        (150, 0.2, 5),
-        (2_000, 0.2, 5),
-        (5_000, 0.2, 2),
-        (7_000, 0.2, 2),
-        (10_000, 0.2, 1),
-        (10**6, 0.2, 1),
-        (5, 0.01, 5),
-    ],
+    ("n_rows", "expected"),
+    [(5, 5), (150, 5), (2_000, 5), (5_000, 2), (7_000, 2), (10_000, 1), (10**6, 1)],
 )
-def test_auto_holds_out_about_two_thousand_rows(n_rows, fraction, expected):
-    assert n_auto_splits(n_rows, fraction) == expected
+def test_auto_holds_out_about_two_thousand_rows(n_rows, expected):
+    assert n_auto_splits(n_rows) == expected
+    y = np.arange(n_rows) % 2
+    if 150 <= n_rows < 10**6:
+        assert [len(test) for _, test in splits_of(y)] == [n_rows // 5] * expected
 
 
 def test_splits_are_stratified_disjoint_and_of_the_asked_size():
     y = np.repeat([0, 1, 2], [120, 60, 20])
-    splits = splits_of(y, cv=3)
-    assert len(splits) == 3
+    splits = splits_of(y, cv=5)
+    assert len(splits) == 5
     for train, test in splits:
         assert len(test) == 40
         assert not np.intersect1d(train, test).size
@@ -46,25 +34,40 @@ def test_splits_are_stratified_disjoint_and_of_the_asked_size():
     assert not np.array_equal(splits[0][1], splits[1][1])
 
 
-@pytest.mark.parametrize(("fraction", "n_folds"), [(0.2, 5), (0.1, 10), (0.33, 3), (0.5, 2)])
-def test_every_row_is_held_out_once_in_turn(fraction, n_folds):
+@pytest.mark.parametrize("n_folds", [2, 3, 5, 10])
+def test_every_row_is_held_out_once_in_turn(n_folds):
     y = np.repeat([0, 1], [33, 70])
-    splits = splits_of(y, cv=2 * n_folds, validation_fraction=fraction)
-    for folds in (splits[:n_folds], splits[n_folds:]):
-        held_out = np.concatenate([test for _, test in folds])
-        np.testing.assert_array_equal(np.sort(held_out), np.arange(len(y)))
-    assert not np.array_equal(splits[0][1], splits[n_folds][1])
+    splits = splits_of(y, cv=n_folds)
+    held_out = np.concatenate([test for _, test in splits])
+    np.testing.assert_array_equal(np.sort(held_out), np.arange(len(y)))
+    assert not np.array_equal(splits[0][1], splits_of(y, cv=n_folds, seed=1)[0][1])
 
 
-@pytest.mark.parametrize(("y", "fraction"), [([0, 1] * 50, 0.3), ([0] * 97 + [1] * 3, 0.2)])
-def test_other_fractions_and_rare_classes_are_held_out_at_random(y, fraction):
-    for train, test in splits_of(y, cv=4, validation_fraction=fraction):
-        assert len(test) == fraction * 100
-        assert set(np.asarray(y)[train]) == {0, 1}
+@pytest.mark.parametrize(("fraction", "n_folds"), [(0.2, 5), (0.1, 10), (0.33, 3), (0.5, 2)])
+def test_a_fraction_that_is_that_of_a_fold_holds_out_the_first_fold(fraction, n_folds):
+    y = np.repeat([0, 1], [33, 70])
+    ((train, test),) = splits_of(y, cv=fraction)
+    first = splits_of(y, cv=n_folds)[0]
+    np.testing.assert_array_equal(train, first[0])
+    np.testing.assert_array_equal(test, first[1])
+
+
+def test_another_fraction_is_held_out_at_random():
+    ((train, test),) = splits_of([0, 1] * 50, cv=0.3)
+    assert len(test) == 30
+    assert set(train % 2) == set(test % 2) == {0, 1}
+
+
+def test_folds_of_a_class_with_fewer_rows_are_drawn_at_random():
+    y = np.array([0] * 97 + [1] * 3)
+    splits = splits_of(y, cv=5)
+    assert [len(test) for _, test in splits] == [20] * 5
+    for train, _ in splits:
+        assert set(y[train]) == {0, 1}
 
 
 def test_few_rows_still_hold_out_one_of_each_class():
-    for _, test in splits_of(np.tile([0, 1, 2], 4), cv=2):
+    for _, test in splits_of(np.tile([0, 1, 2], 4), cv=0.1):
         assert len(test) == 3
 
 
@@ -77,11 +80,13 @@ def test_groups_stay_together():
         assert not np.intersect1d(groups[train], groups[test]).size
 
 
-@pytest.mark.parametrize(("n_splits", "n_groups"), [(10, 20), (3, 3), (1, 2)])
-def test_grouped_splits_are_as_many_as_asked(n_splits, n_groups):
+@pytest.mark.parametrize(
+    ("cv", "n_groups", "n_splits"), [("auto", 20, 5), ("auto", 3, 3), (0.4, 20, 1), (0.4, 2, 1)]
+)
+def test_grouped_splits_are_as_many_as_asked(cv, n_groups, n_splits):
     y = np.tile([0, 1], 60)
     groups = np.tile(np.repeat(np.arange(n_groups), 2), 60)[:120]
-    splits = splits_of(y, groups=groups, n_splits=n_splits, validation_fraction=0.4)
+    splits = splits_of(y, groups=groups, cv=cv)
     assert len(splits) == n_splits
     for train, test in splits:
         assert not np.intersect1d(groups[train], groups[test]).size
@@ -139,7 +144,7 @@ def test_pairs_of_indices_follow_the_rows_that_are_kept():
         ([0, 1, 2], {}, "Class 0 has only 1 row"),
         ([0, 1, 2], {"cv": 3}, "Class 0 has only 1 row"),
         ([0, 0, 1], {"cv": [([0, 1], [2])]}, "Class 1 has only 1 row"),
-        ([0, 1, 0, 1], {"validation_fraction": 0.9}, "too few"),
+        ([0, 1, 0, 1], {"cv": 0.9}, "too few"),
         ([0] * 5 + [1] * 5, {"cv": KFold(2)}, "is in no training row of split 0"),
         ([0, 1] * 5, {"cv": [([0, 1, 2], [2, 3])]}, "also holds out"),
         ([0, 1] * 5, {"cv": [([0, 1, 2], [])]}, "holds out no rows"),
@@ -160,26 +165,25 @@ Y_RARE = np.r_[np.tile([0, 1], 20), 2, 3]
 
 
 @pytest.mark.parametrize(
-    ("cv", "fraction"),
+    "cv",
     [
-        (None, 0.2),
-        (None, 0.3),
-        (4, 0.2),
-        (KFold(4, shuffle=True, random_state=0), 0.2),
-        ([(np.arange(20), np.arange(20, 42)), (np.arange(22, 42), np.arange(22))], 0.2),
+        "auto",
+        0.3,
+        4,
+        KFold(4, shuffle=True, random_state=0),
+        [(np.arange(20), np.arange(20, 42)), (np.arange(22, 42), np.arange(22))],
     ],
-    ids=["folds", "at random", "a number", "a splitter", "pairs"],
+    ids=["auto", "at random", "a number", "a splitter", "pairs"],
 )
-def test_a_class_of_one_row_is_always_trained_on(cv, fraction):
+def test_a_class_of_one_row_is_always_trained_on(cv):
     with pytest.warns(RareClassWarning, match=r"too few rows .*: 2, 3\. All"):
-        splits = splits_of(Y_RARE, cv, validation_fraction=fraction)
-    assert len(splits) > 1
+        splits = splits_of(Y_RARE, cv)
     for train, test in splits:
         assert {40, 41} <= set(train)
         assert not {40, 41} & set(test)
         assert len(np.unique(train)) == len(train)
         assert not np.intersect1d(train, test).size
-    if fraction == 0.2:
+    if len(splits) > 1:
         np.testing.assert_array_equal(np.unique(np.concatenate([t for _, t in splits])), range(40))
 
 
@@ -188,7 +192,7 @@ def test_a_user_who_keeps_rare_rows_himself_is_not_warned():
     np.testing.assert_array_equal(splits[0][0], np.r_[:20, 40, 41])
 
 
-@pytest.mark.parametrize("cv", [None, 3, GroupKFold(3)], ids=["folds", "a number", "a splitter"])
+@pytest.mark.parametrize("cv", ["auto", 3, GroupKFold(3)])
 def test_a_class_in_one_group_keeps_its_whole_group_trained(cv):
     y = np.r_[np.tile([0, 1], 30), 2, 2]
     groups = np.r_[np.arange(60) // 6, 4, 4]
@@ -202,6 +206,6 @@ def test_a_class_in_one_group_keeps_its_whole_group_trained(cv):
 def test_a_class_that_is_held_out_whole_is_trained_on_instead():
     y = np.r_[np.tile([0, 1], 20), 2, 2]
     with pytest.warns(RareClassWarning, match="too few rows .*: 2"):
-        ((train, test),) = splits_of(y, cv=0.2, validation_fraction=0.7)
+        ((train, test),) = splits_of(y, cv=0.7)
     assert {40, 41} <= set(train)
     assert len(train) + len(test) == len(y)

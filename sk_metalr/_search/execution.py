@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._population import Population
-from .._progress import Score, Stage, Step, silent
+from .._progress import Score, Seen, Stage, Step, silent
 from .._recorded import Recorded
 from .checkpoint import Checkpoint
 from .clock import Clock
@@ -161,9 +161,14 @@ class Run:
             return 0
         shown = slice(self.n_epochs, self.n_epochs + n_epochs)
         recorded = self._saved.take(shown, axis=2)
-        n_shown = recorded.shape[-1]
-        for _ in range(n_shown * self.population.n_groups):
-            step(None)
+        n_candidates, n_splits, n_shown = recorded.shape
+        for column in range(n_shown):
+            for group in range(self.population.n_groups):
+                seen = None
+                if group < n_splits:
+                    of_split = recorded.take(column, axis=2).take(group, axis=1)
+                    seen = Seen(of_split, np.arange(n_candidates), group, self.n_epochs + column)
+                step(seen)
         if n_shown:
             self._add(recorded)
         return n_shown

@@ -53,7 +53,7 @@ class LearningRates:
             Learning rates in increasing order.
         """
         n_candidates = int(n_candidates)
-        if hasattr(self._drawn_from, "ppf"):
+        if hasattr(self._drawn_from, "dist") and hasattr(self._drawn_from, "ppf"):
             generator = np.random.default_rng(random_state.randint(2**31 - 1))
             quantiles = qmc.LatinHypercube(1, rng=generator).random(n_candidates)[:, 0]
             return np.sort(_check_rates(self._drawn_from.ppf(quantiles)))
