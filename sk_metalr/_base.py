@@ -70,7 +70,7 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             StrOptions({"auto"}),
             Interval(Integral, 2, None, closed="left"),
             Interval(Real, 0.0, 1.0, closed="neither"),
-            HasMethods(["split"]),
+            HasMethods(["split", "get_n_splits"]),
             list,
             tuple,
             Iterator,
@@ -202,7 +202,8 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
                 warn(doubt, stacklevel=3)
             searched = perf_counter()
 
-            # The application M(s*, D): all rows, the chosen strategy.
+            # The application M(s*, D): all rows, the chosen strategy; none is held out.
+            progress.score = None
             if self.refit:
                 self._refitted(prepared, progress.stage)
             execution.add_seconds(start, searched)

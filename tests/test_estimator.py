@@ -395,8 +395,10 @@ def test_what_cannot_be_verified_is_refused(iris, tmp_path):
     fitted = make().fit(X, y)
     with pytest.raises(ValueError, match="must be those that the estimator was fitted on"):
         verify(fitted, X[:120], y[:120])
+    with pytest.warns(exceptions.ForgottenParametersWarning):
+        loaded = MetaLRClassifier.load(fitted.save(tmp_path / "fitted.metalr"))
     with pytest.raises(ValueError, match="loaded from a file"):
-        verify(MetaLRClassifier.load(fitted.save(tmp_path / "fitted.metalr")), X, y)
+        verify(loaded, X, y)
 
 
 def test_halving_trains_the_better_ones_for_longer(iris):
@@ -952,7 +954,7 @@ BAD_PARAMETERS = [
     ({"n_candidates": 0}, "n_candidates"),
     ({"n_candidates": 2.5}, "n_candidates"),
     ({"learning_rates": 0.1}, "learning_rates"),
-    ({"learning_rates": [0.1, -1]}, "learning_rates"),
+    ({"learning_rates": [0.1, -1]}, "Got -1.0 instead"),
     ({"param_distributions": {"optimizer": "sgd"}}, "optimizer"),
     ({"param_distributions": {"optimizer": ["fast"]}}, "'fast'"),
     (

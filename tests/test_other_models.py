@@ -16,8 +16,8 @@ from keras import layers, ops
 from scikeras.wrappers import KerasClassifier
 from sklearn.metrics import log_loss
 
-from sk_metalr import MetaLRClassifier
-from sk_metalr._population import _program
+from sk_metalr import MetaLRClassifier, verify
+from sk_metalr._population import lanes, program
 from sk_metalr.exceptions import CallbackWarning
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
@@ -35,17 +35,20 @@ def sequential(*hidden, optimizer="adam", loss=CROSS_ENTROPY, **settings):
     return model
 
 
-def fit(build, X=X, y=Y, fit_params=None, epochs=2, batch_size=32, wrapped=None, **params):
-    defaults = {"learning_rates": RATES, "cv": 0.2, "random_state": 0, "verify": 1}
-    classifier = KerasClassifier(
-        build, epochs=epochs, batch_size=batch_size, verbose=0, **(wrapped or {})
-    )
-    return MetaLRClassifier(classifier, **(defaults | params)).fit(X, y, **(fit_params or {}))
+def fit(build, X=X, y=Y, fit_params=None, epochs=2, wrapped=None, verified=1, **params):
+    """Fit, and have some candidates trained again by ``Model.fit``."""
+    defaults = {"learning_rates": RATES, "cv": 0.2, "random_state": 0}
+    classifier = KerasClassifier(build, epochs=epochs, batch_size=32, verbose=0, **(wrapped or {}))
+    given = fit_params or {}
+    fitted = MetaLRClassifier(classifier, **(defaults | params)).fit(X, y, **given)
+    if verified:
+        fitted.checked = verify(fitted, X, y, n_candidates=verified, **given)
+    return fitted
 
 
 def assert_as_keras(fitted, lane=None, atol=1e-4):
-    assert fitted.verification_["max_loss_difference"] < atol
-    assert fitted.verification_["max_weight_difference"] < atol
+    assert fitted.checked["max_loss_difference"] < atol
+    assert fitted.checked["max_weight_difference"] < atol
     if lane is not None:
         assert fitted.search_cost_["lane"] == lane
 
@@ -80,7 +83,7 @@ def embedded_positions():
     ids=["drawn in build", "computed in a functional model"],
 )
 def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
-    fitted = fit(build, X, cv=2, verify=2, n_models=2)
+    fitted = fit(build, X, cv=2, verified=2, n_models=2)
     assert_as_keras(fitted, "vectorized")
     alone = [np.asarray(one.model_.predict(X, verbose=0), np.float64) for one in fitted.estimators_]
     np.testing.assert_allclose(fitted.predict_proba(X), np.mean(alone, axis=0), atol=1e-6)
@@ -95,11 +98,11 @@ def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):
             return x * self.factor[:1]
 
     made = []
-    init = _program.Program.__init__
+    init = program.Program.__init__
     monkeypatch.setattr(
-        _program.Program, "__init__", lambda self, *a, **k: made.append(1) or init(self, *a, **k)
+        program.Program, "__init__", lambda self, *a, **k: made.append(1) or init(self, *a, **k)
     )
-    fit(lambda: sequential(Doubled()), cv=3, refit=False, verify=0)
+    fit(lambda: sequential(Doubled()), cv=3, refit=False, verified=0)
     assert len(made) == 1
 
 
@@ -147,7 +150,7 @@ def test_averaged_weights_are_scored_and_delivered(optimizer, engine):
 )
 def test_schedule_free_training_starts_from_the_weights_of_each_split():
     optimizer = keras.optimizers.ScheduleFreeAdamW
-    fitted = fit(lambda: sequential(optimizer=optimizer()), cv=2, verify=2)
+    fitted = fit(lambda: sequential(optimizer=optimizer()), cv=2, verified=2)
     assert_as_keras(fitted, "keras")
 
 
@@ -218,7 +221,7 @@ class Counted(layers.Layer):
 
 @pytest.mark.parametrize("engine", ["vectorized", "compiled"])
 def test_integers_that_depend_on_data_belong_to_each_member(engine):
-    assert_as_keras(fit(lambda: sequential(Counted()), verify=2, engine=engine), engine)
+    assert_as_keras(fit(lambda: sequential(Counted()), verified=2, engine=engine), engine)
 
 
 def test_random_generators_are_shared_as_before():
@@ -263,7 +266,7 @@ def two_optimizers():
 
 @pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
 def test_members_of_keras_loop_share_no_state():
-    together = fit(two_optimizers, verify=2)
+    together = fit(two_optimizers, verified=2)
     assert_as_keras(together, "keras")
     alone = fit(two_optimizers, learning_rates=RATES[1:], refit=False)
     np.testing.assert_allclose(together.learning_curves_[1:], alone.learning_curves_, atol=1e-6)
@@ -293,14 +296,14 @@ def test_unseeded_random_numbers_in_a_layer_are_new_at_every_step():
         def call(self, x, training=False):
             return x + (keras.random.normal((8,)) if training else 0.0)
 
-    assert fit(lambda: sequential(Noisy()), verify=0).search_cost_["lane"] == "keras"
+    assert fit(lambda: sequential(Noisy()), verified=0).search_cost_["lane"] == "keras"
 
 
 # 6: verify
 
 
 def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
-    train = _program.Program.train
+    train = program.Program.train
 
     def wrong(self, state, *arguments):
         state = train(self, state, *arguments)
@@ -308,8 +311,8 @@ def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
         return state._replace(members=state.members._replace(weights=weights))
 
     assert_as_keras(fit(lambda: sequential(layers.Dense(4, "relu"))))
-    monkeypatch.setattr(_program.Program, "train", wrong)
-    checked = fit(lambda: sequential(layers.Dense(4, "relu")), cv=2, verify=2).verification_
+    monkeypatch.setattr(program.Program, "train", wrong)
+    checked = fit(lambda: sequential(layers.Dense(4, "relu")), cv=2, verified=2).checked
     assert checked["splits"] == [0, 1]
     assert checked["max_loss_difference"] > 1e-3
     assert checked["max_weight_difference"] > 1e-3
@@ -318,8 +321,11 @@ def test_verify_sees_a_wrong_curve_and_a_wrong_refit(monkeypatch):
 @pytest.mark.parametrize(
     "params",
     [
-        {"search": "hypergradient", "schedules": ["constant"]},
-        {"schedules": ["cosine"], "fit_params": {"sample_weight": np.linspace(0.5, 1.5, 100)}},
+        {"search": "hypergradient"},
+        {
+            "param_distributions": {"schedule": ["cosine"]},
+            "fit_params": {"sample_weight": np.linspace(0.5, 1.5, 100)},
+        },
         {
             "wrapped": {"callbacks": [keras.callbacks.EarlyStopping("val_loss", patience=1)]},
             "epochs": 8,
@@ -380,8 +386,8 @@ def test_a_partial_last_batch_trains_as_it_is(build, X):
     ids=["LearningRateScheduler", "ReduceLROnPlateau"],
 )
 def test_a_callback_that_sets_the_rate_of_the_refit_is_warned_of(callback):
-    with pytest.warns(CallbackWarning, match="schedules"):
-        fit(lambda: sequential(), wrapped={"callbacks": [callback()]}, verify=0, epochs=1)
+    with pytest.warns(CallbackWarning, match="'schedule'"):
+        fit(lambda: sequential(), wrapped={"callbacks": [callback()]}, verified=0, epochs=1)
 
 
 # 11: recurrent layers above layers with weights
@@ -439,7 +445,7 @@ def test_recurrent_layers_train_above_layers_with_weights(kind):
 
 
 def test_loops_over_time_are_unrolled_where_that_pays(monkeypatch):
-    monkeypatch.setattr("sk_metalr._population.training.MIN_STEPS_TO_UNROLL", 1)
+    monkeypatch.setattr(lanes, "MIN_STEPS_TO_UNROLL", 1)
     fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS)
     assert_as_keras(fitted, "vectorized")
     layer = fitted.best_estimator_.model_.layers[1]
@@ -469,7 +475,7 @@ def test_what_fails_while_it_is_traced_goes_down_to_keras():
                 raise AttributeError("only a tf.Variable will do")
             super().update_step(gradient, variable, learning_rate)
 
-    fitted = fit(lambda: sequential(optimizer=Odd()), verify=0)
+    fitted = fit(lambda: sequential(optimizer=Odd()), verified=0)
     assert fitted.search_cost_["lane"] == "keras"
     assert "only a tf.Variable will do" in fitted.search_cost_["lane_reason"]
 
@@ -579,7 +585,7 @@ def test_a_prediction_step_of_ones_own_is_what_is_scored():
         model.compile("adam", CROSS_ENTROPY)
         return model
 
-    fitted = fit(build, verify=0)
+    fitted = fit(build, verified=0)
     expected = fitted.best_estimator_.model_.predict(X, verbose=0)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-5)
 

@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_metalr import MetaLRClassifier
-from sk_metalr._population import _training, preserved_random_state
+from sk_metalr._population import lanes, preserved_random_state
 
 WITH_XLA = [
     "flipped_convnet",
@@ -236,7 +236,7 @@ def test_losses_and_predictions_are_those_of_model_fit(name):
 @pytest.mark.parametrize("name", WITH_XLA)
 def test_xla_leaves_them_as_they_are(name, monkeypatch):
     """Short fits do without XLA; these have it, and Model.fit too."""
-    monkeypatch.setattr(_training, "MIN_STEPS_TO_COMPILE", 0)
+    monkeypatch.setattr(lanes, "MIN_STEPS_TO_COMPILE", 0)
     apart = differences(MODELS[name], jit=True)
     print("furthest apart:", apart)
     assert max(apart.values()) <= TOLERANCE, apart

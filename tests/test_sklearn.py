@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from sk_metalr import MetaLRClassifier
+from sk_metalr import Halving, MetaLRClassifier
 from sk_metalr.exceptions import RareClassWarning
 
 CHURN = Path(__file__).parents[1] / "docs" / "examples" / "data" / "wa_churn.csv.gz"
@@ -90,7 +90,7 @@ def churn_pipeline():
         (numeric, make_column_selector(dtype_include="number")),
         (categorical, make_column_selector(dtype_exclude="number")),
     )
-    return make_pipeline(prepare, make())
+    return make_pipeline(prepare, make(learning_rates=[1e-3, 3e-3, 1e-2]))
 
 
 def test_pipeline_on_a_mixed_table_with_missing_values(churn):
@@ -109,7 +109,10 @@ def test_cross_val_score(iris):
 
 
 def test_grid_search_over_its_own_parameters(iris):
-    grid = {"selection": ["smooth", "min"], "estimator__epochs": [2, 10]}
+    grid = {
+        "search": ["random", Halving()],
+        "estimator__epochs": [2, 10],
+    }
     search = GridSearchCV(make(), grid, cv=2, scoring="neg_log_loss").fit(*iris)
     assert search.best_params_["estimator__epochs"] == 10
     assert search.best_estimator_.best_learning_rate_ > 0
@@ -219,7 +222,7 @@ def test_groups_are_routed_to_the_inner_splits(iris, within):
     assert not any(train & test for train, test in Members.seen)
 
 
-@pytest.mark.parametrize("cv", [None, 2, GroupKFold(2)], ids=["folds", "a number", "a splitter"])
+@pytest.mark.parametrize("cv", ["auto", 2, GroupKFold(2)], ids=["auto", "a number", "a splitter"])
 def test_one_group_in_an_outer_fold_is_refused_wherever_groups_come_from(iris, cv):
     """That is how to see that groups arrive: without them these fits would pass."""
     X, y = iris
@@ -234,7 +237,7 @@ def test_one_group_in_an_outer_fold_is_refused_wherever_groups_come_from(iris, c
         pipeline.fit(X, y, metalrclassifier__groups=np.zeros(len(y)))
     with config_context(enable_metadata_routing=True):
         pipeline[-1].set_fit_request(groups=False)
-        if cv in (None, 2):
+        if cv in ("auto", 2):
             params = {"groups": two}
             assert cross_val_score(pipeline, X, y, params=params, cv=GroupKFold(2)).shape == (2,)
 

@@ -3,8 +3,8 @@ Reviews of foods: text and word vectors
 =======================================
 
 Reviews are turned into numbers of words by Keras's ``TextVectorization``, inside a Pipeline, and
-classified by a network with an ``Embedding``: was the food liked? Word vectors start from nothing,
-so the learning rate matters more than in most networks of this size.
+classified by a network with an ``Embedding``: was the food liked? Word vectors start from nothing
+and soon know the training reviews by heart, so it matters how fast and for how long they train.
 """
 
 # %%
@@ -112,9 +112,13 @@ print(f"Test accuracy {accuracy_score(test['score'], tuned.predict(test['review'
 print(f"at the default rate {accuracy_score(test['score'], default.predict(test['review'])):.3f}")
 print(f"Cost: {seconds:.1f} s, {seconds / default_seconds:.1f} x a plain fit, compiling included")
 
-assert loss < default_loss
-assert loss <= epochs_loss + 0.01
+assert loss < default_loss - 0.05
+assert abs(loss - epochs_loss) < 0.03
 assert seconds < 12 * default_seconds
+
+# %%
+# Here the whole gain comes from the number of epochs: Adam's default rate suits this network, and
+# with as many epochs as ``fit`` chooses it does as well as a rate that was searched.
 
 # %%
 # Response curve and learning curves

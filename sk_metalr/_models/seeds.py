@@ -18,6 +18,9 @@ from scikeras.utils import random_state as of_scikeras
 
 __all__ = ["seeds_of_its_own"]
 
+GLOBAL_SEED_GENERATOR = "global_seed_generator"
+"""What Keras calls its own generator of seeds; newer versions have a constant of this value."""
+
 
 class _OwnRandom:
     """Python's ``random`` as one thread's own; other threads go on with the global one."""
@@ -50,7 +53,7 @@ def seeds_of_its_own() -> Iterator[None]:
     own = _OwnRandom()
     before = seed_generator.python_random
     seeded, deterministic = wrappers.tensorflow_random_state, of_scikeras.tf_enable_op_determinism
-    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
 
     def also_own(seed: int) -> Any:
         if own.is_mine:
@@ -63,11 +66,11 @@ def seeds_of_its_own() -> Iterator[None]:
     wrappers.tensorflow_random_state = also_own
     of_scikeras.tf_enable_op_determinism = not_here
     seed_generator.python_random = own
-    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
     try:
         yield
     finally:
-        global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, generator)
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
         seed_generator.python_random = before
         of_scikeras.tf_enable_op_determinism = deterministic
         wrappers.tensorflow_random_state = seeded

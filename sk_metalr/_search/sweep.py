@@ -30,7 +30,7 @@ def swept(
         candidates = space.family(number, SWEPT_RATES).without_schedules()
         key = repr(candidates.params()[0])
         if key not in found:
-            run = execution.begin(first.populate(candidates, metrics=None))
+            run = execution.begin(first.populate(candidates))
             run.train(1, "sweep of learning rates")
             run.finish()
             assert run.recorded is not None

@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from sk_metalr import Experience, MetaLRClassifier, report
+from sk_metalr import Experience, Halving, MetaLRClassifier, Portfolio, report
 from sk_metalr._persistence.encoding import decode, encode
 from sk_metalr._persistence.keras_models import model_from_bytes, model_to_bytes
 from sk_metalr.exceptions import ForgottenParametersWarning, RefusedFileError
@@ -42,7 +42,7 @@ from sk_metalr.exceptions import ForgottenParametersWarning, RefusedFileError
 matplotlib.use("Agg")
 
 layers = keras.layers
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 forgets = pytest.mark.filterwarnings("ignore::sk_metalr.exceptions.ForgottenParametersWarning")
 
@@ -117,9 +117,18 @@ def few(X, y, labels=None):
 
 
 SPACE = {
-    "optimizers": ["sgd", keras.optimizers.AdamW(weight_decay=1e-3)],
-    "schedules": ["cosine", keras.optimizers.schedules.PolynomialDecay(0.1, 4)],
-    "learning_rates": {"sgd": loguniform(1e-3, 1), "adam_w": [0.001, 0.01]},
+    "param_distributions": [
+        {
+            "optimizer": ["sgd"],
+            "optimizer__learning_rate": loguniform(1e-3, 1),
+            "schedule": ["cosine", keras.optimizers.schedules.PolynomialDecay(0.1, 4)],
+        },
+        {
+            "optimizer": [keras.optimizers.AdamW(weight_decay=1e-3)],
+            "optimizer__learning_rate": [0.001, 0.01],
+        },
+    ],
+    "n_candidates": 6,
     "scoring": ["neg_log_loss", "accuracy"],
 }
 WEIGHTED = {"metrics": ["accuracy"], "class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}
@@ -138,12 +147,11 @@ FITS = {
 }
 MORE_FITS = {
     "floats": (lambda: make(), np.array([0.0, 1.0, 2.0], np.float32)),
-    "committee": (lambda: make(refit="committee", cv=2), None),
     "functional, halving": (
-        lambda: make(small_classifier(functional), search="halving", n_candidates=4),
+        lambda: make(small_classifier(functional), search=Halving(2), n_candidates=4),
         None,
     ),
-    "hypergradient, verified": (lambda: make(search="hypergradient", verify=1), None),
+    "hypergradient": (lambda: make(search="hypergradient"), None),
     "a space of everything": (lambda: make(small_classifier(**WEIGHTED), **SPACE), None),
     "a rate too high": (lambda: make(learning_rates=[1e-3, 1e30]), None),
 }
@@ -227,14 +235,13 @@ def test_images_and_a_categorical_loss(digits, tmp_path, model):
 
 
 @pytest.mark.parametrize("make", [Path, Experience])
-def test_a_file_of_experience_is_kept_by_its_path(iris, tmp_path, make):
+def test_a_search_is_kept_and_its_experience_by_its_path(fitted, tmp_path, make):
     path = tmp_path / "experience.jsonl"
-    model = MetaLRClassifier(
-        small_classifier(), experience=make(path), n_candidates=2, cv=0.2, refit=False
-    )
-    fitted = model.fit(*iris).save(tmp_path / "a")
+    saved = like(fitted, search=Portfolio(make(path))).save(tmp_path / "a")
     with pytest.warns(ForgottenParametersWarning, match=r"now: estimator \("):
-        assert MetaLRClassifier.load(fitted).experience == str(path)
+        search = MetaLRClassifier.load(saved).search
+    assert type(search) is Portfolio
+    assert search.experience == str(path)
 
 
 def test_what_is_loaded_does_all_that_a_fitted_one_does(iris, tmp_path):
@@ -296,7 +303,7 @@ def test_what_cannot_be_stored_is_named_once(fitted, tmp_path):
     for name in ("estimator (KerasClassifier", "cv (KFold(", "scoring ("):
         assert name in message
     assert "learning_rates" not in message
-    assert loaded.cv is None
+    assert loaded.cv == "auto"
     assert loaded.scoring == "neg_log_loss"
     assert loaded.learning_rates.dist.name == "uniform"
     assert loaded.random_state == 0
@@ -764,7 +771,7 @@ def test_what_keras_does_not_know_comes_along_in_a_pickle(iris, tmp_path, estima
     known = set(keras.saving.get_custom_objects())
     path, out = tmp_path / "a.pkl", tmp_path / "out.npy"
     path.write_bytes(pickle.dumps((fitted, X)))
-    code = LOADING.format(tests=str(Path(__file__).parent), path=str(path), out=str(out))
+    code = LOADING.format(tests=str(Path(__file__).parents[1]), path=str(path), out=str(out))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     np.testing.assert_array_equal(np.load(out), fitted.predict_proba(X))
@@ -787,7 +794,7 @@ def test_cloudpickle_takes_what_a_notebook_defines_as_mlflow_is_told_to_use_it(i
     ).fit(X, y)
     loaded = pickle.loads(cloudpickle.dumps(kept))
     np.testing.assert_array_equal(loaded.predict_proba(X), kept.predict_proba(X))
-    page = (Path(__file__).parents[1] / "docs/user_guide/saving.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/user_guide/saving.md").read_text(encoding="utf-8")
     assert 'log_model(pipeline, name="model", serialization_format="cloudpickle")' in page
 
 

@@ -9,7 +9,7 @@ from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sk_metalr import _models as wrapped
+from sk_metalr import _models as models
 from sk_metalr._models.keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
 from sk_metalr._space.schedules import check_schedules
@@ -82,10 +82,10 @@ WAYS = {
 def test_every_way_of_building_opens_and_takes_the_rate(way):
     estimator = WAYS[way]()
     params = {key: str(value) for key, value in estimator.get_params().items()}
-    opened = wrapped.open_estimator(estimator, X, Y, seed=3)
+    opened = models.open_estimator(estimator, X, Y, seed=3)
     assert opened.model_.compiled
-    tuned = wrapped.with_strategy(estimator, 0.0625, 7, 3)
-    fitted = wrapped.open_estimator(tuned, X, Y)
+    tuned = models.with_strategy(estimator, 0.0625, 7, 3, {})
+    fitted = models.open_estimator(tuned, X, Y)
     assert float(fitted.model_.optimizer.learning_rate) == 0.0625
     assert type(fitted.model_.optimizer) is type(opened.model_.optimizer)
     assert getattr(fitted.model_.optimizer, "momentum", 0) == getattr(
@@ -100,7 +100,7 @@ def test_every_way_of_building_opens_and_takes_the_rate(way):
 def test_an_instance_is_never_changed():
     model = compiled()
     before = [w.copy() for w in model.get_weights()]
-    tuned = wrapped.with_strategy(KerasClassifier(model, verbose=0), 0.01, 2, 0)
+    tuned = models.with_strategy(KerasClassifier(model, verbose=0), 0.01, 2, 0, {})
     tuned.fit(X, Y)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -109,12 +109,12 @@ def test_an_instance_is_never_changed():
 
 def test_an_instance_that_keras_cannot_copy_is_refused():
     with pytest.raises(ValueError, match=r"cannot be copied.*register_keras_serializable, or give"):
-        wrapped.open_estimator(KerasClassifier(compiled_own_parts()), X, Y)
+        models.open_estimator(KerasClassifier(compiled_own_parts()), X, Y)
 
 
 def test_a_seed_decides_the_initial_weights():
     def weights(seed):
-        opened = wrapped.open_estimator(small_classifier(), X, Y, seed=seed)
+        opened = models.open_estimator(small_classifier(), X, Y, seed=seed)
         return opened.model_.get_weights()[0]
 
     np.testing.assert_array_equal(weights(1), weights(1))
@@ -132,7 +132,7 @@ def test_a_seed_decides_the_initial_weights():
     ],
 )
 def test_the_plan_is_read_as_scikeras_reads_it(params, expected):
-    plan = wrapped.training_plan(small_classifier(**params))
+    plan = models.training_plan(small_classifier(**params))
     assert (plan.n_epochs, plan.batch_size, plan.shuffle) == expected
     assert plan.rows_per_batch(10) == min(10, plan.batch_size or 10)
 
@@ -148,22 +148,22 @@ def test_the_plan_is_read_as_scikeras_reads_it(params, expected):
 )
 def test_unusable_plans_are_refused(params, said):
     with pytest.raises(ValueError, match=said):
-        wrapped.training_plan(small_classifier(**params))
+        models.training_plan(small_classifier(**params))
 
 
 @pytest.mark.parametrize("estimator", [LogisticRegression(), KerasRegressor(small_mlp), "mlp"])
 def test_other_estimators_are_refused(estimator):
     with pytest.raises(TypeError, match="must be a"):
-        wrapped.as_keras_classifier(estimator)
+        models.as_keras_classifier(estimator)
 
 
 def test_a_function_or_a_model_trains_for_the_ready_made_budget():
     for given in (build_compiled, compiled()):
-        estimator = wrapped.as_keras_classifier(given)
+        estimator = models.as_keras_classifier(given)
         assert estimator.model is given
-        assert wrapped.training_plan(estimator) == wrapped.TrainingPlan(40, 32, True)
+        assert models.training_plan(estimator) == models.TrainingPlan(40, 32, True)
     classifier = small_classifier()
-    assert wrapped.as_keras_classifier(classifier) is classifier
+    assert models.as_keras_classifier(classifier) is classifier
 
 
 def for_keras_wrapper(X, y, hidden=5):
@@ -185,14 +185,14 @@ def test_keras_own_wrapper_is_accepted(labels):
         model_kwargs={"hidden": 7},
         fit_kwargs={"epochs": 3, "batch_size": 8, "initial_epoch": 0},
     )
-    estimator = wrapped.as_keras_classifier(given)
-    assert wrapped.training_plan(estimator) == wrapped.TrainingPlan(3, 8, True)
+    estimator = models.as_keras_classifier(given)
+    assert models.training_plan(estimator) == models.TrainingPlan(3, 8, True)
     assert estimator.fit__initial_epoch == 0
-    opened = wrapped.open_estimator(estimator, X, labels, seed=0)
-    wrapped.check_model(opened, X, labels)
+    opened = models.open_estimator(estimator, X, labels, seed=0)
+    models.check_model(opened, X, labels)
     assert opened.model_.layers[0].units == 7
     classes = np.unique(labels)
-    _, targets = wrapped.encode(opened, X, labels)
+    _, targets = models.encode(opened, X, labels)
     np.testing.assert_array_equal(classes[targets.argmax(axis=1)], labels)
     assert targets.shape == (len(labels), len(classes))
     opened.fit(X, labels)
@@ -201,8 +201,8 @@ def test_keras_own_wrapper_is_accepted(labels):
 
 def test_keras_own_wrapper_of_a_model_starts_from_fresh_weights():
     model = for_keras_wrapper(X, np.eye(3)[Y])
-    estimator = wrapped.as_keras_classifier(keras.wrappers.SKLearnClassifier(model))
-    one, other = (wrapped.open_estimator(estimator, X, Y, seed=seed) for seed in (0, 1))
+    estimator = models.as_keras_classifier(keras.wrappers.SKLearnClassifier(model))
+    one, other = (models.open_estimator(estimator, X, Y, seed=seed) for seed in (0, 1))
     assert not np.allclose(one.model_.get_weights()[0], other.model_.get_weights()[0])
     assert not np.allclose(one.model_.get_weights()[0], model.get_weights()[0])
 
@@ -284,15 +284,15 @@ def outputs_as(form):
 @pytest.mark.filterwarnings("ignore:.*You are using a softmax")
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
     with pytest.raises((ValueError, TypeError), match=said):
-        wrapped.check_model(wrapped.open_estimator(estimator, X, y, seed=0), X, y)
+        models.check_model(models.open_estimator(estimator, X, y, seed=0), X, y)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 2.0, 2: 0.5}])
 def test_training_weights_are_sample_weight_times_class_weight(class_weight):
-    opened = wrapped.open_estimator(small_classifier(class_weight=class_weight), X, Y)
+    opened = models.open_estimator(small_classifier(class_weight=class_weight), X, Y)
     sample_weight = RNG.uniform(size=30)
     before = sample_weight.copy()
-    weights = wrapped.training_weights(opened, Y, sample_weight)
+    weights = models.training_weights(opened, Y, sample_weight)
     expected = sample_weight * compute_sample_weight(class_weight, Y)
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     np.testing.assert_array_equal(sample_weight, before)
@@ -310,9 +310,9 @@ def test_training_weights_are_sample_weight_times_class_weight(class_weight):
 @pytest.mark.parametrize("n_rows", [1, 30])
 def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     estimator = KerasClassifier(compiled(units, activation, loss), verbose=0)
-    fitted = wrapped.open_estimator(estimator, X, Y % 2)
+    fitted = models.open_estimator(estimator, X, Y % 2)
     outputs = np.asarray(fitted.model_(X[:n_rows]), np.float64)
-    probabilities = wrapped.to_probabilities(fitted, outputs)
+    probabilities = models.to_probabilities(fitted, outputs)
     assert probabilities.shape == (n_rows, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     kernel, bias = fitted.model_.get_weights()
@@ -333,8 +333,8 @@ def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     ],
 )
 def test_what_only_keras_can_do_is_left_to_keras(params, expected):
-    opened = wrapped.open_estimator(small_classifier(**params), X, Y)
-    assert wrapped.refits_with_keras(opened) is expected
+    opened = models.open_estimator(small_classifier(**params), X, Y)
+    assert models.refits_with_keras(opened) is expected
 
 
 def test_a_replaced_optimizer_excludes_the_same_weights_from_decay():
@@ -361,7 +361,7 @@ def test_a_loss_scale_keeps_its_optimizer_at_the_rate():
 def test_a_scheduled_refit_lasts_as_long_as_keras_trains(name):
     estimator = small_classifier(epochs=3, batch_size=32, **{name: 0.2})
     (linear,) = check_schedules(["linear"])
-    rate = wrapped.scheduled_rate(estimator, 0.5, linear, 161)
+    rate = models.scheduled_rate(estimator, 0.5, linear, 161)
     assert len(rate.factors) == 3 * 4  # 128 rows
     assert float(rate(0)) == 0.5
     assert float(rate(99)) == pytest.approx(0.5 / 12)
