@@ -198,8 +198,8 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             execution = self._execution(prepared, progress, start, checkpoint)
             result = self._searched(algorithm, prepared, execution, random_state)
             self._store(prepared, result, began_with)
-            for doubt in diagnose(result, prepared.data, self.n_candidates):
-                warn(doubt, stacklevel=3)
+            for warning in diagnose(result, prepared.data, self.n_candidates):
+                warn(warning, stacklevel=3)
             searched = perf_counter()
 
             # The application M(s*, D): all rows, the chosen strategy; none is held out.
@@ -370,8 +370,8 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         check_is_fitted(self, "best_learning_rate_")
         if not hasattr(self, "_trained"):
             raise ValueError(
-                "This estimator was loaded from a file, which keeps no random states; verify it "
-                "where it was fitted."
+                "This estimator was loaded from a file, which keeps no random states. Do this where "
+                "it was fitted, or with a pickle of it."
             )
         random_state = np.random.RandomState()
         random_state.set_state(self._trained["random_state"])

@@ -32,8 +32,18 @@ def verify(
     ----------
     fitted : MetaLRClassifier
         Fitted in this process or unpickled; its parameters are as they were.
-    X, y, sample_weight, groups, X_val, y_val
-        What it was fitted on.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        The features that it was fitted on.
+    y : array-like of shape (n_samples,)
+        Their labels.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights, if there were any.
+    groups : array-like of shape (n_samples,), default=None
+        Their groups, if there were any.
+    X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
+        The user's own validation rows, if there were any.
+    y_val : array-like of shape (n_val,), default=None
+        Their labels.
     n_candidates : int, default=3
         How many candidates to train again, spread over those that did not diverge, each on
         another split than the one before.

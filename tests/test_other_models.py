@@ -169,7 +169,7 @@ def test_the_winner_is_chosen_on_averaged_weights():
             optimizer=keras.optimizers.Adam(use_ema=True, ema_momentum=0.9),
         )
 
-    fitted = fit(build, learning_rates=rates, selection="min", tune_epochs=False, refit=False)
+    fitted = fit(build, learning_rates=rates, epochs=1, refit=False)
     assert_as_keras(fitted)
     means = fitted.learning_curves_[:, :, -1].mean(axis=1)
     assert fitted.best_learning_rate_ == rates[int(means.argmin())]

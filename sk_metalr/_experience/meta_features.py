@@ -1,7 +1,7 @@
 """Meta-features: what a task is like, in numbers that say which tasks are alike.
 
 A task is a table, a model and a way to train it. What is asked of a Keras model comes from
-``_keras_model.py``.
+``keras_model.py``.
 """
 
 from math import ceil, log2, log10

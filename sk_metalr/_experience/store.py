@@ -44,12 +44,12 @@ class ExperienceRecord:
     fingerprint : Fingerprint
         Of the training rows; none of them can be read from it.
     features : dict of str to number or str
-        What the task was like: see :mod:`._meta_features`.
+        What the task was like: see :mod:`.meta_features`.
     learning_rates : ndarray of shape (n,)
         Rates that were tried with one optimizer and schedule, in increasing order.
     losses : ndarray of shape (n,)
-        Held-out log-loss at the best epoch as the choice saw it (cautious, smoothed), in nats;
-        infinite where the rate diverged.
+        Held-out log-loss at the best epoch as the choice saw it, in nats: Laplace-smoothed, then
+        smoothed over rates and epochs; infinite where the rate diverged.
     standard_errors : ndarray of shape (n,)
         Their standard errors, in nats; infinite where the rate diverged.
     n_epochs : int ndarray of shape (n,)
@@ -287,8 +287,18 @@ class Experience:
         ----------
         fitted : MetaLRClassifier
             Fitted, by any search but hypergradient, to the end of its budget.
-        X, y, sample_weight, groups, X_val, y_val
-            What it was fitted on.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            The features that it was fitted on.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if there were any.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if there were any.
+        X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
+            The user's own validation rows, if there were any.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels.
 
         Returns
         -------

@@ -188,7 +188,7 @@ class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
     learning_rate : float
         The rate where the factor is 1.
     factors : array-like of float, of shape (n_steps,)
-        What :meth:`._schedules.Schedule.factors` returned.
+        What :meth:`.schedules.Schedule.factors` returned.
     name : str
         Name of the schedule.
     """

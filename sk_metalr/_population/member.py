@@ -1,6 +1,6 @@
 """One member: training and scoring as pure functions of its state.
 
-Nothing here knows about candidates, splits or populations; :mod:`._program` maps these
+Nothing here knows about candidates, splits or populations; :mod:`.program` maps these
 functions over many members.
 """
 

@@ -1,6 +1,6 @@
 """A compiled program that trains and scores a group of members.
 
-The functions of :class:`._member.Member` are mapped over the members of a group with
+The functions of :class:`.member.Member` are mapped over the members of a group with
 ``tf.vectorized_map``, looped over the batches of a block, and compiled. Where TensorFlow
 cannot vectorise a model, a group is one member, and nothing is mapped. A program holds
 no data and no results: everything comes in and goes out as arguments. So it can serve

@@ -30,9 +30,9 @@ class GroupSnapshot:
     rates : float32 ndarray of shape (n_members,)
         Learning rates.
     state : dict of str to list of ndarray, or None
-        Parts of a :class:`._program.GroupState` by name.
+        Parts of a :class:`.program.GroupState` by name.
     epochs_trained : int
-        See :class:`._group.Group`.
+        See :class:`.group.Group`.
     train_losses, trajectory : ndarray of shape (n_epochs, n_members)
         See there.
     seen : list of ndarray of shape (n_epochs, n_scores)
@@ -151,7 +151,7 @@ def _watch(stops: Any, train_losses: np.ndarray, seen: np.ndarray) -> Watch:
     Parameters
     ----------
     stops : sequence of keras.callbacks.EarlyStopping
-        See :class:`._stopping.Watch`.
+        See :class:`.stopping.Watch`.
     train_losses : ndarray of shape (n_epochs,)
         Mean training losses, in nats.
     seen : ndarray of shape (n_seen, n_scores)

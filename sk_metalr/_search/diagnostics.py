@@ -114,7 +114,7 @@ def edge_message(best: float, rates: Sequence[float]) -> str:
     return (
         f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
         f"{direction} ones may be better still: raise n_candidates or widen learning_rates, which "
-        "search='random' with learning_rates='auto' does by itself."
+        "learning_rates='auto' does by itself."
     )
 
 

@@ -73,11 +73,9 @@ def search(
         If no candidate has a score.
     """
     history: History | None = None
-    population = None  # kept until there is the next one, which starts from the same models
     while (candidates := algorithm.propose(problem, history)) is not None:
-        found, population = _round(
-            algorithm, candidates.sort(), evaluation, scoring, execution, history
-        )
+        # A population is kept until there is the next one, which starts from the same models.
+        found, _kept = _round(algorithm, candidates.sort(), evaluation, scoring, execution, history)
         history = found if history is None else _joined(history, found, scoring)
         if not (history.is_complete and execution.has_time(history.budget)):
             break

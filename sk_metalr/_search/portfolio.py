@@ -66,16 +66,16 @@ class Portfolio(BaseSearch):
         """Return the rates that the experience proposes; then others, while they are needed."""
         if history is None:
             return self._first(problem)
-        columns = self._proposed["spare"]
-        spare = None if columns is None else problem.space.candidates(columns)
-        if spare is None or history.n_rounds > MAX_GROWTH:
+        columns = self._proposed["fallback"]
+        fallback = None if columns is None else problem.space.candidates(columns)
+        if fallback is None or history.n_rounds > MAX_GROWTH:
             return None
         if history.has_skill:
-            return _one_beyond(problem.space, history, spare)
+            return _one_beyond(problem.space, history, fallback)
         if history.n_rounds > 1:
             return None
-        self.costs_["n_drawn_at_random"] += len(spare)
-        return spare
+        self.costs_["n_drawn_at_random"] += len(fallback)
+        return fallback
 
     def _first(self, problem: Problem) -> Candidates:
         """Return candidates from the experience, at random where it knows nothing of the like.
@@ -98,14 +98,14 @@ def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, An
     Returns
     -------
     proposed : dict
-        Columns of the ``candidates``. Those of ``spare`` ones, for each optimizer and schedule
+        Columns of the ``candidates``. Those of ``fallback`` ones, for each optimizer and schedule
         whose candidates were not drawn at random: None where all were, or their number was given.
         ``costs``, what ``search_cost_`` says of it. ``unlike``, optimizers and schedules whose
         candidates were all drawn at random, and why, in words.
     """
     situation, space = problem.describe(), problem.space
     others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
-    parts, spare, unlike, n_drawn = [], [], [], 0
+    parts, fallback, unlike, n_drawn = [], [], [], 0
     alike: set[int] = set()
     random_state, given = problem.random_state, problem.n_candidates is not None
     for number, n in space.shares(problem.n_candidates, random_state):
@@ -120,13 +120,13 @@ def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, An
         elif len(rates) < n_wanted:
             rates = _filled(rates, drawn)
         elif not given:
-            spare.append(space.family(number, drawn))
+            fallback.append(space.family(number, drawn))
         n_drawn += len(rates) - len(found.learning_rates)
         alike.update(map(id, found.records))
         parts.append(space.family(number, rates))
     return {
         "candidates": Candidates.concat(parts).columns,
-        "spare": Candidates.concat(spare).columns if spare else None,
+        "fallback": Candidates.concat(fallback).columns if fallback else None,
         "costs": {
             "n_records": len(alike),
             "n_records_set_aside": len(records) - len(others),
@@ -158,13 +158,13 @@ def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return np.sort(rates)
 
 
-def _one_beyond(space: StrategySpace, history: History, spare: Candidates) -> Candidates | None:
+def _one_beyond(space: StrategySpace, history: History, fallback: Candidates) -> Candidates | None:
     """Return one rate beyond the best, where that is the outermost of those proposed."""
     assert history.choice is not None
     best = history.choice.index
     candidates = history.candidates
     of_best = {n: column[best] for n, column in candidates.columns.items() if n != RATE}
-    was_proposed = np.all([spare.columns[n] == value for n, value in of_best.items()], axis=0)
+    was_proposed = np.all([fallback.columns[n] == value for n, value in of_best.items()], axis=0)
     rates, edge = rates_of_family(candidates, best)
     if len(rates) < 2 or not np.any(was_proposed):
         return None

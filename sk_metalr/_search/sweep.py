@@ -21,12 +21,12 @@ def swept(
 ) -> StrategySpace:
     """Return an open space over the learning rates that are usable, found on one split.
 
-    One epoch for each combination of the listed values, without their schedules.
+    One epoch for each combination whose rates are left open, without their schedules.
     """
     first = replace(evaluation, splits=evaluation.splits[:1])
     found: dict[str, object] = {}
-    ranges = []
-    for number in range(space.n_families):
+    ranges = {}
+    for number in filter(space.is_family_open, range(space.n_families)):
         candidates = space.family(number, SWEPT_RATES).without_schedules()
         key = repr(candidates.params()[0])
         if key not in found:
@@ -36,7 +36,7 @@ def swept(
             assert run.recorded is not None
             losses = run.recorded["log_loss"][:, 0, 0]
             found[key] = loguniform(*usable_range(SWEPT_RATES, losses, baseline_loss))
-        ranges.append(found[key])
+        ranges[number] = found[key]
     return space.over(ranges)
 
 

@@ -95,6 +95,10 @@ class StrategySpace:
         """Tell whether learning rates are still to be found."""
         return any(family.rates.is_open for family in self._families)
 
+    def is_family_open(self, number: int) -> bool:
+        """Tell whether the learning rates of one combination are still to be found."""
+        return self._families[number].rates.is_open
+
     @property
     def n_families(self) -> int:
         """How many combinations of the listed values there are."""
@@ -177,13 +181,13 @@ class StrategySpace:
         each, more = divmod(n_candidates, n_families)
         return [(number, each + (number < more)) for number in range(n_families)]
 
-    def over(self, ranges: list[Any]) -> "StrategySpace":
-        """Return the same space over these learning rates, one entry for each combination."""
-        space, made = copy(self), {id(rates): LearningRates(rates) for rates in ranges}
-        space._families = [
-            replace(family, rates=made[id(rates)])
-            for family, rates in zip(self._families, ranges, strict=True)
-        ]
+    def over(self, ranges: dict[int, Any]) -> "StrategySpace":
+        """Return the same space with other learning rates, by the number of a combination."""
+        space = copy(self)
+        made = {id(rates): LearningRates(rates) for rates in ranges.values()}
+        space._families = list(self._families)
+        for number, rates in ranges.items():
+            space._families[number] = replace(self._families[number], rates=made[id(rates)])
         return space
 
 
