@@ -370,8 +370,8 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         check_is_fitted(self, "best_learning_rate_")
         if not hasattr(self, "_trained"):
             raise ValueError(
-                "This estimator was loaded from a file, which keeps no random states. Do this where "
-                "it was fitted, or with a pickle of it."
+                "This estimator was loaded from a file, which keeps no random states. Do this "
+                "where it was fitted, or with a pickle of it."
             )
         random_state = np.random.RandomState()
         random_state.set_state(self._trained["random_state"])

@@ -127,9 +127,9 @@ def own_model(meta):
     return model
 
 
-def make_setup(model, X, y, train, test, **changes):
+def make_setup(model, X, classes, train, test, **changes):
     """Return one split of a table whose classes are numbered from 0."""
-    target = y.astype(np.int32)
+    target = classes.astype(np.int32)
     arguments = {
         "model": model,
         "x": X,

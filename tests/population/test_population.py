@@ -52,7 +52,8 @@ def setup_for(model, rng, weighted=False, **changes):
     train, test = order[:54], order[54:]  # 54 = 3 × 16 + 6
     if weighted:
         changes["train_weight"] = class_weight[classes[train]]
-    return make_setup(model, X, classes, train=train, test=test, **{"batch_size": BATCH} | changes)
+    changes = {"train": train, "test": test, "batch_size": BATCH} | changes
+    return make_setup(model, X, classes, **changes)
 
 
 def train_block(setups, rates, n_epochs=EPOCHS, jit=False, **options):
