@@ -1,12 +1,10 @@
-"""What all estimators of this package share: parameters, ``fit``, saving and loading."""
+"""The base class of the estimators: parameters, ``fit``, saving and loading."""
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from numbers import Integral, Real
-from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Self
 
@@ -15,13 +13,12 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _models as models
 from ._display import Block, diagram, summary
 from ._experience import ExperienceRecord
-from ._persistence import Needed, identity, load, of_data, of_versions, save
+from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
 from ._progress import PREFIX, Progress, Score, Stage, tell, warn
-from ._refit import Refit, chosen_strategy, refit_of
+from ._refit import Refit, chosen_strategy, probe, refit_of
 from ._search import (
     SEARCHES,
     BaseSearch,
@@ -29,7 +26,6 @@ from ._search import (
     Clock,
     Execution,
     Prepared,
-    Problem,
     SearchResult,
     SearchResultsMixin,
     check_fit_arguments,
@@ -38,9 +34,9 @@ from ._search import (
     diagnose,
     finished_searches,
     prepare,
-    search,
+    run,
     search_cost,
-    swept,
+    search_identity,
 )
 from ._sklearn import (
     CallbackSupportMixin,
@@ -55,8 +51,12 @@ from ._space import RATE
 __all__ = ["BaseMetaLR"]
 
 
-class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, BaseEstimator):
+class BaseMetaLR(
+    CallbackSupportMixin, SavingMixin, SearchResultsMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Base class of estimators that choose their learning strategy inside ``fit``."""
+
+    _algorithms = SEARCHES
 
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
 
@@ -71,10 +71,7 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             Interval(Integral, 2, None, closed="left"),
             Interval(Real, 0.0, 1.0, closed="neither"),
             HasMethods(["split", "get_n_splits"]),
-            list,
-            tuple,
-            Iterator,
-            np.ndarray,
+            *(list, tuple, Iterator, np.ndarray),
         ],
         "scoring": [str, callable, list, tuple, dict],
         "refit": ["boolean", str],
@@ -195,8 +192,10 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             # The optimizer: s* = argmax f.
             algorithm = self._algorithm()
             algorithm.check(prepared.space)
+            if checkpoint is not None:
+                checkpoint.check(search_identity(self, algorithm, prepared))
             execution = self._execution(prepared, progress, start, checkpoint)
-            result = self._searched(algorithm, prepared, execution, random_state)
+            result = run(algorithm, prepared, execution, self.n_candidates, random_state)
             self._store(prepared, result, began_with)
             for warning in diagnose(result, prepared.data, self.n_candidates):
                 warn(warning, stacklevel=3)
@@ -239,7 +238,7 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         if self.max_time is not None:
             clock = Clock(self.max_time, start)
             if self.refit:
-                clock.measure_refit(self._probe(prepared))
+                clock.measure_refit(probe(prepared, self.n_models, self.engine))
         return Execution(
             progress.stage,
             clock,
@@ -248,30 +247,6 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
             told=progress.score if self.verbose >= 2 else None,
         )
 
-    def _searched(
-        self,
-        algorithm: BaseSearch,
-        prepared: Prepared,
-        execution: Execution,
-        random_state: np.random.RandomState,
-    ) -> SearchResult:
-        """Search the space by an algorithm."""
-        checkpoint, space = execution.checkpoint, prepared.space
-        if checkpoint is not None:
-            checkpoint.check(self._identity(prepared))
-        if space.is_open:
-            space = swept(space, prepared.evaluation, execution, prepared.data.baseline_loss)
-        problem = Problem(
-            space,
-            prepared.space.is_open,
-            self.n_candidates,
-            prepared.evaluation.n_epochs,
-            random_state,
-            describe=lambda: prepared.situation,
-            remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
-        )
-        return search(algorithm, problem, prepared.evaluation, prepared.scoring, execution)
-
     def _algorithm(self) -> BaseSearch:
         """Return the search algorithm, as an object of its own."""
         if isinstance(self.search, str):
@@ -279,22 +254,6 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         algorithm: BaseSearch = clone(self.search)
         validate_params(algorithm)
         return algorithm
-
-    def _identity(self, prepared: Prepared) -> dict[str, str]:
-        """Return what the search depends on, by its name."""
-        algorithm = self._algorithm()
-        of_algorithm = algorithm.get_params(deep=False)
-        of_algorithm.pop("experience", None)  # but for the candidates that it proposes
-        given = self.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
-        if not isinstance(self.random_state, Integral):
-            del given["random_state"]  # the one that the search began with is saved
-        params = {
-            f"the parameter {name!r}": identity(value)
-            for name, value in given.items()
-            if name not in WITHOUT_EFFECT
-        }
-        evaluation = prepared.evaluation
-        return of_data(evaluation.data, evaluation.splits) | of_versions() | params
 
     def _store(self, prepared: Prepared, result: SearchResult, began_with: Any) -> None:
         """Keep what was found, in place of what an earlier fit found."""
@@ -343,20 +302,6 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         strategy = chosen_strategy(candidates, self.best_index_, trajectories)
         return refit_of(prepared, strategy, self.best_n_epochs_, self.n_models)
 
-    def _probe(self, prepared: Prepared) -> Callable[[int, Stage], Any]:
-        """Return a function that refits for some epochs, at a rate that changes nothing much."""
-        harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
-        estimator, engine = prepared.evaluation.estimator, self.engine
-        if estimator.callbacks:  # which are not to see it
-            estimator, engine = models.without_callbacks(estimator), "keras"
-
-        def fit(n_epochs: int, stage: Stage) -> Any:
-            n_epochs = min(n_epochs, prepared.evaluation.n_epochs)
-            refit = refit_of(prepared, harmless, n_epochs, self.n_models)
-            return replace(refit, estimator=estimator).train(engine, stage)
-
-        return fit
-
     def _prepared_again(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
     ) -> Prepared:
@@ -400,100 +345,5 @@ class BaseMetaLR(CallbackSupportMixin, SearchResultsMixin, MetaEstimatorMixin, B
         """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
         return diagram(self)
 
-    def __getstate__(self) -> dict[str, Any]:
-        refitted = [one.model_ for one in getattr(self, "estimators_", [])]
-        needed = Needed.of([*refitted, *models.models_given(self.estimator)])
-        return {NEEDED: needed, **super().__getstate__()}  # models are read after it
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        state.pop(NEEDED).leave()
-        super().__setstate__(state)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the fitted classifier to a file, without pickle.
-
-        All that a fit leaves is kept, and the parameters, as far as they are no code: numbers,
-        strings, lists, SciPy's distributions, Keras's optimizers and schedules. A function that
-        builds the model, a splitter or a scorer of one's own is forgotten.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            File to write, in a folder that exists. A file that is there is replaced once the new
-            one is complete; if anything fails before, it stays as it was.
-
-        Returns
-        -------
-        path : pathlib.Path
-            The file.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If it is not fitted.
-        ValueError
-            If the model has a ``Lambda`` layer, or the wrapped classifier an encoder of targets of
-            its own, which are code; or one of features that its class does not make again.
-        OSError
-            If the file cannot be written.
-        """
-        return save(self, path, SEARCHES)
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None
-    ) -> Self:
-        """Read a fitted classifier from a file that :meth:`save` wrote.
-
-        Nothing is unpickled, models are read in Keras's safe mode, and what they name must be one
-        of Keras's own layers, losses or optimizers, or registered. Warns about parameters that
-        were forgotten.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file.
-        custom_objects : dict of str to class or function, default=None
-            Layers and functions of one's own in the model, by name, as for
-            ``keras.saving.load_model``; those that are registered with Keras are found without.
-            Also the subclass of ``KerasClassifier`` that was wrapped, where it brings a feature
-            encoder.
-
-        Returns
-        -------
-        fitted : MetaLRClassifier
-            Predicts as the one that was saved; of the class that ``load`` is called on.
-
-        Raises
-        ------
-        RefusedFileError
-            If the file is damaged, altered, of a newer version, or names unknown code.
-        TypeError
-            If it was saved by another class.
-        OSError
-            If there is no such file, or it cannot be read.
-
-        Examples
-        --------
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from sklearn.datasets import load_iris
-        >>> from sk_metalr import MetaLRClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
-        >>> with TemporaryDirectory() as folder:
-        ...     path = fitted.save(Path(folder) / "iris.metalr")
-        ...     loaded = MetaLRClassifier.load(path)
-        >>> bool((loaded.predict_proba(X) == fitted.predict_proba(X)).all())
-        True
-        """
-        fitted: Self = load(cls, path, custom_objects, SEARCHES)
-        return fitted
-
-
-NEEDED = "_needed_by_models"
-PROBE_RATE = 1e-7
-WITHOUT_EFFECT = {"checkpoint_dir", "max_memory", "max_time", "n_jobs", "verbose"}
-"""Parameters that may differ where a search goes on."""
 _CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"

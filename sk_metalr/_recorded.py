@@ -1,4 +1,4 @@
-"""What was recorded of held-out rows, by name."""
+"""Records of held-out rows, by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

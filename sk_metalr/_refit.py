@@ -1,5 +1,6 @@
 """From a chosen strategy to fitted classifiers, and to their predictions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +26,9 @@ from ._space import Candidates, Strategy, learned, rates_at
 from ._task import Classification
 from .exceptions import AllDivergedError, NotVectorizableError
 
-__all__ = ["Refit", "Refitted", "chosen_strategy", "predicted", "refit_of", "step_rates"]
+__all__ = ["Refit", "Refitted", "chosen_strategy", "predicted", "probe", "refit_of", "step_rates"]
+
+PROBE_RATE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,21 @@ def refit_of(prepared: Prepared, strategy: Strategy, n_epochs: int, n_models: in
         weights_seed,
         order_seed,
     )
+
+
+def probe(prepared: Prepared, n_models: int, engine: str) -> Callable[[int, Stage], Any]:
+    """Return a function that refits for some epochs, at a rate that changes nothing much."""
+    harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
+    estimator = prepared.evaluation.estimator
+    if estimator.callbacks:  # which are not to see it
+        estimator, engine = models.without_callbacks(estimator), "keras"
+
+    def fit(n_epochs: int, stage: Stage) -> Any:
+        n_epochs = min(n_epochs, prepared.evaluation.n_epochs)
+        refit = refit_of(prepared, harmless, n_epochs, n_models)
+        return replace(refit, estimator=estimator).train(engine, stage)
+
+    return fit
 
 
 def step_rates(strategy: Strategy, budget: int, setup: SplitSetup) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is used of scikit-learn beside its public interface; written for versions 1.7 to 1.9."""
+"""Names of scikit-learn outside of its public interface; written for versions 1.7 to 1.9."""
 
 from typing import Any
 

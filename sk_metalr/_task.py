@@ -24,7 +24,7 @@ class Classification:
     from_logits: bool = False
 
     recorded: ClassVar[tuple[str, ...]] = ("log_loss", "uniform_log_loss")
-    """What is recorded of held-out rows, means in nats: the log-loss, and what it would be with
+    """Names of what is recorded of held-out rows, in nats: the log-loss, and what it would be with
     the mean over all classes in place of each row's class."""
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What people look at: plots, a summary, a report."""
+"""Plots, a summary and a report of a fitted search."""
 
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay

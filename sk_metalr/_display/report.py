@@ -17,11 +17,11 @@ from sklearn.base import BaseEstimator
 from .._persistence import versions
 from .._persistence.archive import check_destination
 from .._search.diagnostics import (
+    baseline_message,
     budget_message,
     edge_message,
     family_of,
     is_edge_known,
-    no_skill_message,
     off_scale,
     scale_message,
 )
@@ -36,7 +36,7 @@ __all__ = ["report"]
 NEEDED = "A report needs jinja2 and matplotlib: pip install 'sk_metalr[report]'."
 
 MANY = 30
-"""How many class labels or names of features are listed."""
+"""Number of class labels, or of names of features, that are listed."""
 
 FIGURES: dict[str, Any] = {
     "Response curve: held-out log-loss against learning rate.": LearningRateDisplay,
@@ -201,17 +201,17 @@ def _worth_knowing(fitted: Any) -> list[str]:
     n_seen, n_epochs = results["n_resources"].max(), curves.shape[2]
     how = off_scale(scale, curves, results[f"param_{RATE}"].data, baseline)
     name, _, is_log_loss = _decisive(fitted)
-    edge = no_skill = harm = ""
+    edge = at_baseline = harm = ""
     if not is_edge_known(fitted.n_candidates, fitted.search_cost_):
         edge = edge_message(*family_of(results["params"], best))
     if is_log_loss:
-        no_skill = no_skill_message(-results["selection_score"][best], baseline, how)
-    if not no_skill:
+        at_baseline = baseline_message(-results["selection_score"][best], baseline, how)
+    if not at_baseline:
         harm = scale_message(how, curves[best, :, n_chosen - 1].mean(), baseline, scale)
     messages = (
         edge,
         f"The search ended after {n_seen} of {n_epochs} epochs." if n_seen < n_epochs else "",
-        no_skill,
+        at_baseline,
         "" if is_log_loss else f"The choice was made on {name}; the curves show the log-loss.",
         _divergence(results),
         harm,

@@ -40,13 +40,13 @@ Columns of two values come and go with the categories that an encoder has seen; 
 """
 
 MAX_VALUES = 2**20
-"""How many values of a table are looked at at a time, to spare memory."""
+"""Number of values of a table that are looked at at a time, to save memory."""
 
 EXACT = "exact"
 """Name of the sketch of the values as they are: no scaler was fitted to each fold."""
 
 N_HASHES = 128
-"""How many hashes a sketch keeps: 512 bytes."""
+"""Number of hashes that a sketch keeps: 512 bytes."""
 
 MIN_DISTINCT = 0.6
 """A sketch is kept only where the share of rows with codes of their own is no lower."""
@@ -104,7 +104,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a table in order to know its rows again.
+    """Sketches of a table, by which its rows are known again.
 
     Attributes
     ----------

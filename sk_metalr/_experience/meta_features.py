@@ -16,7 +16,7 @@ SPARSE = 0.9
 """A column is sparse where its most frequent value, its lowest or highest, fills this share."""
 
 MAX_VALUES = 2**20
-"""How many values of a table are looked at at a time, to spare memory."""
+"""Number of values of a table that are looked at at a time, to save memory."""
 
 
 def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
@@ -98,7 +98,7 @@ PLACES = (
     *("the scale of the features", "the number of steps", "the batch size", "the depth"),
     *("the number of classes", "the balance of classes"),
 )
-"""What the first coordinates are, in words; the others are kinds of layers."""
+"""The first coordinates in words; the others are kinds of layers."""
 
 FAMILIES = {
     **{"attention": 2.0, "convolutional": 2.0, "custom": 2.0, "embedding": 2.0, "rnn": 2.0},

@@ -1,4 +1,4 @@
-"""What a search is like: by this it is compared with others."""
+"""The situation of a search, by which it is compared with others."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ __all__ = ["Situation", "provenance"]
 
 @dataclass(frozen=True)
 class Situation:
-    """What a search is compared with others by.
+    """Rows and meta-features of a search, by which it is compared with others.
 
     Attributes
     ----------

@@ -4,149 +4,23 @@ One search a line, in JSON: readable by anyone, appended to by many processes at
 rewritten. A line that was torn by a crash is left out; no other is lost with it.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
-from .._progress import warn
-from ..exceptions import ExperienceWarning
-from .fingerprint import Fingerprint
-from .meta_features import coordinates
+from .files import append_line, lock_of, read_records
+from .records import ExperienceRecord
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Experience", "ExperienceRecord"]
-
-VERSION = 1
-"""Version of the format of a line."""
-
-DIGITS = 6
-LOCK_SECONDS = 60
-"""How long an append waits for others to end theirs, which take milliseconds."""
+__all__ = ["Experience"]
 
 SHIPPED = Path(__file__).parent / "default.jsonl"
-
-
-@dataclass(frozen=True, eq=False)
-class ExperienceRecord:
-    """One finished search: on what, of what, and the response curve.
-
-    Parameters
-    ----------
-    fingerprint : Fingerprint
-        Of the training rows; none of them can be read from it.
-    features : dict of str to number or str
-        What the task was like: see :mod:`.meta_features`.
-    learning_rates : ndarray of shape (n,)
-        Rates that were tried with one optimizer and schedule, in increasing order.
-    losses : ndarray of shape (n,)
-        Held-out log-loss at the best epoch as the choice saw it, in nats: Laplace-smoothed, then
-        smoothed over rates and epochs; infinite where the rate diverged.
-    standard_errors : ndarray of shape (n,)
-        Their standard errors, in nats; infinite where the rate diverged.
-    n_epochs : int ndarray of shape (n,)
-        Best number of epochs.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    source : str
-        What the rows are called; may be empty.
-    provenance : dict of str to str
-        Versions and date.
-    """
-
-    fingerprint: Fingerprint
-    features: dict[str, Any]
-    learning_rates: np.ndarray
-    losses: np.ndarray
-    standard_errors: np.ndarray
-    n_epochs: np.ndarray
-    baseline_loss: float
-    source: str = ""
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    def to_line(self) -> str:
-        """Return the record as one line of JSON, numbers to six digits.
-
-        Returns
-        -------
-        line : str
-            It ends with a newline.
-        """
-        values = {
-            "version": VERSION,
-            "source": self.source,
-            "features": {name: _short(value) for name, value in self.features.items()},
-            "curve": {
-                "learning_rate": _short_list(self.learning_rates),
-                "loss": _short_list(self.losses),
-                "standard_error": _short_list(self.standard_errors),
-                "n_epochs": self.n_epochs.tolist(),
-            },
-            "baseline_loss": _short(self.baseline_loss),
-            "provenance": self.provenance,
-            "fingerprint": self.fingerprint.to_dict(),
-        }
-        return json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
-        """Return the record that a parsed line holds.
-
-        Parameters
-        ----------
-        values : dict
-            What ``json.loads`` made of :meth:`to_line`.
-
-        Returns
-        -------
-        record : ExperienceRecord
-            The record, arrays in place of lists.
-
-        Raises
-        ------
-        LookupError, TypeError, ValueError, ArithmeticError
-            If something is missing or cannot be.
-        """
-        curve = values["curve"]
-        columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
-        rates, losses, errors = (
-            np.array([np.inf if value is None else value for value in column], np.float64)
-            for column in columns
-        )
-        n_epochs = np.array(curve["n_epochs"], int)
-        if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
-            raise ValueError("its curve has columns of different lengths")
-        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
-            raise ValueError("its learning rates are not above 0, in increasing order")
-        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
-            raise ValueError("its curve is not all numbers")
-        baseline_loss = float(values["baseline_loss"])
-        if not (np.isfinite(baseline_loss) and baseline_loss > 0):
-            raise ValueError("its baseline loss is not above 0")
-        features = dict(values["features"])
-        if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
-            raise ValueError("its optimizer and schedule are not both words")
-        if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
-            raise ValueError("its features are not all numbers")
-        return cls(
-            Fingerprint.from_dict(values["fingerprint"]),
-            features,
-            rates,
-            losses,
-            errors,
-            n_epochs,
-            baseline_loss,
-            values.get("source", ""),
-            dict(values.get("provenance", {})),
-        )
 
 
 class Experience:
@@ -218,7 +92,7 @@ class Experience:
         """
         if path == "default":
             experience = cls()
-            experience._records = list(_read(SHIPPED))
+            experience._records = list(read_records(SHIPPED))
             return experience
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -236,7 +110,7 @@ class Experience:
             With all records of the file.
         """
         if self.path is not None and self.path.exists():
-            self._records = list(_read(self.path))
+            self._records = list(read_records(self.path))
         return self
 
     def append(self, record: ExperienceRecord) -> "Experience":
@@ -263,7 +137,7 @@ class Experience:
                 f"object of type {type(record).__name__!r} instead; merge takes several."
             )
         if self.path is not None:
-            _append(self.path, record.to_line())
+            append_line(self.path, record.to_line())
         self._records.append(record)
         return self
 
@@ -411,7 +285,7 @@ class Experience:
             raise FileNotFoundError(
                 f"There is no folder {str(self.path.parent)!r} to keep an experience in."
             )
-        for path in (self.path, _lock_of(self.path)):
+        for path in (self.path, lock_of(self.path)):
             if not os.access(path if path.exists() else path.parent, os.W_OK):
                 raise PermissionError(
                     f"The experience at {str(self.path)!r} cannot be added to: {str(path)!r} may "
@@ -432,84 +306,3 @@ def _summary(record: ExperienceRecord) -> dict[str, Any]:
         "n_learning_rates": len(record.learning_rates),
         "date": record.provenance.get("date", ""),
     }
-
-
-def _lock_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
-
-
-def _append(path: Path, line: str) -> None:
-    """Write a line at the end of a file, at once, while nobody else does."""
-    with FileLock(_lock_of(path), timeout=LOCK_SECONDS):
-        torn = _ends_torn(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            content = ("\n" * torn + line).encode()
-            if os.write(descriptor, content) < len(content):
-                raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
-        finally:
-            os.close(descriptor)
-
-
-def _ends_torn(path: Path) -> bool:
-    """Tell whether the last line of a file was left without its end."""
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
-
-
-def _read(path: Path) -> Iterator[ExperienceRecord]:
-    """Yield the records of a file; warn of lines that hold none.
-
-    The last line is left out without a word where its end is missing: someone may be writing it.
-    ValueError where all others are no records.
-    """
-    *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    n_records = n_newer = 0
-    bad: list[str] = []
-    for number, line in enumerate([*lines, last], start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-            if values["version"] > VERSION:
-                n_newer += 1
-                continue
-            yield ExperienceRecord.from_dict(values)
-            n_records += 1
-        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            if number <= len(lines):
-                bad.append(f"line {number} ({error})")
-    if bad and not (n_records or n_newer):
-        raise ValueError(
-            f"{str(path)!r} is no experience: no line of it is a record of a search, beginning "
-            f"with {bad[0]}. Name another file."
-        )
-    if bad:
-        _warn(
-            f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
-            f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
-            "process killed while it wrote? Then delete them."
-        )
-    if n_newer:
-        _warn(
-            f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
-            "out; upgrade to read them."
-        )
-
-
-def _warn(message: str) -> None:
-    warn(ExperienceWarning(message), stacklevel=6)
-
-
-def _short(value: Any) -> Any:
-    """Return a number with six digits; None where it is not finite."""
-    if not isinstance(value, float | np.floating):
-        return value
-    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
-
-
-def _short_list(values: np.ndarray) -> list[float | None]:
-    return [_short(float(value)) for value in values]

@@ -1,4 +1,4 @@
-"""What a user gives as estimator, as a KerasClassifier."""
+"""Estimators that a user may give, as a KerasClassifier."""
 
 import functools
 from typing import Any

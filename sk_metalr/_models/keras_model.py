@@ -1,4 +1,4 @@
-"""What is asked of a Keras model, whoever wraps it: its loss, its outputs, its learning rate."""
+"""Questions to a Keras model, whoever wraps it: its loss, outputs, optimizer, learning rate."""
 
 import inspect
 from collections.abc import Iterator

@@ -24,7 +24,7 @@ NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
 
 @dataclass(frozen=True)
 class FittedParts:
-    """What a fitted KerasClassifier consists of, without code.
+    """Parts of a fitted KerasClassifier, without code.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How the wrapped estimator trains: epochs, batches, and what wants Keras's own loop."""
+"""The training plan of the wrapped estimator, and settings that need ``Model.fit``."""
 
 from dataclasses import dataclass
 from math import ceil, floor
@@ -29,7 +29,7 @@ MAX_EPOCHS = 10**6
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How the wrapped estimator trains.
+    """Training plan of the wrapped estimator.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ from scikeras.utils import random_state as of_scikeras
 __all__ = ["seeds_of_its_own"]
 
 GLOBAL_SEED_GENERATOR = "global_seed_generator"
-"""What Keras calls its own generator of seeds; newer versions have a constant of this value."""
+"""Name of Keras's own generator of seeds; newer versions have a constant of this value."""
 
 
 class _OwnRandom:

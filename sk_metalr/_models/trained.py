@@ -1,4 +1,4 @@
-"""The refit: the wrapped estimator with the chosen strategy, trained by Keras or elsewhere."""
+"""The wrapped estimator with the chosen strategy, trained by Keras or by the population."""
 
 import functools
 from collections import defaultdict

@@ -3,20 +3,17 @@
 from .archive import read_archive, write_archive
 from .encoding import decode, encode
 from .hashing import identity, of_data, of_versions
-from .pickling import Needed
-from .saving import load, save
+from .mixin import SavingMixin
 from .versions import versions
 
 __all__ = [
-    "Needed",
+    "SavingMixin",
     "decode",
     "encode",
     "identity",
-    "load",
     "of_data",
     "of_versions",
     "read_archive",
-    "save",
     "versions",
     "write_archive",
 ]

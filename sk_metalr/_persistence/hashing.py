@@ -1,4 +1,4 @@
-"""What a value is, in a text that is the same in every process.
+"""Identities of values: texts that are the same in every process.
 
 Two fits do the same search where their data, parameters and versions have the same identity.
 """
@@ -20,7 +20,7 @@ from .versions import versions
 __all__ = ["identity", "of_data", "of_versions"]
 
 MAX_DEPTH = 12
-"""How deep objects within objects are looked at."""
+"""Depth to which objects within objects are looked at."""
 
 
 def of_versions() -> dict[str, str]:

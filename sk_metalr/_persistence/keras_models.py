@@ -39,7 +39,7 @@ CODE = {
     "JaxLayer",
     "FlaxLayer",
 }
-"""What carries code, or reads it from elsewhere."""
+"""Objects that carry code, or read it from another file."""
 
 FUNCTIONS = {
     f"keras.{name}": getattr(keras, name)
@@ -48,7 +48,7 @@ FUNCTIONS = {
         "regularizers",
     )
 }
-"""Where Keras keeps the functions that models name."""
+"""Modules in which Keras keeps the functions that models name."""
 
 CLASSES = {
     *FUNCTIONS,
@@ -60,7 +60,7 @@ CLASSES = {
     "keras.quantizers",
     "keras.random",
 }
-"""Where Keras keeps the classes of the parts of models."""
+"""Modules in which Keras keeps the classes of the parts of models."""
 
 PRIVATE_HOMES = "keras.src.models.", "keras.src.ops.", "keras.src.layers."
 """The same for functional models and their operations."""

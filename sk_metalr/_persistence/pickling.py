@@ -1,4 +1,4 @@
-"""What a pickled model needs beside itself: classes and functions that are not Keras's own.
+"""Classes and functions that a pickled model needs beside itself, because they are not Keras's own.
 
 SciKeras pickles a Keras model as a ``.keras`` file, which names layers of the user's but does not
 bring them along. Pickle does, by reference, where they come first.
@@ -20,7 +20,7 @@ PARTS = (
     *(keras.initializers.Initializer, keras.regularizers.Regularizer),
     *(keras.constraints.Constraint, keras.optimizers.schedules.LearningRateSchedule),
 )
-"""What models are made of."""
+"""Kinds of parts that models are made of."""
 
 
 class Needed:

@@ -14,7 +14,7 @@ from .lanes import COMPILED_LANES
 from .population import Population, Trained
 from .prediction import outputs_of
 from .process import check_not_forked
-from .program import keeps_program
+from .programs import keeps_program
 from .random import preserved_random_state
 from .reference import trained_by_keras
 from .setups import Options, SplitSetup, TrainedMember

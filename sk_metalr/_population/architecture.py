@@ -1,4 +1,4 @@
-"""What the structure of a Keras model allows, and when two structures are the same."""
+"""The structure of a Keras model: which ways of training it allows, and what it is equal to."""
 
 import json
 import warnings
@@ -51,7 +51,7 @@ OF_FUNCTIONS = ("keras", "tensorflow", "numpy")
 """Libraries whose functions do the same at every call."""
 
 NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
-"""Where a layer's config holds names of layers."""
+"""Keys under which a layer's config holds names of layers."""
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 

@@ -102,7 +102,7 @@ class Block:
 
     @property
     def n_groups(self) -> int:
-        """How many groups train."""
+        """Number of groups that train."""
         return len(self._groups)
 
     @property
@@ -181,7 +181,7 @@ class Block:
             elif self._executor is None:
                 self._train_here(losses, epochs, step)
             else:
-                self._train_elsewhere(self._executor, losses, step)
+                self._train_by_executor(self._executor, losses, step)
         finally:
             self._seconds += perf_counter() - start
             if self._executor is None:
@@ -210,7 +210,7 @@ class Block:
                 trainer.is_halted.set()  # every thread ends after the epoch it is in
                 raise
 
-    def _train_elsewhere(self, executor: Executor, losses: np.ndarray, step: Step) -> None:
+    def _train_by_executor(self, executor: Executor, losses: np.ndarray, step: Step) -> None:
         """Train groups in other processes, and write what is recorded into `losses`."""
         compiling = 0.0
         with ThreadPoolExecutor(1) as beside:

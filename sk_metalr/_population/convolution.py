@@ -22,7 +22,7 @@ __all__ = ["CONVOLUTIONS", "as_products", "patch_bytes"]
 layers = keras.layers
 
 PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-"""What can be computed here; subclasses may do anything."""
+"""Layers that can be computed here; subclasses may do anything."""
 
 CONVOLUTIONS = (
     *PLAIN,

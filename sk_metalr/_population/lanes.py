@@ -17,7 +17,8 @@ from .architecture import (
 )
 from .keras_loop import KerasLoop
 from .likeness import first_alike
-from .program import Program, program_for
+from .program import Program
+from .programs import program_for
 from .setups import Options, SplitSetup
 
 __all__ = ["COMPILED_LANES", "LANES", "Lane", "next_lane", "open_lane", "pays_to_compile"]

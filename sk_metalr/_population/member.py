@@ -18,7 +18,7 @@ __all__ = ["Member", "MemberState", "SharedState", "compute_loss", "cosine", "sp
 
 
 class MemberState(NamedTuple):
-    """What training changes and what differs between members.
+    """State that training changes and that differs between members.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class MemberState(NamedTuple):
 
 
 class SharedState(NamedTuple):
-    """What training changes alike in all members of a group.
+    """State that training changes alike in all members of a group.
 
     Attributes
     ----------

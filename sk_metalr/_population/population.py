@@ -16,7 +16,7 @@ __all__ = ["Population", "Trained"]
 
 
 class Trained(NamedTuple):
-    """How a member is trained: its lane, why in no quicker one, and whether XLA compiled it."""
+    """The lane of a member, the reason for it, and whether XLA compiled its training."""
 
     lane: str
     reason: str
@@ -37,12 +37,12 @@ class Population:
 
     @property
     def n_groups(self) -> int:
-        """How many groups train."""
+        """Number of groups that train."""
         return sum(block.n_groups for block in self.blocks)
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs were trained so far."""
+        """Epochs trained so far."""
         return self.blocks[0].n_epochs
 
     def train(self, n_epochs: int, step: Step = ignore) -> Recorded:
@@ -63,7 +63,7 @@ class Population:
 
     @property
     def origin(self) -> str:
-        """What all members start from: rates, structure and initial weights, in a text."""
+        """A hash of the state that all members start from: rates, structure and initial weights."""
         starts = [(block.learning_rates, block.setups[0].model) for block in self.blocks]
         return joblib.hash(
             [[rates, architecture_key(model) or "", model.get_weights()] for rates, model in starts]
@@ -85,7 +85,7 @@ class Population:
 
     @property
     def trained(self) -> list[Trained]:
-        """How each candidate is trained."""
+        """Lane and compilation of each candidate."""
         return [
             Trained(block.lane.name, block.lane.reason, block.uses_xla)
             for block in self.blocks

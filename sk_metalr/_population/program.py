@@ -3,8 +3,7 @@
 The functions of :class:`.member.Member` are mapped over the members of a group with
 ``tf.vectorized_map``, looped over the batches of a block, and compiled. Where TensorFlow
 cannot vectorise a model, a group is one member, and nothing is mapped. A program holds
-no data and no results: everything comes in and goes out as arguments. So it can serve
-every fit of the same architecture; a few are kept.
+no data and no results, so that it can serve every fit of the same architecture.
 """
 
 from threading import Lock
@@ -16,14 +15,13 @@ import tensorflow as tf
 
 from .._task import Classification
 from ..exceptions import NotVectorizableError
-from .architecture import architecture_key, convolutions, loops
+from .architecture import convolutions, loops
 from .convolution import as_products
 from .member import Member, MemberState, SharedState
-from .recent import Recent
 from .timing import Stopwatch
 from .tracing import changes_variables, refusal, unrolled
 
-__all__ = ["GroupState", "Program", "keeps_program", "program_for"]
+__all__ = ["GroupState", "Program"]
 
 
 class GroupState(NamedTuple):
@@ -38,8 +36,7 @@ class GroupState(NamedTuple):
     loss_sum : tensor of shape (n_members,)
         Sum of the training loss over the rows since it was last set to 0, in nats.
     is_finite : bool tensor of shape (n_members,)
-        False from the first step whose loss is not finite; from then on the weights
-        are frozen.
+        False from the first step whose loss is not finite; the weights are frozen then.
     """
 
     members: MemberState
@@ -351,32 +348,3 @@ class Program:
 def _like(flags: Any, values: Any) -> Any:
     """Give flags of shape (n_members,) as many axes as `values`."""
     return tf.reshape(flags, [-1] + [1] * (len(values.shape) - 1))
-
-
-_programs = Recent(n_kept=16)
-
-
-def keeps_program(model: keras.Model) -> bool:
-    """Tell whether the program made for a model is kept for others, and the model with it."""
-    return architecture_key(model) is not None
-
-
-def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:
-    """Return a program for the architecture of `model`, one used before if there is one.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled. The program may keep it for its structure.
-    task : Classification
-        What held-out rows are scored by.
-    **how : bool
-        ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
-    """
-    architecture = architecture_key(model)
-    if architecture is None:
-        # XLA keeps all it ever compiled; so only what can be used again is compiled.
-        return Program(model, task, **how | {"jit": False})
-    key = (architecture, task, *sorted(how.items()))
-    program: Program = _programs.get(key, lambda: Program(model, task, **how))
-    return program

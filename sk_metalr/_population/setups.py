@@ -1,4 +1,4 @@
-"""What members start from and train on, and what training leaves of them: plain data."""
+"""Plain data: the start of members, their options, and their state after training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class SplitSetup:
 
 @dataclass(frozen=True)
 class Options:
-    """How all members of a population are trained and scored.
+    """Options of training and scoring that all members of a population share.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Options:
 
 @dataclass(frozen=True)
 class TrainedMember:
-    """What training left of one member.
+    """State of one member after training.
 
     Attributes
     ----------

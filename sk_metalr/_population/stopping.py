@@ -11,7 +11,7 @@ __all__ = ["Watch"]
 
 
 class _StandIn:
-    """What an EarlyStopping callback asks of a model: its weights stay where they are."""
+    """Stands in for the model that an EarlyStopping callback watches; it has no weights."""
 
     stop_training = False
 

@@ -12,10 +12,10 @@ from .architecture import unknown_layers
 __all__ = ["changes_variables", "refusal", "unrolled"]
 
 PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
-"""How lines of a message begin that only say where an error was."""
+"""Beginnings of lines of a message that only say where an error was."""
 
 CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
-"""How operations begin that change a ``tf.Variable``."""
+"""Beginnings of the names of operations that change a ``tf.Variable``."""
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from .worker import train_snapshot
 __all__ = ["Workers", "n_workers"]
 
 MAX_FAILURES = 3
-"""How often workers may die without one having done its work in between."""
+"""Number of times that workers may die without one having done its work in between."""
 
 
 def n_workers(n_jobs: int | None) -> int:

@@ -7,7 +7,7 @@ propose candidates and promote them, under an `execution` (`clock`, `checkpoint`
 """
 
 from .base import BaseSearch, Problem
-from .checkpoint import Checkpoint, checkpointed
+from .checkpoint import Checkpoint, checkpointed, search_identity
 from .clock import Clock
 from .diagnostics import diagnose
 from .evaluation import Evaluation
@@ -15,13 +15,12 @@ from .execution import Execution
 from .halving import Halving
 from .history import History, Rung
 from .hypergradient import Hypergradient
-from .loop import SearchResult, search
+from .loop import SearchResult, run, search
 from .portfolio import Portfolio
 from .prepare import Prepared, check_fit_arguments, prepare, validated
 from .random import RandomSearch
 from .recording import finished_searches
 from .results import SearchResultsMixin, cv_results, search_cost
-from .sweep import swept
 
 __all__ = [
     "SEARCHES",
@@ -46,9 +45,10 @@ __all__ = [
     "diagnose",
     "finished_searches",
     "prepare",
+    "run",
     "search",
     "search_cost",
-    "swept",
+    "search_identity",
     "validated",
 ]
 

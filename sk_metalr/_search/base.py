@@ -24,7 +24,7 @@ SINGLE = (
 
 @dataclass(frozen=True)
 class Problem:
-    """What a search algorithm is told before anything is trained.
+    """The search, as an algorithm is told of it before anything is trained.
 
     Attributes
     ----------

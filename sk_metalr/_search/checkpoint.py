@@ -8,22 +8,34 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from .._persistence import decode, encode, read_archive, write_archive
+from .._persistence import (
+    decode,
+    encode,
+    identity,
+    of_data,
+    of_versions,
+    read_archive,
+    write_archive,
+)
 from .._population import GroupSnapshot, Population, Snapshot
 from .._progress import warn
 from .._recorded import Recorded
 from ..exceptions import CheckpointWarning, RefusedFileError
 
-__all__ = ["Checkpoint", "checkpointed"]
+__all__ = ["Checkpoint", "checkpointed", "search_identity"]
 
 FORMAT = 1
 FILE, LOCK = "search.checkpoint", "search.lock"
+
+WITHOUT_EFFECT = {"checkpoint_dir", "max_memory", "max_time", "n_jobs", "verbose"}
+"""Parameters that may differ where a search goes on."""
 
 
 @contextmanager
@@ -66,7 +78,7 @@ def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint 
 
 
 class Checkpoint:
-    """What is saved of a search.
+    """A search as it is saved.
 
     Parameters
     ----------
@@ -175,6 +187,32 @@ class Checkpoint:
     def finish(self) -> None:
         """Remove what was saved."""
         self.path.unlink(missing_ok=True)
+
+
+def search_identity(estimator: Any, algorithm: Any, prepared: Any) -> dict[str, str]:
+    """Return what a search depends on, by its name in a message.
+
+    Parameters
+    ----------
+    estimator : MetaLRClassifier
+        Its parameters are read.
+    algorithm : BaseSearch
+        The search algorithm.
+    prepared : Prepared
+        The rows that are searched on, and their splits.
+    """
+    of_algorithm = algorithm.get_params(deep=False)
+    of_algorithm.pop("experience", None)  # but for the candidates that it proposes
+    given = estimator.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
+    if not isinstance(estimator.random_state, Integral):
+        del given["random_state"]  # the one that the search began with is saved
+    params = {
+        f"the parameter {name!r}": identity(value)
+        for name, value in given.items()
+        if name not in WITHOUT_EFFECT
+    }
+    evaluation = prepared.evaluation
+    return of_data(evaluation.data, evaluation.splits) | of_versions() | params
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:

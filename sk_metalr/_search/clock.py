@@ -1,4 +1,4 @@
-"""How much of the time that was given is left, and how much of it the refit needs."""
+"""The time limit of a fit, of which a part is kept for the refit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

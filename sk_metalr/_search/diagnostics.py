@@ -17,12 +17,12 @@ from ..exceptions import (
 from .loop import SearchResult
 
 __all__ = [
+    "baseline_message",
     "budget_message",
     "diagnose",
     "edge_message",
     "family_of",
     "is_edge_known",
-    "no_skill_message",
     "off_scale",
     "scale_message",
 ]
@@ -74,14 +74,14 @@ def diagnose(
         yield EdgeOfSpaceWarning(at_edge)
     losses, loss = history.recorded["log_loss"], choice.losses[choice.index]
     how = off_scale(feature_scale, losses, rates, baseline_loss)
-    no_skill = ""
+    at_baseline = ""
     if history.baseline_loss is not None:
-        no_skill = no_skill_message(loss, baseline_loss, how)
+        at_baseline = baseline_message(loss, baseline_loss, how)
     n_chosen = choice.n_epochs[choice.index]
     chosen = losses[choice.index, :, n_chosen - 1].mean()
     harm = scale_message(how, chosen, baseline_loss, feature_scale)
-    if no_skill:
-        yield NoSkillWarning(no_skill)
+    if at_baseline:
+        yield NoSkillWarning(at_baseline)
     elif harm:
         yield ScaleWarning(harm)
     too_short = budget_message(losses, choice.index, n_chosen, baseline_loss)
@@ -221,7 +221,7 @@ def scale_message(how: str, loss: float, baseline_loss: float, feature_scale: fl
     )
 
 
-def no_skill_message(loss: float, baseline_loss: float, how_off_scale: str | None = None) -> str:
+def baseline_message(loss: float, baseline_loss: float, how_off_scale: str | None = None) -> str:
     """Say that the lowest loss is no better than the class frequencies'; empty if it is.
 
     Parameters

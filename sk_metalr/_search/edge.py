@@ -10,7 +10,7 @@ from .history import History
 __all__ = ["MAX_GROWTH", "beyond_the_edge", "rates_of_family"]
 
 MAX_GROWTH = 4
-"""How often a space grows: by a decade, or by one rate where candidates were proposed."""
+"""Number of times that a space grows: by a decade, or by one rate where rates were proposed."""
 
 MIN_NEW_CANDIDATES = 3
 

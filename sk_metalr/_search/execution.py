@@ -1,4 +1,4 @@
-"""How a search is executed: progress, time limit, workers, checkpoint."""
+"""Execution settings of a search: progress, time limit, workers, checkpoint."""
 
 from collections import Counter
 from dataclasses import dataclass, field

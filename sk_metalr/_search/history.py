@@ -1,4 +1,4 @@
-"""What a search knows so far."""
+"""The state of a search: its history, and the rung at which candidates are compared."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -14,16 +14,18 @@ from .base import BaseSearch, Problem
 from .evaluation import Evaluation
 from .execution import Execution, Run
 from .history import History, Rung
+from .prepare import Prepared
 from .scoring import Scoring
 from .selection import Choice, choose
 from .surface import response_surface
+from .sweep import swept
 
-__all__ = ["SearchResult", "search"]
+__all__ = ["SearchResult", "run", "search"]
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes
     ----------
@@ -41,6 +43,41 @@ class SearchResult:
     history: History
     choice: Choice
     costs: dict[str, int]
+
+
+def run(
+    algorithm: BaseSearch,
+    prepared: Prepared,
+    execution: Execution,
+    n_candidates: int | None,
+    random_state: np.random.RandomState,
+) -> SearchResult:
+    """Search the space of a fit by an algorithm; a sweep finds what the user left open.
+
+    Parameters
+    ----------
+    algorithm : BaseSearch
+    prepared : Prepared
+        The fit.
+    execution : Execution
+    n_candidates : int or None
+        How many candidates to try in all.
+    random_state : numpy.random.RandomState
+        Where draws come from.
+    """
+    checkpoint, space = execution.checkpoint, prepared.space
+    if space.is_open:
+        space = swept(space, prepared.evaluation, execution, prepared.data.baseline_loss)
+    problem = Problem(
+        space,
+        prepared.space.is_open,
+        n_candidates,
+        prepared.evaluation.n_epochs,
+        random_state,
+        describe=lambda: prepared.situation,
+        remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
+    )
+    return search(algorithm, problem, prepared.evaluation, prepared.scoring, execution)
 
 
 def search(
@@ -96,13 +133,13 @@ def _round(
     before: History | None,
 ) -> tuple[History, Population]:
     """Train candidates until the algorithm lets none go on, or their budget or the time ends."""
-    n, budget = len(candidates), evaluation.n_epochs
+    n = len(candidates)
     rung = Rung(
         candidates,
         np.empty((n, len(evaluation.splits), 0)),
         np.zeros(n, int),
         np.arange(n),
-        budget,
+        evaluation.n_epochs,
         0 if before is None else before.n_rounds,
         scoring.worst_loss,
     )
@@ -110,33 +147,16 @@ def _round(
     population = evaluation.populate(
         candidates,
         n_workers=execution.n_workers,
-        keeps_states=until < budget or execution.trains_in_parts,
+        keeps_states=until < rung.budget or execution.trains_in_parts,
         adapts_rates=algorithm.adapts_rates,
     )
-    run = execution.begin(population)
-    name = "search" if until == budget else f"search, up to epoch {until}"
-    n_resources, iteration, number = rung.n_resources, np.zeros(n, int), 0
-    while True:
-        run.train(until, name)
-        n_resources[rung.staying], iteration[rung.staying] = run.n_epochs, number
-        is_over = run.n_epochs < until or run.n_epochs == budget  # out of time, or done
-        if is_over or not execution.has_time(run.n_epochs + 1):
-            break
-        seen = _settled(run, run.n_epochs)
-        if execution.told is not None:
-            tell(_best_so_far(execution.told, seen, candidates, n_resources))
-        rung = replace(rung, losses=scoring.losses(seen), n_resources=n_resources)
-        staying, until = _promoted(algorithm, rung)
-        if not len(staying):
-            break  # all diverged
-        run.keep(staying)
-        rung, number = replace(rung, staying=staying), number + 1
-        name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
-    run.finish()
+    trained = execution.begin(population)
+    iteration = _climbed(algorithm, rung, until, trained, scoring, execution)
+    trained.finish()
     history = History(
         candidates,
-        _settled(run, budget),
-        n_resources,
+        _settled(trained, rung.budget),
+        rung.n_resources,
         iteration,
         rung.n_rounds + 1,
         None,
@@ -145,6 +165,40 @@ def _round(
         population.trajectories if algorithm.adapts_rates else None,
     )
     return _with_choice(history, scoring), population
+
+
+def _climbed(
+    algorithm: BaseSearch,
+    rung: Rung,
+    until: int,
+    trained: Run,
+    scoring: Scoring,
+    execution: Execution,
+) -> np.ndarray:
+    """Train from rung to rung; return the last one that each candidate reached: (n_candidates,).
+
+    The epochs that each was trained for are written into ``rung.n_resources``.
+    """
+    n, number = len(rung.candidates), 0
+    iteration = np.zeros(n, int)
+    name = "search" if until == rung.budget else f"search, up to epoch {until}"
+    while True:
+        trained.train(until, name)
+        done = trained.n_epochs
+        rung.n_resources[rung.staying], iteration[rung.staying] = done, number
+        is_over = done < until or done == rung.budget  # out of time, or complete
+        if is_over or not execution.has_time(done + 1):
+            return iteration
+        seen = _settled(trained, done)
+        if execution.told is not None:
+            tell(_best_so_far(execution.told, seen, rung.candidates, rung.n_resources))
+        rung = replace(rung, losses=scoring.losses(seen))
+        staying, until = _promoted(algorithm, rung)
+        if not len(staying):
+            return iteration  # all diverged
+        trained.keep(staying)
+        rung, number = replace(rung, staying=staying), number + 1
+        name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
 
 
 def _promoted(algorithm: BaseSearch, rung: Rung) -> tuple[np.ndarray, int]:

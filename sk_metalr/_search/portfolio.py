@@ -18,10 +18,10 @@ from .history import History
 __all__ = ["Portfolio"]
 
 N_PROPOSED = 4
-"""How many learning rates are proposed for each optimizer and schedule, by default."""
+"""Number of learning rates that are proposed for each optimizer and schedule, by default."""
 
 STEP_BEYOND = 0.5
-"""How far beyond the outermost rate the next one is tried, in decades."""
+"""Distance of the next rate beyond the outermost one, in decades."""
 
 
 class Portfolio(BaseSearch):

@@ -1,4 +1,4 @@
-"""What a fit begins with: all that it was given, checked before anything is trained."""
+"""Preparation of a fit: all that it was given is checked before anything is trained."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ NO_NUMBERS = (
     *("could not convert string", "float() argument must be", "Cannot cast array data"),
     *("The DType", "int too large", "setting an array element"),
 )
-"""How NumPy begins to say that something is not an array of numbers."""
+"""Beginnings of NumPy's messages that something is not an array of numbers."""
 
 TRAINING = "epochs", "batch_size", "verbose", "callbacks", "shuffle", "class_weight"
 OTHER_ARGUMENTS = {
@@ -40,12 +40,12 @@ OTHER_ARGUMENTS = {
     "validation_data": "fit(X, y, X_val=..., y_val=...)",
     "validation_split": "MetaLRClassifier(cv=...)",
 }
-"""Where arguments of Keras's ``fit`` go, if not to ``KerasClassifier(fit__<name>=...)``."""
+"""Places of arguments of Keras's ``fit`` that are not ``KerasClassifier(fit__<name>=...)``."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a fit begins with.
+    """A fit that is about to begin, checked.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Prepared:
 
     @cached_property
     def situation(self) -> Situation:
-        """What the search is compared with others by."""
+        """The situation of the search, by which it is compared with others."""
         return Situation.of(self.evaluation.estimator, self.evaluation.plan, self.evaluation.data)
 
 

@@ -18,7 +18,7 @@ __all__ = ["Choice", "choose", "run_around"]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and what it was chosen from.
+    """The chosen candidate, and the losses that it was chosen from.
 
     Attributes
     ----------

@@ -50,14 +50,14 @@ def test_dask_chooses_the_same(iris, dask):
 @pytest.mark.long
 def test_dask_survives_the_death_of_a_worker(iris, dask, monkeypatch):
     X, y = iris
-    elsewhere, pids = Block._train_elsewhere, list(dask.run(os.getpid).values())
+    elsewhere, pids = Block._train_by_executor, list(dask.run(os.getpid).values())
 
     def deadly(self, *args):
         if self.n_epochs and len(pids) == 2:
             os.kill(pids.pop(), signal.SIGKILL)
         elsewhere(self, *args)
 
-    monkeypatch.setattr(Block, "_train_elsewhere", deadly)
+    monkeypatch.setattr(Block, "_train_by_executor", deadly)
     with joblib.parallel_config(backend="dask"):
         there = make(search="halving").fit(X, y)
     assert len(pids) == 1

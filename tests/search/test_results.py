@@ -5,10 +5,10 @@ import pandas as pd
 
 from sk_metalr._recorded import Recorded
 from sk_metalr._search.diagnostics import (
+    baseline_message,
     budget_message,
     edge_message,
     family_of,
-    no_skill_message,
 )
 from sk_metalr._search.history import History
 from sk_metalr._search.results import cv_results
@@ -78,8 +78,8 @@ def test_what_is_worth_a_warning():
     assert "is the lowest that was tried; lower" in edge_message(1, [1, 2, 3])
     assert "is the highest that was tried; higher" in edge_message(3, [1, 2, 3])
     assert edge_message(2, [1, 2, 3]) == edge_message(1, [1]) == ""
-    assert "(1.5 nats)" in no_skill_message(1.5, 1.0)
-    assert no_skill_message(0.5, 1.0) == ""
+    assert "(1.5 nats)" in baseline_message(1.5, 1.0)
+    assert baseline_message(0.5, 1.0) == ""
 
 
 def test_a_budget_is_too_short_where_the_loss_still_falls_at_its_end():

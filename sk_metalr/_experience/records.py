@@ -1,0 +1,142 @@
+"""Records of finished searches, each a line of JSON."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .fingerprint import Fingerprint
+from .meta_features import coordinates
+
+__all__ = ["VERSION", "ExperienceRecord"]
+
+VERSION = 1
+"""Version of the format of a line."""
+
+DIGITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class ExperienceRecord:
+    """One finished search: on what, of what, and the response curve.
+
+    Parameters
+    ----------
+    fingerprint : Fingerprint
+        Of the training rows; none of them can be read from it.
+    features : dict of str to number or str
+        What the task was like: see :mod:`.meta_features`.
+    learning_rates : ndarray of shape (n,)
+        Rates that were tried with one optimizer and schedule, in increasing order.
+    losses : ndarray of shape (n,)
+        Held-out log-loss at the best epoch as the choice saw it, in nats: Laplace-smoothed, then
+        smoothed over rates and epochs; infinite where the rate diverged.
+    standard_errors : ndarray of shape (n,)
+        Their standard errors, in nats; infinite where the rate diverged.
+    n_epochs : int ndarray of shape (n,)
+        Best number of epochs.
+    baseline_loss : float
+        Log-loss of always predicting the class frequencies, in nats.
+    source : str
+        What the rows are called; may be empty.
+    provenance : dict of str to str
+        Versions and date.
+    """
+
+    fingerprint: Fingerprint
+    features: dict[str, Any]
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    standard_errors: np.ndarray
+    n_epochs: np.ndarray
+    baseline_loss: float
+    source: str = ""
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """Return the record as one line of JSON, numbers to six digits.
+
+        Returns
+        -------
+        line : str
+            It ends with a newline.
+        """
+        values = {
+            "version": VERSION,
+            "source": self.source,
+            "features": {name: _short(value) for name, value in self.features.items()},
+            "curve": {
+                "learning_rate": _short_list(self.learning_rates),
+                "loss": _short_list(self.losses),
+                "standard_error": _short_list(self.standard_errors),
+                "n_epochs": self.n_epochs.tolist(),
+            },
+            "baseline_loss": _short(self.baseline_loss),
+            "provenance": self.provenance,
+            "fingerprint": self.fingerprint.to_dict(),
+        }
+        return json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
+        """Return the record that a parsed line holds.
+
+        Parameters
+        ----------
+        values : dict
+            What ``json.loads`` made of :meth:`to_line`.
+
+        Returns
+        -------
+        record : ExperienceRecord
+            The record, arrays in place of lists.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError, ArithmeticError
+            If something is missing or cannot be.
+        """
+        curve = values["curve"]
+        columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
+        rates, losses, errors = (
+            np.array([np.inf if value is None else value for value in column], np.float64)
+            for column in columns
+        )
+        n_epochs = np.array(curve["n_epochs"], int)
+        if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
+            raise ValueError("its curve has columns of different lengths")
+        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
+            raise ValueError("its learning rates are not above 0, in increasing order")
+        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
+            raise ValueError("its curve is not all numbers")
+        baseline_loss = float(values["baseline_loss"])
+        if not (np.isfinite(baseline_loss) and baseline_loss > 0):
+            raise ValueError("its baseline loss is not above 0")
+        features = dict(values["features"])
+        if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
+            raise ValueError("its optimizer and schedule are not both words")
+        if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
+            raise ValueError("its features are not all numbers")
+        return cls(
+            Fingerprint.from_dict(values["fingerprint"]),
+            features,
+            rates,
+            losses,
+            errors,
+            n_epochs,
+            baseline_loss,
+            values.get("source", ""),
+            dict(values.get("provenance", {})),
+        )
+
+
+def _short(value: Any) -> Any:
+    """Return a number with six digits; None where it is not finite."""
+    if not isinstance(value, float | np.floating):
+        return value
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+
+
+def _short_list(values: np.ndarray) -> list[float | None]:
+    return [_short(float(value)) for value in values]

@@ -1,0 +1,38 @@
+"""Programs that are kept, to serve the next fit of the same architecture."""
+
+import keras
+
+from .._task import Classification
+from .architecture import architecture_key
+from .program import Program
+from .recent import Recent
+
+__all__ = ["keeps_program", "program_for"]
+
+_programs = Recent(n_kept=16)
+
+
+def keeps_program(model: keras.Model) -> bool:
+    """Tell whether the program made for a model is kept for others, and the model with it."""
+    return architecture_key(model) is not None
+
+
+def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:
+    """Return a program for the architecture of `model`, one used before if there is one.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled. The program may keep it for its structure.
+    task : Classification
+        What held-out rows are scored by.
+    **how : bool
+        ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
+    """
+    architecture = architecture_key(model)
+    if architecture is None:
+        # XLA keeps all it ever compiled; so only what can be used again is compiled.
+        return Program(model, task, **how | {"jit": False})
+    key = (architecture, task, *sorted(how.items()))
+    program: Program = _programs.get(key, lambda: Program(model, task, **how))
+    return program
