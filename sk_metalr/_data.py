@@ -5,13 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from ._sklearn import check_sample_weight, num_samples
 from ._task import Classification
 
 __all__ = [
@@ -98,12 +94,12 @@ def check_training_data(
     _check_labels(y)
     check_unmasked(sample_weight=sample_weight, groups=groups)
     check_consistent_length(y, groups)
-    kept = np.ones(_num_samples(X), bool)
+    kept = np.ones(num_samples(X), bool)
     if groups is not None:
         groups = np.asarray(groups)
         _check_groups(groups)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
         if not kept.any():
             raise ValueError("Every sample_weight is 0; give rows that count a weight above 0.")

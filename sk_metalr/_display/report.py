@@ -9,13 +9,12 @@ import re
 from numbers import Integral
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._persistence import versions
-from .._persistence.archive import check_destination
+from .._persistence.archive import check_destination, replace_file
 from .._search.diagnostics import (
     baseline_message,
     budget_message,
@@ -89,19 +88,10 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     """
     fitted = fitted_classifier(estimator, "report")
     check_destination(Path(path))
-    _replace(Path(path), _page(fitted, estimator))
+    # Labels may hold what UTF-8 cannot say, such as half a surrogate pair.
+    page = _page(fitted, estimator).encode(errors="xmlcharrefreplace")
+    replace_file(Path(path), page)
     return Path(path)
-
-
-def _replace(path: Path, page: str) -> None:
-    # Beside its destination, so that it need only be renamed when it is complete.
-    temporary = path.with_name(f".{uuid4().hex}.tmp")
-    try:
-        # Labels may hold what UTF-8 cannot say, such as half a surrogate pair.
-        temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _page(fitted: Any, estimator: Any) -> str:

@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from ..exceptions import RefusedFileError
 
-__all__ = ["check_destination", "check_stored", "read_archive", "write_archive"]
+__all__ = ["check_destination", "check_stored", "read_archive", "replace_file", "write_archive"]
 
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 
@@ -43,7 +43,7 @@ def write_archive(path: Path, manifest: dict[str, Any], parts: dict[str, bytes])
     with ZipFile(content, "w", ZIP_STORED) as archive:
         for name, data in {MANIFEST: head, DIGEST: _digest(head).encode(), **parts}.items():
             archive.writestr(name, data)
-    _replace(path, content.getvalue())
+    replace_file(path, content.getvalue())
 
 
 def check_destination(path: Path) -> None:
@@ -54,7 +54,8 @@ def check_destination(path: Path) -> None:
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save to.")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, or raise an OSError and leave what was there as it was."""
     # Beside its destination, so that it need only be renamed when it is complete.
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 import scipy.stats
-from scipy.stats._distn_infrastructure import rv_frozen, rv_generic
 
 from .keras_models import object_from_config, object_to_config
 
@@ -22,6 +21,9 @@ KERAS_OBJECTS = (
     keras.losses.Loss,
     keras.metrics.Metric,
 )
+
+
+DISTRIBUTIONS = scipy.stats.rv_continuous, scipy.stats.rv_discrete
 
 
 def encode(value: Any, parts: dict[str, bytes]) -> Any:
@@ -53,7 +55,7 @@ def encode(value: Any, parts: dict[str, bytes]) -> Any:
         return {"dict": [[encode(k, parts), encode(v, parts)] for k, v in value.items()]}
     if isinstance(value, np.ndarray | np.generic | np.dtype):
         return _encode_array(value, parts)
-    if isinstance(value, rv_frozen):
+    if isinstance(getattr(value, "dist", None), DISTRIBUTIONS):
         return {"distribution": _encode_distribution(value, parts)}
     if isinstance(value, KERAS_OBJECTS):
         try:
@@ -143,7 +145,7 @@ def decode(stored: Any, parts: dict[str, bytes]) -> Any:
 
 def _distribution(name: str, args: list[Any], kwds: dict[str, Any]) -> Any:
     distribution = getattr(scipy.stats, name, None)
-    if not isinstance(distribution, rv_generic):
+    if not isinstance(distribution, DISTRIBUTIONS):
         raise ValueError(f"{name!r} is none of SciPy's distributions")
     return distribution(*args, **kwds)
 

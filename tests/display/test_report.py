@@ -403,7 +403,7 @@ def test_the_folder_must_exist_and_the_file_must_not_be_a_folder(fitted, tmp_pat
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(LearningCurvesDisplay, "from_estimator"), (Path, "write_text"), (os, "replace")],
+    [(LearningCurvesDisplay, "from_estimator"), (os, "fsync"), (os, "replace")],
     ids=["drawing", "writing", "replacing"],
 )
 def test_an_error_leaves_the_old_file_and_nothing_else(fitted, tmp_path, monkeypatch, owner, name):
