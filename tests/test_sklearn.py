@@ -55,7 +55,9 @@ def scikit_learns_checks():
     """
     for kind, estimator in {
         "ready-made": MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0),
-        "wrapped": MetaLRClassifier(small_classifier(epochs=20), random_state=0),
+        "wrapped": MetaLRClassifier(
+            small_classifier(epochs=20), n_candidates=4, cv=0.2, random_state=0
+        ),
     }.items():
         seen = Counter()
         for instance, check in estimator_checks_generator(estimator, mark=None):
