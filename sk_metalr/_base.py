@@ -206,7 +206,8 @@ class BaseMetaLR(
             if self.refit:
                 self._refitted(prepared, progress.stage)
             execution.add_seconds(start, searched)
-            self.search_cost_ = search_cost(result, execution, self._refit_epochs())
+            n_epochs = self.n_models * self.best_n_epochs_ if self.refit else 0
+            self.search_cost_ = search_cost(result, execution, n_epochs)
             if self.verbose:
                 tell(f"{PREFIX} {summary(self)}")
             if checkpoint is not None:
@@ -251,6 +252,11 @@ class BaseMetaLR(
         """Return the search algorithm, as an object of its own."""
         if isinstance(self.search, str):
             return SEARCHES[self.search]()
+        if isinstance(self.search, type):
+            raise TypeError(
+                "The 'search' parameter of MetaLRClassifier must be a name or an object. Got the "
+                f"class {self.search.__name__} instead; call it: {self.search.__name__}()."
+            )
         algorithm: BaseSearch = clone(self.search)
         validate_params(algorithm)
         return algorithm
@@ -292,9 +298,6 @@ class BaseMetaLR(
         self.estimators_ = refitted.fitted
         self.best_estimator_ = self.estimators_[0]
 
-    def _refit_epochs(self) -> int:
-        return self.n_models * self.best_n_epochs_ if self.refit else 0
-
     def _refit_of(self, prepared: Prepared) -> Refit:
         """Return the refit with the strategy that was chosen."""
         candidates = prepared.space.named(self.cv_results_["params"])
@@ -305,13 +308,7 @@ class BaseMetaLR(
     def _prepared_again(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
     ) -> Prepared:
-        """Return what the fit began with, made anew from the same data.
-
-        Raises
-        ------
-        ValueError
-            If it cannot be: the estimator was loaded from a file, or the data are others.
-        """
+        """Return what the fit began with, made anew from the same data, or raise ValueError."""
         check_is_fitted(self, "best_learning_rate_")
         if not hasattr(self, "_trained"):
             raise ValueError(
@@ -327,8 +324,9 @@ class BaseMetaLR(
                 prepared = prepare(self, X, y, sample_weight, groups, validation, random_state)
         finally:
             self.__dict__ = before
-        baseline_loss, n_splits = prepared.data.baseline_loss, len(prepared.evaluation.splits)
-        if baseline_loss != self.baseline_loss_ or n_splits != self.learning_curves_.shape[1]:
+        data, n_splits = prepared.data, len(prepared.evaluation.splits)
+        of_data = data.baseline_loss, data.feature_scale, n_splits
+        if of_data != (self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]):
             raise ValueError(
                 "X, y and the other data must be those that the estimator was fitted on."
             )

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import _models as models
+from ._base import BaseMetaLR
 from ._population import SplitSetup, check_not_forked, preserved_random_state, trained_by_keras
 from ._refit import step_rates
 from ._search import Prepared
@@ -59,6 +60,8 @@ def verify(
     ------
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+    TypeError
+        If it is no MetaLRClassifier.
     ValueError
         If it was loaded from a file, or the data are not those that it was fitted on.
 
@@ -71,6 +74,16 @@ def verify(
     >>> verify(fitted, X, y, n_candidates=1)["max_loss_difference"] < 1e-4
     True
     """
+    if not isinstance(fitted, BaseMetaLR):
+        raise TypeError(
+            "The 'fitted' parameter of verify must be a fitted MetaLRClassifier. Got an object of "
+            f"type {type(fitted).__name__!r} instead; of a Pipeline, give its last step."
+        )
+    if n_candidates < 1:
+        raise ValueError(
+            "The 'n_candidates' parameter of verify must be an int of at least 1. Got "
+            f"{n_candidates!r} instead."
+        )
     check_is_fitted(fitted, "best_params_")
     check_not_forked()
     prepared = fitted._prepared_again(X, y, sample_weight, groups, (X_val, y_val))

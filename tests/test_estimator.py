@@ -392,9 +392,14 @@ def test_what_cannot_be_verified_is_refused(iris, tmp_path):
     X, y = iris
     with pytest.raises(NotFittedError):
         verify(make(), X, y)
+    with pytest.raises(TypeError, match="must be a fitted MetaLRClassifier"):
+        verify(StandardScaler(), X, y)
     fitted = make().fit(X, y)
-    with pytest.raises(ValueError, match="must be those that the estimator was fitted on"):
-        verify(fitted, X[:120], y[:120])
+    for other in ((X[:120], y[:120]), (X + 1, y)):
+        with pytest.raises(ValueError, match="must be those that the estimator was fitted on"):
+            verify(fitted, *other)
+    with pytest.raises(ValueError, match=r"at least 1\. Got 0"):
+        verify(fitted, X, y, n_candidates=0)
     with pytest.warns(exceptions.ForgottenParametersWarning):
         loaded = MetaLRClassifier.load(fitted.save(tmp_path / "fitted.metalr"))
     with pytest.raises(ValueError, match="loaded from a file"):
@@ -956,7 +961,7 @@ BAD_PARAMETERS = [
     ({"learning_rates": 0.1}, "learning_rates"),
     ({"learning_rates": [0.1, -1]}, "Got -1.0 instead"),
     ({"param_distributions": {"optimizer": "sgd"}}, "optimizer"),
-    ({"param_distributions": {"optimizer": ["fast"]}}, "'fast'"),
+    ({"param_distributions": {"optimizer": ["fast"]}}, "param_distributions .* 'fast'"),
     (
         {
             "param_distributions": {"optimizer": ["sgd", "ScheduleFreeAdamW"]},
@@ -968,6 +973,7 @@ BAD_PARAMETERS = [
     ({"param_distributions": {"model__units": [8, 16]}}, "Got 'model__units' too"),
     ({"param_distributions": 3}, "must be a dict or a list of dicts"),
     ({"search": Halving(1)}, "factor"),
+    ({"search": Halving}, r"call it: Halving\(\)"),
     ({"search": Halving(min_epochs=0)}, "min_epochs"),
     (
         {"search": "hypergradient", "param_distributions": {"schedule": ["cosine"]}},

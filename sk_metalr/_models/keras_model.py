@@ -222,9 +222,8 @@ def check_optimizers(optimizers: list[Any]) -> None:
                 keras.optimizers.get(optimizer)
         except ValueError as error:
             raise ValueError(
-                "The 'optimizers' parameter of MetaLRClassifier must hold names or instances of "
-                f"Keras optimizers, such as 'adam' or keras.optimizers.AdamW(). Got {optimizer!r} "
-                "instead."
+                "The 'optimizer' values of param_distributions must be names or instances of Keras "
+                f"optimizers, such as 'adam' or keras.optimizers.AdamW(). Got {optimizer!r}."
             ) from error
 
 

@@ -72,5 +72,5 @@ def test_it_is_known_to_a_search_that_goes_on(iris, tmp_path):
 def test_what_is_no_algorithm_is_refused(iris):
     with pytest.raises(ValueError, match="'search' parameter"):
         make("grid").fit(*iris)
-    with pytest.raises(TypeError, match="class"):
+    with pytest.raises(TypeError, match=r"Got the class Halving instead; call it: Halving\(\)"):
         make(Halving).fit(*iris)
