@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -48,7 +49,28 @@ from ._sklearn import (
 )
 from ._space import RATE
 
-__all__ = ["BaseMetaLR"]
+
+@dataclass(frozen=True)
+class _Making:
+    """How a fit was made: what it takes to repeat it.
+
+    Attributes
+    ----------
+    random_state : tuple
+        What the random state was when the fit began.
+    lane : str
+        How the chosen candidate was trained.
+    uses_xla : list of bool
+        Whether XLA compiled the training of each candidate.
+    by_keras, refit_uses_xla : bool
+        Whether ``Model.fit`` refitted, and whether XLA compiled that.
+    """
+
+    random_state: Any
+    lane: str
+    uses_xla: list[bool]
+    by_keras: bool = False
+    refit_uses_xla: bool = False
 
 
 class BaseMetaLR(
@@ -177,6 +199,7 @@ class BaseMetaLR(
         """
         check_not_forked()
         check_fit_arguments(unknown)
+        algorithm = self._algorithm()
         start = perf_counter()
         with self._restored_on_failure(), checkpointed(self.checkpoint_dir) as checkpoint:
             random_state = check_random_state(self.random_state)
@@ -190,7 +213,6 @@ class BaseMetaLR(
             progress.score = Score(prepared.scoring.decisive, prepared.scoring.decisive_score)
 
             # The optimizer: s* = argmax f.
-            algorithm = self._algorithm()
             algorithm.check(prepared.space)
             if checkpoint is not None:
                 checkpoint.check(search_identity(self, algorithm, prepared))
@@ -283,18 +305,17 @@ class BaseMetaLR(
         self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
         if history.trajectories is not None:
             self.learning_rate_trajectories_ = history.trajectories
-        self._trained = {
-            "random_state": began_with,
-            "lane": history.trained[choice.index].lane,
-            "uses_xla": [trained.uses_xla for trained in history.trained],
-        }
+        uses_xla = [trained.uses_xla for trained in history.trained]
+        self._made_by = _Making(began_with, history.trained[choice.index].lane, uses_xla)
 
     def _refitted(self, prepared: Prepared, stage: Stage) -> None:
         """Train classifiers on all rows with the chosen strategy."""
-        lane = self._trained["lane"]
+        lane = self._made_by.lane
         engine = self.engine if lane == "vectorized" else lane
         refitted = self._refit_of(prepared).train(engine, stage)
-        self._trained |= {"by_keras": refitted.by_keras, "refit_uses_xla": refitted.uses_xla}
+        self._made_by = replace(
+            self._made_by, by_keras=refitted.by_keras, refit_uses_xla=refitted.uses_xla
+        )
         self.estimators_ = refitted.fitted
         self.best_estimator_ = self.estimators_[0]
 
@@ -310,13 +331,13 @@ class BaseMetaLR(
     ) -> Prepared:
         """Return what the fit began with, made anew from the same data, or raise ValueError."""
         check_is_fitted(self, "best_learning_rate_")
-        if not hasattr(self, "_trained"):
+        if not hasattr(self, "_made_by"):
             raise ValueError(
                 "This estimator was loaded from a file, which keeps no random states. Do this "
                 "where it was fitted, or with a pickle of it."
             )
         random_state = np.random.RandomState()
-        random_state.set_state(self._trained["random_state"])
+        random_state.set_state(self._made_by.random_state)
         before = vars(self).copy()
         try:
             with warnings.catch_warnings():

@@ -10,14 +10,6 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from ._sklearn import check_sample_weight, num_samples
 from ._task import Classification
 
-__all__ = [
-    "TrainingData",
-    "check_no_times",
-    "check_training_data",
-    "check_unmasked",
-    "with_validation_rows",
-]
-
 
 @dataclass(frozen=True)
 class TrainingData:

@@ -13,19 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._recorded import Recorded
-
-__all__ = [
-    "PREFIX",
-    "Progress",
-    "Score",
-    "Seen",
-    "Stage",
-    "Step",
-    "ignore",
-    "silent",
-    "tell",
-    "warn",
-]
+from ._sklearn import callback_context
 
 PREFIX = "[MetaLRClassifier]"
 WIDTH = 30
@@ -126,9 +114,8 @@ class Progress:
         self._estimator = estimator
         self._verbose = verbose
         self._lock = Lock()
-        self._root = None
-        if hasattr(estimator, "_init_callback_context"):
-            self._root = estimator._init_callback_context(max_subtasks=None)
+        self._root = callback_context(estimator)
+        if self._root is not None:
             self._root.call_on_fit_task_begin(estimator=estimator)
 
     def end(self) -> None:

@@ -22,11 +22,9 @@ from ._population import (
 from ._progress import Stage, silent
 from ._search import Prepared
 from ._search.evaluation import make_setup
-from ._space import Candidates, Strategy, learned, rates_at
+from ._space import RATE, Candidates, Strategy, learned, rates_at
 from ._task import Classification
 from .exceptions import AllDivergedError, NotVectorizableError
-
-__all__ = ["Refit", "Refitted", "chosen_strategy", "predicted", "probe", "refit_of", "step_rates"]
 
 PROBE_RATE = 1e-7
 
@@ -127,11 +125,11 @@ class Refit:
         result = []
         for seed in seeds:
             tuned = models.with_strategy(
-                self.estimator, rate, self.n_epochs, self.weights_seed, strategy.static
+                self.estimator, rate, self.n_epochs, self.weights_seed, strategy.settings
             )
             result.append(
                 models.open_estimator(
-                    tuned, X, data.y, seed=seed, rate=rate, static=strategy.static
+                    tuned, X, data.y, seed=seed, rate=rate, settings=strategy.settings
                 )
             )
         return result
@@ -156,7 +154,10 @@ class Refit:
             Whether XLA compiled training.
         """
         setups = self._setups(opened)
-        rates, schedules = np.array([self.strategy.learning_rate]), [self.strategy.schedule]
+        values, schedules = (
+            {RATE: np.array([self.strategy.learning_rate])},
+            [self.strategy.schedule],
+        )
         for lane in COMPILED_LANES[COMPILED_LANES.index(engine) if engine != "auto" else 0 :]:
             options = Options(
                 task=Classification(models.has_logits(opened[0].model_)),
@@ -166,7 +167,7 @@ class Refit:
             )
             n_epochs = opened[0].epochs
             try:
-                block = Block(setups, rates, schedules, options)
+                block = Block(setups, values, schedules, options)
                 with stage("refit", n_epochs * block.n_groups) as step:
                     block.train(n_epochs, step)
             except NotVectorizableError:
@@ -191,7 +192,7 @@ class Refit:
         return [
             trained_by_keras(
                 setup,
-                step_rates(self.strategy, self.plan.n_epochs, setup)[: self.n_epochs],
+                {RATE: step_rates(self.strategy, self.plan.n_epochs, setup)[: self.n_epochs]},
                 task=Classification(models.has_logits(setup.model)),
                 shuffle=self.plan.shuffle,
                 uses_xla=uses_xla,

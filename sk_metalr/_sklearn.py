@@ -20,11 +20,18 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "callback_context",
     "check_sample_weight",
     "fit_context",
     "num_samples",
     "validate_params",
 ]
+
+
+def callback_context(estimator: Any) -> Any:
+    """Return the context of the callbacks of a fit; None where scikit-learn has no callbacks."""
+    begin = getattr(estimator, "_init_callback_context", None)
+    return begin(max_subtasks=None) if begin else None
 
 
 def validate_params(estimator: Any) -> None:

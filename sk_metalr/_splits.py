@@ -16,8 +16,6 @@ from sklearn.model_selection import (
 from ._progress import warn
 from .exceptions import RareClassWarning
 
-__all__ = ["make_splits", "renumbered"]
-
 MAX_AUTO_SPLITS = 5
 AUTO_FRACTION = 0.2
 AUTO_HELD_OUT_ROWS = 2_000

@@ -8,8 +8,6 @@ from keras import ops
 
 from ._recorded import Recorded
 
-__all__ = ["Classification"]
-
 
 @dataclass(frozen=True)
 class Classification:

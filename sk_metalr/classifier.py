@@ -11,8 +11,6 @@ from ._population import check_not_forked
 from ._refit import predicted
 from ._search import validated
 
-__all__ = ["MetaLRClassifier"]
-
 
 class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     """Keras classifier that chooses its learning strategy inside ``fit``.

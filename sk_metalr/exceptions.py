@@ -2,6 +2,7 @@
 
 __all__ = [
     "AllDivergedError",
+    "BaselineWarning",
     "BudgetWarning",
     "CallbackWarning",
     "CheckpointWarning",
@@ -10,7 +11,6 @@ __all__ = [
     "ForgottenParametersWarning",
     "IgnoredRateWarning",
     "InterruptedSearchWarning",
-    "NoSkillWarning",
     "NotVectorizableError",
     "RareClassWarning",
     "RefusedFileError",
@@ -63,7 +63,7 @@ class InterruptedSearchWarning(UserWarning):
     """A search ended before its budget did, and the choice was made on what had been seen."""
 
 
-class NoSkillWarning(UserWarning):
+class BaselineWarning(UserWarning):
     """No learning rate did better than always predicting the class frequencies."""
 
 

@@ -10,10 +10,8 @@ from ._base import BaseMetaLR
 from ._population import SplitSetup, check_not_forked, preserved_random_state, trained_by_keras
 from ._refit import step_rates
 from ._search import Prepared
-from ._space import Candidates
+from ._space import RATE, Candidates
 from ._task import Classification
-
-__all__ = ["verify"]
 
 
 def verify(
@@ -107,13 +105,13 @@ def verify(
 
 def _weight_difference(fitted: Any, prepared: Prepared) -> float:
     """Return how far refitted weights are from those of ``Model.fit``."""
-    if not fitted.refit or fitted._trained["by_keras"]:
+    if not fitted.refit or fitted._made_by.by_keras:
         return 0.0
     refit = fitted._refit_of(prepared)
     weights = [
         np.abs(mine.numpy() - theirs).max(initial=0.0)
         for one, values in zip(
-            fitted.estimators_, refit.train_by_keras(fitted._trained["refit_uses_xla"]), strict=True
+            fitted.estimators_, refit.train_by_keras(fitted._made_by.refit_uses_xla), strict=True
         )
         for mine, theirs in zip(one.model_.variables, values, strict=True)
         if np.issubdtype(theirs.dtype, np.floating)
@@ -133,12 +131,13 @@ def _loss_difference(
     if hasattr(fitted, "learning_rate_trajectories_"):
         moved = fitted.learning_rate_trajectories_[row, split] / strategy.learning_rate
         rates = rates * moved[:, None]
+    others = {name: np.full_like(rates, value) for name, value in strategy.numbers.items()}
     losses, _ = trained_by_keras(
         setup,
-        rates[:n_epochs],
+        {RATE: rates[:n_epochs]} | others,
         task=Classification(models.has_logits(setup.model)),
         shuffle=evaluation.plan.shuffle,
-        uses_xla=fitted._trained["uses_xla"][row],
+        uses_xla=fitted._made_by.uses_xla[row],
     )
     return float(np.abs(losses - recorded[:n_epochs]).max())
 

@@ -8,6 +8,7 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 
 from sk_metalr._population import Block, Options, SplitSetup, lanes
+from sk_metalr._space import RATE
 from sk_metalr._space.schedules import CONSTANT
 from sk_metalr._task import Classification
 
@@ -145,10 +146,14 @@ def make_setup(model, X, classes, train, test, **changes):
     return SplitSetup(**(arguments | changes))
 
 
-def make_block(setups, rates, schedules=None, from_logits=False, jit=None, **options):
-    """Return candidates, untrained; `jit` says whether XLA compiles their program."""
+def make_block(setups, rates, schedules=None, others=None, from_logits=False, jit=None, **options):
+    """Return candidates, untrained; `jit` says whether XLA compiles their program.
+
+    `others` are member hyperparameters beside the learning rate.
+    """
     options = {"task": Classification(from_logits), "budget": 3, "shuffle": True} | options
     least = lanes.MIN_STEPS_TO_COMPILE if jit is None else 0 if jit else 10**9
     with mock.patch.object(lanes, "MIN_STEPS_TO_COMPILE", least):
         schedules = schedules or [CONSTANT] * len(rates)
-        return Block(setups, np.array(rates), schedules, Options(**options))
+        values = {RATE: np.array(rates)} | (others or {})
+        return Block(setups, values, schedules, Options(**options))

@@ -25,7 +25,7 @@ def test_rows_of_weight_zero_are_left_out_everywhere():
     np.testing.assert_array_equal(data.kept, weight > 0)
 
 
-def test_no_skill_is_the_entropy_of_the_weighted_frequencies():
+def test_baseline_loss_is_the_entropy_of_the_weighted_frequencies():
     even = check_training_data(X[:2], Y[:2], None, None)
     assert even.baseline_loss == pytest.approx(np.log(2))
     uneven = check_training_data(X[:2], Y[:2], np.array([3.0, 1.0]), None)

@@ -844,9 +844,9 @@ def test_features_that_tell_nothing_are_named_and_their_scale(iris):
     y = np.random.default_rng(0).permutation(iris[1])
     searching = make(small_classifier(epochs=1), learning_rates=[1e-6, 1e-5, 1e-4])
     told = "up to 1e\\+04, and the network begins at .*; scale the features"
-    with pytest.warns(exceptions.NoSkillWarning, match=told):
+    with pytest.warns(exceptions.BaselineWarning, match=told):
         searching.fit(iris[0] * 1e4, y)
-    with pytest.warns(exceptions.NoSkillWarning) as record:
+    with pytest.warns(exceptions.BaselineWarning) as record:
         searching.fit(iris[0], y)
     assert not any("scale" in str(one.message) for one in record)
 
@@ -862,7 +862,7 @@ def test_features_that_tell_nothing_are_named_and_their_scale(iris):
     ids=["large", "one large", "far off zero", "small"],
 )
 def test_features_whose_scale_does_harm_are_named(iris, change, told):
-    with pytest.warns((exceptions.ScaleWarning, exceptions.NoSkillWarning)) as record:
+    with pytest.warns((exceptions.ScaleWarning, exceptions.BaselineWarning)) as record:
         make(n_candidates=8).fit(change(iris[0]), iris[1])
     assert any(told in str(one.message) for one in record)
     assert all(one.filename == __file__ for one in record)

@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer
 
 from sk_metalr import LearningRateDisplay, MetaLRClassifier
-from sk_metalr.exceptions import EdgeOfSpaceWarning, NoSkillWarning
+from sk_metalr.exceptions import BaselineWarning, EdgeOfSpaceWarning
 
 # Sphinx-Gallery runs a script in its own folder and does not define __file__.
 DATA = (Path(__file__).parent if "__file__" in globals() else Path.cwd()) / "data"
@@ -86,7 +86,7 @@ splitters = {
 # problem; the warnings about it are silenced.
 
 warnings.simplefilter("ignore", EdgeOfSpaceWarning)
-warnings.simplefilter("ignore", NoSkillWarning)
+warnings.simplefilter("ignore", BaselineWarning)
 
 rows, last = [], {}
 start = perf_counter()

@@ -12,20 +12,6 @@ from .._search import SearchResultsMixin
 from .._search.surface import response_surface
 from .._space import RATE
 
-__all__ = [
-    "EDGE",
-    "LINES",
-    "MANY_CURVES",
-    "ResponseCurve",
-    "fitted_classifier",
-    "import_optional",
-    "labels_of",
-    "loss_limits",
-    "new_axes",
-    "plain",
-    "response_curves",
-]
-
 LINES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 4)))
 MANY_CURVES = 2
 """Number of curves above which single members are not drawn, and the legend stands outside."""

@@ -16,8 +16,6 @@ from .curves import (
     plain,
 )
 
-__all__ = ["LearningCurvesDisplay"]
-
 
 class LearningCurvesDisplay:
     """Learning curves of all candidates: held-out log-loss against epochs.

@@ -17,8 +17,6 @@ from .curves import (
     response_curves,
 )
 
-__all__ = ["LearningRateDisplay"]
-
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours that colour-blind readers can tell apart (Okabe & Ito, 2008)."""
 MARKERS = "os^Dvp"

@@ -30,8 +30,6 @@ from .curves import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 
-__all__ = ["report"]
-
 NEEDED = "A report needs jinja2 and matplotlib: pip install 'sk_metalr[report]'."
 
 MANY = 30

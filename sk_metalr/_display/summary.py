@@ -5,8 +5,6 @@ from typing import Any
 
 from .._space import RATE
 
-__all__ = ["Block", "diagram", "outcome", "summary"]
-
 
 def outcome(fitted: Any) -> dict[str, str]:
     """Return what a fitted MetaLRClassifier chose and what it cost, by name."""

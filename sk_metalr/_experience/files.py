@@ -11,8 +11,6 @@ from .._progress import warn
 from ..exceptions import ExperienceWarning
 from .records import VERSION, ExperienceRecord
 
-__all__ = ["append_line", "lock_of", "read_records"]
-
 LOCK_SECONDS = 60
 """Seconds that an append waits for others to end theirs, which take milliseconds."""
 

@@ -23,8 +23,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-__all__ = ["Fingerprint", "Sketch", "are_stratified_alike", "fingerprint", "shares_rows"]
-
 RESOLUTIONS = [
     ("all", 4, 6),
     ("all", 4, 8),

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-__all__ = ["coordinates", "data_features", "distances", "largest_difference"]
-
 SPARSE = 0.9
 """A column is sparse where its most frequent value, its lowest or highest, fills this share."""
 

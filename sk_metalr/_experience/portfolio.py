@@ -17,8 +17,6 @@ from .fingerprint import are_stratified_alike
 from .meta_features import coordinates, distances, largest_difference
 from .store import ExperienceRecord
 
-__all__ = ["Proposal", "greedy_portfolio", "n_repeats", "proposal", "regrets", "with_means"]
-
 GRID_STEP = 0.125
 """Distance of the rates that are considered, in decades."""
 

@@ -9,8 +9,6 @@ import numpy as np
 from .fingerprint import Fingerprint
 from .meta_features import coordinates
 
-__all__ = ["VERSION", "ExperienceRecord"]
-
 VERSION = 1
 """Version of the format of a line."""
 

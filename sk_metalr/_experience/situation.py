@@ -12,8 +12,6 @@ from .._space import OPTIMIZER, SCHEDULE, Schedule, Strategy
 from .fingerprint import Fingerprint, fingerprint
 from .meta_features import data_features
 
-__all__ = ["Situation", "provenance"]
-
 
 @dataclass(frozen=True)
 class Situation:

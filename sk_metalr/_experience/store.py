@@ -18,8 +18,6 @@ from .records import ExperienceRecord
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Experience"]
-
 SHIPPED = Path(__file__).parent / "default.jsonl"
 
 

@@ -13,16 +13,6 @@ from .keras_model import (
     build_mlp,
 )
 
-__all__ = [
-    "OneHotKerasClassifier",
-    "OneHotTargets",
-    "as_keras_classifier",
-    "check_fresh",
-    "default_estimator",
-    "input_dtype",
-    "models_given",
-]
-
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
 

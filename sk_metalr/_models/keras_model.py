@@ -7,24 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = [
-    "Rate",
-    "TabulatedRate",
-    "at_rate",
-    "build_as_keras_wrapper",
-    "build_mlp",
-    "build_with_strategy",
-    "check_loss",
-    "check_optimizers",
-    "check_outputs",
-    "family",
-    "has_logits",
-    "is_builtin",
-    "loss_of",
-    "model_features",
-    "optimizer_label",
-    "set_strategy",
-]
+from .._keras import copy_decay_exclusions, has_schedule, replace_optimizer
 
 
 def build_mlp(meta: dict[str, Any]) -> keras.Model:
@@ -227,39 +210,55 @@ def check_optimizers(optimizers: list[Any]) -> None:
             ) from error
 
 
-def at_rate(optimizer: Any, rate: Rate) -> keras.optimizers.Optimizer:
+def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:
     """Return a new optimizer, like this one or of this name, at a learning rate."""
     optimizer = keras.optimizers.get(optimizer)
     config = optimizer.get_config()
     if hasattr(optimizer, "inner_optimizer"):  # a LossScaleOptimizer
-        inner = at_rate(optimizer.inner_optimizer, rate)
+        inner = at_rate(optimizer.inner_optimizer, rate, **settings)
         config["inner_optimizer"] = keras.saving.serialize_keras_object(inner)
         return type(optimizer).from_config(config)
-    copy = type(optimizer).from_config(config | {"learning_rate": rate})
-    for excluded in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if hasattr(optimizer, excluded):  # no part of the config
-            setattr(copy, excluded, getattr(optimizer, excluded))
+    copy = type(optimizer).from_config(config | settings | {"learning_rate": rate})
+    copy_decay_exclusions(optimizer, copy)
     return copy
 
 
-def set_strategy(model: keras.Model, rate: Rate | None, optimizer: Any = None) -> None:
-    """Set learning rate and optimizer of a compiled model; None keeps what it has."""
+def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the optimizer of a strategy, None for the model's own, and what is set of it."""
+    prefix = "optimizer__"
+    of_it = {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
+    return settings.get("optimizer"), of_it
+
+
+def set_strategy(
+    model: keras.Model, rate: Rate | None, optimizer: Any = None, **settings: Any
+) -> None:
+    """Set learning rate, optimizer and its settings of a compiled model; None keeps what it has."""
     if not model.compiled or model.optimizer is None:
         return
-    own_rate = model.optimizer._learning_rate
-    if optimizer is not None:
-        _replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate))
-    elif isinstance(rate, float) and isinstance(own_rate, keras.Variable):
+    if optimizer is not None or settings:
+        optimizer = model.optimizer if optimizer is None else optimizer
+        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **settings))
+    elif isinstance(rate, float) and not has_schedule(model.optimizer):
         model.optimizer.learning_rate = rate
     elif rate is not None:  # a schedule on either side, which Keras does not let one replace
-        _replace_optimizer(model, at_rate(model.optimizer, rate))
+        replace_optimizer(model, at_rate(model.optimizer, rate))
 
 
-def _replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Replace the optimizer of a compiled model, also in what is saved of it."""
-    model.optimizer = optimizer
-    if hasattr(model, "_compile_config"):
-        model._compile_config.config["optimizer"] = optimizer
+def build_optimizer(model: keras.Model) -> None:
+    """Have the optimizer of a compiled model make its variables, where it has not.
+
+    Inside a first training step, state that starts from the weights would be lost.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def free_rate(model: keras.Model) -> None:
+    """Give a model an optimizer that is built and whose learning rate can be set at each step."""
+    if has_schedule(model.optimizer):
+        set_strategy(model, 1.0)
+    build_optimizer(model)
 
 
 def build_as_keras_wrapper(
@@ -283,6 +282,7 @@ def build_with_strategy(
     build_model: Any,
     rate: Rate,
     optimizer: Any,
+    settings: dict[str, Any],
     /,
     *,
     meta: Any = None,
@@ -296,5 +296,5 @@ def build_with_strategy(
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
     model = build_model(**model_params, **wanted)
-    set_strategy(model, rate, optimizer)
+    set_strategy(model, rate, optimizer, **settings)
     return model

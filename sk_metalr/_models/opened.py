@@ -2,33 +2,26 @@
 
 import re
 import warnings
-from contextlib import nullcontext
 from typing import Any
 
 import keras
 import numpy as np
-from scikeras import wrappers
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
+from ._scikeras import compile_model, has_loss, seeded
 from .given import models_given
 from .keras_model import (
     Rate,
     check_loss,
     check_outputs,
     model_features,
+    optimizer_settings,
     set_strategy,
 )
 from .plan import TrainingPlan
 from .rows import encode, encode_features
 from .seeds import seeds_of_its_own
-
-__all__ = [
-    "check_model",
-    "clone_quietly",
-    "open_estimator",
-    "task_features",
-]
 
 
 def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
@@ -61,7 +54,7 @@ def open_estimator(
     *,
     seed: int | None = None,
     rate: Rate | None = None,
-    static: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> KerasClassifier:
     """Return a clone whose model is freshly built and compiled.
 
@@ -79,8 +72,8 @@ def open_estimator(
         Seed of the initial weights; None keeps the ``random_state`` of `estimator`.
     rate : float, keras LearningRateSchedule or None
         Learning rate of the model's optimizer; None keeps it.
-    static : dict of str to object, or None
-        Static parameters of a strategy: ``optimizer``, where it is searched.
+    settings : dict of str to object, or None
+        Other parameters of a strategy: ``optimizer``, and what begins with ``optimizer__``.
 
     Raises
     ------
@@ -100,15 +93,15 @@ def open_estimator(
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     _check_has_loss(opened)
-    opened._ensure_compiled_model()
-    set_strategy(opened.model_, rate, (static or {}).get("optimizer"))
+    compile_model(opened)
+    optimizer, of_optimizer = optimizer_settings(settings or {})
+    set_strategy(opened.model_, rate, optimizer, **of_optimizer)
     return opened
 
 
 def _build(opened: KerasClassifier, X: np.ndarray) -> None:
     """Have a model build layers that wait for rows, as its own ``fit`` would."""
-    seed = opened._random_state
-    with nullcontext() if seed is None else wrappers.tensorflow_random_state(seed):
+    with seeded(opened):
         _outputs(opened.model_, encode_features(opened, X), X.shape[1:])
 
 
@@ -135,8 +128,7 @@ def _check_is_model(model: Any) -> None:
 
 def _check_has_loss(opened: KerasClassifier) -> None:
     """Raise ValueError where neither the model nor the KerasClassifier has a loss."""
-    model = opened.model_
-    if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
+    if not has_loss(opened):
         raise ValueError(
             "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
             "loss='sparse_categorical_crossentropy', or compile the model with it."

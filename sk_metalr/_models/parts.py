@@ -10,14 +10,9 @@ from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier
 from sklearn.preprocessing import FunctionTransformer
 
+from ._scikeras import begin_callbacks
 from .given import OneHotKerasClassifier, OneHotTargets, input_dtype
 from .rows import is_identity
-
-__all__ = [
-    "FittedParts",
-    "put_together",
-    "taken_apart",
-]
 
 NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
 
@@ -149,7 +144,7 @@ def put_together(
     else:
         fitted.feature_encoder_ = _with_state(fitted.feature_encoder, parts.encoder["state"])
     fitted.model_ = parts.model
-    fitted._initialize_callbacks()
+    begin_callbacks(fitted)
     return fitted
 
 

@@ -15,14 +15,6 @@ from .keras_model import (
     TabulatedRate,
 )
 
-__all__ = [
-    "TrainingPlan",
-    "asks_for_keras_loop",
-    "ignored_rate",
-    "scheduled_rate",
-    "training_plan",
-]
-
 KERAS_DEFAULT_BATCH_SIZE = 32
 MAX_EPOCHS = 10**6
 

@@ -8,21 +8,11 @@ from scipy.special import expit, softmax
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
+from ._scikeras import is_plain
 from .given import input_dtype
 from .keras_model import (
     has_logits,
 )
-
-__all__ = [
-    "check_row_shape",
-    "encode",
-    "encode_features",
-    "features_to_open",
-    "has_weights",
-    "is_identity",
-    "to_probabilities",
-    "training_weights",
-]
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -64,9 +54,8 @@ def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np
     X_train : ndarray of shape (n_train, ...)
         Not to be written to.
     """
-    looks = "initialize", "_initialize", "_validate_data"
-    is_plain = all(getattr(type(estimator), n) is getattr(KerasClassifier, n) for n in looks)
-    if isinstance(rows, slice) or not (is_plain and is_identity(estimator.feature_encoder)):
+    looks_at_shapes = is_plain(estimator) and is_identity(estimator.feature_encoder)
+    if isinstance(rows, slice) or not looks_at_shapes:
         return X[rows]
     return np.broadcast_to(X[rows[:1]], (len(rows), *X.shape[1:]))
 

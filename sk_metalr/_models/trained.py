@@ -9,30 +9,23 @@ import keras
 import numpy as np
 from scikeras.wrappers import KerasClassifier
 
+from .._keras import has_metrics, has_schedule
+from ._scikeras import callbacks_of, fit_model
 from .keras_model import (
     Rate,
     at_rate,
+    build_optimizer,
     build_with_strategy,
+    optimizer_settings,
     set_strategy,
 )
 from .opened import clone_quietly
 from .plan import asks_for_keras_loop
 from .rows import encode, has_weights, training_weights
 
-__all__ = [
-    "early_stops",
-    "fit_with_keras",
-    "is_finite",
-    "load_trained",
-    "rate_setters",
-    "refits_with_keras",
-    "with_strategy",
-    "without_callbacks",
-]
-
 
 def with_strategy(
-    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, static: dict[str, Any]
+    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, settings: dict[str, Any]
 ) -> KerasClassifier:
     """Return an unfitted clone that trains with a strategy, for `n_epochs`.
 
@@ -40,7 +33,7 @@ def with_strategy(
     parameters where SciKeras hands those to the model, and otherwise on the optimizer of
     the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
-    optimizer = static.get("optimizer")
+    optimizer, of_optimizer = optimizer_settings(settings)
     tuned = clone_quietly(estimator)
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
@@ -53,15 +46,16 @@ def with_strategy(
     own = getattr(tuned, name) if optimizer is None else optimizer
     is_named = isinstance(own, str | type) and optimizer is None
     if name == "compile__optimizer" or not is_named:
-        tuned.set_params(**{name: at_rate(own, rate)})
+        tuned.set_params(**{name: at_rate(own, rate, **of_optimizer)})
     else:
         tuned.set_params(optimizer__learning_rate=rate)
+        tuned.set_params(**{f"optimizer__{name}": value for name, value in of_optimizer.items()})
     for name in ("model", "build_fn"):
         build = getattr(tuned, name)
         if isinstance(build, keras.Model):
-            set_strategy(build, rate, optimizer)
+            set_strategy(build, rate, optimizer, **of_optimizer)
         elif build is not None:
-            built = functools.partial(build_with_strategy, build, rate, optimizer)
+            built = functools.partial(build_with_strategy, build, rate, optimizer, of_optimizer)
             tuned.set_params(**{name: built})
     return tuned
 
@@ -70,7 +64,7 @@ def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
     """Return those callbacks of an opened estimator that are able to stop members of a search."""
     return [
         callback
-        for callback in keras.tree.flatten(opened._fit_callbacks)
+        for callback in keras.tree.flatten(callbacks_of(opened))
         if isinstance(callback, keras.callbacks.EarlyStopping)
         and callback.monitor in ("loss", "val_loss")
     ]
@@ -88,7 +82,7 @@ def rate_setters(estimator: KerasClassifier) -> list[str]:
 
 def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a refit: those that stop on held-out rows only where it has some."""
-    callbacks = keras.tree.flatten(opened._fit_callbacks)
+    callbacks = keras.tree.flatten(callbacks_of(opened))
     params = opened.get_params(deep=False)
     names = "validation_split", "fit__validation_split", "fit__validation_data"
     if any(params.get(name) for name in names):
@@ -108,8 +102,8 @@ def without_callbacks(estimator: KerasClassifier) -> KerasClassifier:
 
 def refits_with_keras(opened: KerasClassifier) -> bool:
     """Tell whether the refit needs Keras's own loop, for callbacks and the model's metrics too."""
-    metrics = getattr(opened.model_, "_compile_metrics", None)
-    return bool(asks_for_keras_loop(opened) or _acting_callbacks(opened) or metrics is not None)
+    wants_it = asks_for_keras_loop(opened) or _acting_callbacks(opened)
+    return bool(wants_it or has_metrics(opened.model_))
 
 
 def fit_with_keras(
@@ -120,15 +114,9 @@ def fit_with_keras(
     if has_weights(opened, sample_weight):
         weights = training_weights(opened, y, sample_weight)
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
-    opened._fit_callbacks = _acting_callbacks(opened)
-    model = opened.model_
-    if not model.optimizer.built:  # inside its first step, state that starts from weights is lost
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(opened.model_)
     x, targets = encode(opened, X, y)
-    # SciKeras's own checks, of what was checked before, do not know subclassed models.
-    opened._fit_keras_model(
-        x, targets, sample_weight=weights, warm_start=True, epochs=n_epochs, initial_epoch=0
-    )
+    fit_model(opened, x, targets, weights, n_epochs, _acting_callbacks(opened))
     return opened
 
 
@@ -149,10 +137,9 @@ def load_trained(opened: KerasClassifier, member: Any) -> KerasClassifier:
         What training left.
     """
     model = opened.model_
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     of_optimizer = member.optimizer_variables
-    if not isinstance(model.optimizer._learning_rate, keras.Variable):  # but a schedule
+    if has_schedule(model.optimizer):
         of_optimizer = [of_optimizer[0], *of_optimizer[2:]]
     for variables, values in [
         (model.trainable_variables, member.weights),

@@ -13,8 +13,6 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from ..exceptions import RefusedFileError
 
-__all__ = ["check_destination", "check_stored", "read_archive", "replace_file", "write_archive"]
-
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 
 

@@ -13,8 +13,6 @@ import scipy.stats
 
 from .keras_models import object_from_config, object_to_config
 
-__all__ = ["decode", "encode"]
-
 KERAS_OBJECTS = (
     keras.optimizers.Optimizer,
     keras.optimizers.schedules.LearningRateSchedule,

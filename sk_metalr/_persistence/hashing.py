@@ -17,8 +17,6 @@ from .._splits import Split
 from .encoding import encode
 from .versions import versions
 
-__all__ = ["identity", "of_data", "of_versions"]
-
 MAX_DEPTH = 12
 """Depth to which objects within objects are looked at."""
 

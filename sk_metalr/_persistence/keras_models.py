@@ -19,17 +19,6 @@ import keras
 
 from .archive import check_stored
 
-__all__ = [
-    "is_keras_own",
-    "model_from_bytes",
-    "model_to_bytes",
-    "named_in",
-    "object_from_config",
-    "object_to_config",
-    "registered_name",
-    "short",
-]
-
 CODE = {
     "Lambda",
     "__lambda__",

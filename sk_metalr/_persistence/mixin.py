@@ -8,8 +8,6 @@ from .. import _models as models
 from .pickling import Needed
 from .saving import load, save
 
-__all__ = ["SavingMixin"]
-
 NEEDED = "_needed_by_models"
 
 

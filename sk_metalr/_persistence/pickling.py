@@ -13,8 +13,6 @@ import keras
 
 from .keras_models import is_keras_own, named_in, registered_name, short
 
-__all__ = ["Needed"]
-
 PARTS = (
     *(keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer),
     *(keras.initializers.Initializer, keras.regularizers.Regularizer),

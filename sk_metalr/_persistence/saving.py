@@ -20,8 +20,6 @@ from .encoding import decode, encode
 from .keras_models import model_from_bytes, model_to_bytes
 from .versions import versions
 
-__all__ = ["load", "save"]
-
 FORMAT = 1
 """Version of the format; files of lower versions can be read, too."""
 
@@ -196,7 +194,7 @@ def _parameters(
     algorithms: dict[str, type],
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the parameters that were stored, and what those looked like that were not."""
-    unknown = sorted(set(stored) - set(of_class._get_param_names()))
+    unknown = sorted(set(stored) - set(of_class().get_params(deep=False)))
     if unknown:
         raise ValueError(f"{of_class.__name__} has no parameter {unknown[0]!r}")
     given = {

@@ -2,8 +2,6 @@
 
 from importlib import import_module
 
-__all__ = ["versions"]
-
 MODULES = {
     **{"sk_metalr": "sk_metalr", "keras": "keras", "tensorflow": "tensorflow"},
     **{"scikeras": "scikeras", "scikit-learn": "sklearn", "numpy": "numpy"},

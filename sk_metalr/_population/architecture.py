@@ -8,23 +8,9 @@ from typing import Any
 
 import keras
 
+from .._keras import input_shapes, layers_of, loss_weights, spared_of_decay
 from .._models.keras_model import family, is_builtin, loss_of
 from .convolution import CONVOLUTIONS, patch_bytes
-from .optimizer import spared_of_decay
-
-__all__ = [
-    "architecture_key",
-    "convolutions",
-    "has_loops",
-    "loops",
-    "may_pad",
-    "n_time_steps",
-    "predicts_by_row",
-    "suits_xla",
-    "unknown_layers",
-    "why_not_compilable",
-    "why_not_vectorizable",
-]
 
 layers = keras.layers
 
@@ -60,10 +46,6 @@ OVERRIDDEN = ("train_step", "predict_step", "make_train_function", "train_on_bat
 """Methods that a model trains or predicts by in ways that no compiled program knows."""
 
 
-def _layers(model: keras.Model) -> list[Any]:
-    return list(model._flatten_layers(include_self=False))
-
-
 def why_not_compilable(model: keras.Model) -> str | None:
     """Say why a compiled program cannot train `model`, where it is known that it cannot."""
     if model.run_eagerly:
@@ -76,7 +58,7 @@ def why_not_compilable(model: keras.Model) -> str | None:
 
 def convolutions(model: keras.Model) -> list[Any]:
     """Return the layers of a model that convolve."""
-    return [layer for layer in _layers(model) if isinstance(layer, CONVOLUTIONS)]
+    return [layer for layer in layers_of(model) if isinstance(layer, CONVOLUTIONS)]
 
 
 def why_not_vectorizable(model: keras.Model, batch_size: int) -> str | None:
@@ -114,25 +96,25 @@ def unknown_layers(model: keras.Model) -> list[str]:
     """Return names of the layers that are not Keras's own."""
     return [
         f"{layer.name!r} ({type(layer).__name__})"
-        for layer in _layers(model)
+        for layer in layers_of(model)
         if not is_builtin(layer)
     ]
 
 
 def has_loops(model: keras.Model) -> bool:
     """Tell whether a layer loops over time."""
-    return any(isinstance(layer, LOOPS) for layer in _layers(model))
+    return any(isinstance(layer, LOOPS) for layer in layers_of(model))
 
 
 def loops(model: keras.Model) -> list[Any]:
     """Return the layers of a model that loop over time, and can write their loops out."""
-    return [layer for layer in _layers(model) if isinstance(layer, layers.RNN)]
+    return [layer for layer in layers_of(model) if isinstance(layer, layers.RNN)]
 
 
 def n_time_steps(model: keras.Model) -> float:
     """Return how many time steps all loops take together; infinity where that is not known."""
     length = 0.0
-    for layer in _layers(model):
+    for layer in layers_of(model):
         if isinstance(layer, layers.Bidirectional):
             length += 2 * _length(layer)
         elif isinstance(layer, layers.RNN) and not _is_half(layer, model):
@@ -142,19 +124,19 @@ def n_time_steps(model: keras.Model) -> float:
 
 def _is_half(layer: Any, model: keras.Model) -> bool:
     """Tell whether a layer is one of the two of a Bidirectional."""
-    both = [layer for layer in _layers(model) if isinstance(layer, layers.Bidirectional)]
+    both = [layer for layer in layers_of(model) if isinstance(layer, layers.Bidirectional)]
     return any(layer in (one.forward_layer, one.backward_layer) for one in both)
 
 
 def _length(layer: Any) -> float:
     """Return how many time steps the inputs of a layer have in all."""
-    lengths = [node.input_tensors[0].shape[1] for node in layer._inbound_nodes]
+    lengths = [shape[1] for shape in input_shapes(layer)]
     return float("inf") if not lengths or None in lengths else float(sum(lengths))
 
 
 def predicts_by_row(model: keras.Model) -> bool:
     """Tell whether it is known that what a model predicts for a row depends on no other row."""
-    parts = [model, *_layers(model)]
+    parts = [model, *layers_of(model)]
     return (
         all(_is_layer_graph(part) for part in parts)
         and all(_is_row_by_row(part) for part in parts[1:] if not isinstance(part, keras.Model))
@@ -171,7 +153,7 @@ def may_pad(model: keras.Model) -> bool:
     loss = _builtin_loss(model)
     return (
         predicts_by_row(model)
-        and not any(_sees_the_batch(layer) for layer in _layers(model))
+        and not any(_sees_the_batch(layer) for layer in layers_of(model))
         and loss is not None
         and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
         and getattr(loss, "ignore_class", None) is None
@@ -204,7 +186,7 @@ def _axes(layer: Any) -> list[int]:
 def _is_within_row(axis: int, layer: Any) -> bool:
     if axis >= -1:
         return axis != 0
-    ranks = [len(node.input_tensors[0].shape) for node in layer._inbound_nodes]
+    ranks = [len(shape) for shape in input_shapes(layer)]
     return bool(ranks) and axis + min(ranks) > 0
 
 
@@ -257,9 +239,9 @@ def architecture_key(model: keras.Model) -> str | None:
         id(f) if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else id(f.__code__)
         for f in functions
     ]
-    if any(hasattr(layer, "adapt") for layer in _layers(model)):
+    if any(hasattr(layer, "adapt") for layer in layers_of(model)):
         return None  # what they were adapted to is in no config and in no variable
-    config["loss_weights"] = getattr(model._compile_loss, "_user_loss_weights", None)
+    config["loss_weights"] = loss_weights(model)
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     config["spared_of_decay"] = spared_of_decay(model)
     config["trainable"] = [bool(v.trainable) for v in model.variables]
@@ -270,7 +252,7 @@ def _own_functions(model: keras.Model) -> list[FunctionType]:
     """Return the user's functions that are attributes of layers."""
     return [
         value
-        for layer in _layers(model)
+        for layer in layers_of(model)
         for value in vars(layer).values()
         if isinstance(value, FunctionType) and not value.__module__.startswith("keras.")
     ]

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Block", "score_blocks", "shuffled", "steps_per_block", "take", "training_blocks"]
-
 MAX_STEPS_PER_BLOCK = 64
 """Calls of a small program cost as much as a few of its steps."""
 

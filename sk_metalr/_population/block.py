@@ -21,8 +21,6 @@ from .snapshot import GroupSnapshot, Snapshot
 from .stopping import Watch
 from .training import Trainer
 
-__all__ = ["Block", "Executor"]
-
 Executor = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, list[np.ndarray]]]]
 """Trains groups in other processes: takes a snapshot and a number of epochs; yields positions of
 some of its groups, a snapshot of these after training, and what was recorded of each, of shape
@@ -36,8 +34,8 @@ class Block:
     ----------
     setups : list of SplitSetup
         One for each split; models that are the same function of their variables share a program.
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rates of the candidates.
+    values : dict of str to ndarray of shape (n_candidates,)
+        Member hyperparameters of the candidates, the learning rate among them.
     schedules : sequence of Schedule, of length n_candidates
         Their schedules.
     options : Options
@@ -59,13 +57,13 @@ class Block:
     def __init__(
         self,
         setups: list[SplitSetup],
-        learning_rates: np.ndarray,
+        values: dict[str, np.ndarray],
         schedules: Sequence[Schedule],
         options: Options,
         executor: Executor | None = None,
     ) -> None:
         self.setups = setups
-        self.learning_rates = learning_rates
+        self.values = values
         self.schedules = schedules
         self.options = options
         self.n_epochs = 0
@@ -79,7 +77,7 @@ class Block:
 
     def _open_next_lane(self, reason: str) -> None:
         """Make all groups anew, untrained, in the next lane that takes the model."""
-        n_candidates = len(self.learning_rates)
+        n_candidates = len(self)
         lane = next_lane(self._lanes_left, reason, self.setups, n_candidates, self.options)
         self.lane, self._trainer = lane, Trainer(self.setups, lane, self.options)
         self._groups = [
@@ -89,16 +87,20 @@ class Block:
         ]
 
     def _make_group(self, split: int, start: int, size: int) -> Group:
-        n_candidates = len(self.learning_rates)
+        n_candidates = len(self)
         members = np.minimum(np.arange(start, start + size), n_candidates - 1)
         candidates = members[: n_candidates - start]
         return Group(
             split=split,
             candidates=candidates,
-            rates=self.learning_rates[members].astype(np.float32),
+            values={name: v[members].astype(np.float32) for name, v in self.values.items()},
             schedules=[self.schedules[candidate] for candidate in members],
             watches=[Watch(stops) for _ in candidates if (stops := self.setups[split].stops)],
         )
+
+    def __len__(self) -> int:
+        """Return the number of candidates."""
+        return len(self.schedules)
 
     @property
     def n_groups(self) -> int:
@@ -135,7 +137,7 @@ class Block:
         Of epochs that were not trained, the last one before.
         """
         budget = self.options.budget
-        rates = np.full((len(self.learning_rates), len(self.setups), budget), np.nan)
+        rates = np.full((len(self), len(self.setups), budget), np.nan)
         for group in self._groups:
             n_members = len(group.candidates)
             mine = np.stack(group.trajectory[: self.n_epochs], axis=1)[:n_members]
@@ -173,7 +175,7 @@ class Block:
     def _train_groups(self, epochs: range, step: Step) -> Recorded:
         start, compiled = perf_counter(), self.lane.seconds_compiling
         names = self.options.recorded
-        shape = (len(names), len(self.learning_rates), len(self.setups), len(epochs))
+        shape = (len(names), len(self), len(self.setups), len(epochs))
         losses = np.full(shape, np.nan)
         try:
             if not self._groups:
@@ -198,7 +200,7 @@ class Block:
         with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
             compiled = None
             if not self.n_epochs:
-                size = len(self._groups[0].rates)
+                size = len(self._groups[0])
                 compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
             trained = threads.map(lambda group: trainer.train(group, epochs, step), self._groups)
             try:
@@ -214,7 +216,7 @@ class Block:
         """Train groups in other processes, and write what is recorded into `losses`."""
         compiling = 0.0
         with ThreadPoolExecutor(1) as beside:
-            size = len(self._groups[0].rates)
+            size = len(self._groups[0])
             compiled = beside.submit(self._trainer.compile_beside, size, with_scoring=False)
             for positions, trained, of_groups in executor(self.snapshot(), losses.shape[-1]):
                 compiling = max(compiling, trained.seconds[1])
@@ -248,7 +250,7 @@ class Block:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a block like this one, or of some of its groups."""
         if snapshot.lane != self.lane.name:
-            n_candidates, reason = len(self.learning_rates), snapshot.lane_reason
+            n_candidates, reason = len(self), snapshot.lane_reason
             self.lane = open_lane(snapshot.lane, reason, self.setups, n_candidates, self.options)
             self._trainer = Trainer(self.setups, self.lane, self.options)
         self.lane = replace(self.lane, reason=snapshot.lane_reason)
@@ -289,7 +291,7 @@ class Block:
                 for position, candidate in enumerate(group.candidates)
                 if candidate in candidates
             ]
-            size = len(mine[0].rates) if mine else 1
+            size = len(mine[0]) if mine else 1
             for start in range(0, len(kept), size):
                 self._groups.append(regrouped(kept[start : start + size], size))
 

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["CONVOLUTIONS", "as_products", "patch_bytes"]
+from .._keras import input_shapes
 
 layers = keras.layers
 
@@ -41,7 +41,7 @@ def patch_bytes(layer: Any, batch_size: int) -> float:
         type(layer) not in PLAIN
         or layer.data_format != "channels_last"
         or layer.groups != 1
-        or len(layer._inbound_nodes) != 1
+        or len(input_shapes(layer)) != 1
     ):
         return float("inf")
     positions = layer.output.shape[1:-1]

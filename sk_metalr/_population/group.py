@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .._space import Schedule
+from .._space import RATE, Schedule
 from .program import GroupState
 from .stopping import Watch
-
-__all__ = ["Group", "regrouped"]
 
 
 @dataclass(eq=False)
@@ -24,8 +22,8 @@ class Group:
         Number of the split.
     candidates : int ndarray of shape (n_candidates,)
         Their numbers; the group may hold more members than these, which only fill it up.
-    rates : float32 ndarray of shape (n_members,)
-        Learning rates.
+    values : dict of str to float32 ndarray of shape (n_members,)
+        Member hyperparameters.
     schedules : list of Schedule
         One for each member.
     watches : list of Watch
@@ -42,7 +40,7 @@ class Group:
 
     split: int
     candidates: np.ndarray
-    rates: np.ndarray
+    values: dict[str, np.ndarray]
     schedules: list[Schedule]
     watches: list[Watch] = field(default_factory=list)
     state: GroupState | None = None
@@ -51,6 +49,15 @@ class Group:
     trajectory: list[np.ndarray] = field(default_factory=list)
     seconds_training: float = 0.0
     seconds_scoring: float = 0.0
+
+    def __len__(self) -> int:
+        """Return the number of members."""
+        return len(self.schedules)
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Learning rates, without schedule: (n_members,)."""
+        return self.values[RATE]
 
     @property
     def is_over(self) -> bool:
@@ -87,7 +94,10 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
     return Group(
         split=first.split,
         candidates=np.array([group.candidates[at] for group, at in kept]),
-        rates=np.array([group.rates[at] for group, at in padded]),
+        values={
+            name: np.array([group.values[name][at] for group, at in padded])
+            for name in first.values
+        },
         schedules=[group.schedules[at] for group, at in padded],
         watches=[group.watches[at] for group, at in kept if group.watches],
         state=GroupState(

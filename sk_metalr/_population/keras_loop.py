@@ -12,15 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .._models.keras_model import set_strategy
+from .._keras import layers_of
+from .._models.keras_model import free_rate
+from .._space import RATE
 from .._task import Classification
 from .batches import take
+from .hyperparameters import of_optimizer
 from .member import MemberState, SharedState, cosine, split_variables
 from .prediction import outputs_as_predicted
 from .program import GroupState
 from .setups import SplitSetup
-
-__all__ = ["KerasLoop"]
 
 
 class KerasLoop:
@@ -44,11 +45,9 @@ class KerasLoop:
         self.model = model = setup.model
         self.task = task
         self.is_weighted = setup.is_weighted
-        if not isinstance(model.optimizer._learning_rate, keras.Variable):
-            set_strategy(model, 1.0)  # a schedule; the rate of each member is data here
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        free_rate(model)
         self._others: list[Any] = []
+        self._settings: dict[str, float] = {}
         self._begin(setup)
         self._start = self._state(0.0, True)
 
@@ -80,7 +79,7 @@ class KerasLoop:
     def train(
         self,
         state: GroupState,
-        rates: np.ndarray,
+        values: dict[str, np.ndarray],
         x: Any,
         y: np.ndarray,
         weight: np.ndarray,
@@ -91,16 +90,24 @@ class KerasLoop:
         if not bool(state.is_finite[0]):
             return state
         self._load(state)
+        self._set({name: float(value[0, 0]) for name, value in of_optimizer(values).items()})
         loss_sum, is_finite = float(state.loss_sum[0]), True
         for step in range(n_steps):
             batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
-            self.model.optimizer.learning_rate = rates[step, 0]
+            self.model.optimizer.learning_rate = values[RATE][step, 0]
             loss = self._step(batch, y[step], weight[step])
             is_finite = bool(np.isfinite(loss))
             if not is_finite:
                 break
             loss_sum += loss * n_rows[step]
         return self._state(loss_sum, is_finite)
+
+    def _set(self, settings: dict[str, float]) -> None:
+        """Set numbers that the optimizer reads where a step is traced."""
+        if settings != self._settings:
+            vars(self.model.optimizer).update(settings)
+            self.model.train_function = None
+            self._settings = settings
 
     def _step(self, x: Any, y: np.ndarray, weight: np.ndarray) -> float:
         """Take a step as ``Model.fit`` does, which hands weights over only where it was given any.
@@ -200,7 +207,8 @@ def _native(variable: Any) -> Any:
 def _variables(model: keras.Model) -> list[Any]:
     """Return every ``tf.Variable`` that can be reached from a model."""
     parts = list(tf.train.TrackableView(model).descendants())
-    for layer in model._flatten_layers():  # whose lists and dicts TensorFlow does not look into
+    # TensorFlow does not look into the lists and dicts that layers hold.
+    for layer in layers_of(model, include_self=True):
         parts += _leaves(vars(layer))
     found = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
     natives = [_native(variable) for variable in [*model.variables, *found]]

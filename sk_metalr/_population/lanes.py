@@ -21,8 +21,6 @@ from .program import Program
 from .programs import program_for
 from .setups import Options, SplitSetup
 
-__all__ = ["COMPILED_LANES", "LANES", "Lane", "next_lane", "open_lane", "pays_to_compile"]
-
 COMPILED_LANES = ("vectorized", "compiled")
 LANES = (*COMPILED_LANES, "keras")
 

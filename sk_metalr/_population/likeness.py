@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .._keras import training_loss
 from .architecture import architecture_key
 from .batches import take
-from .member import compute_loss
 from .scope import Scope
 from .setups import SplitSetup
-
-__all__ = ["first_alike"]
 
 NAMES = ("shared_name", "container")
 """Attributes of operations that hold names."""
@@ -55,7 +53,7 @@ def _traced(setup: SplitSetup) -> str | None:
     def computed(values: list[Any], x: Any, y: Any) -> Any:
         with Scope(model, list(zip(variables, values, strict=True))):
             outputs = model(x, training=True)
-            loss = compute_loss(model, x, y, outputs, None)
+            loss = training_loss(model, x, y, outputs, None)
         with Scope(model, list(zip(variables, values, strict=True))):
             return outputs, loss, model(x, training=False)
 

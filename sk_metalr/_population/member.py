@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from .._keras import seed_states, training_loss
+from .._space import RATE
 from .._task import Classification
 from ..exceptions import NotVectorizableError
+from .hyperparameters import taking
 from .optimizer import applied, initial_variables, stateless_optimizer
 from .scope import Scope, ValueScope
-
-__all__ = ["Member", "MemberState", "SharedState", "compute_loss", "cosine", "split_variables"]
 
 
 class MemberState(NamedTuple):
@@ -94,7 +95,7 @@ class Member:
         return state, SharedState(iteration, [variable.numpy() for variable in seeds])
 
     def train_step(
-        self, state: MemberState, shared: SharedState, rate: Any, x: Any, y: Any, weight: Any
+        self, state: MemberState, shared: SharedState, values: Any, x: Any, y: Any, weight: Any
     ) -> tuple[MemberState, SharedState, Any]:
         """Take one step of gradient descent.
 
@@ -102,8 +103,8 @@ class Member:
         ----------
         state, shared : MemberState, SharedState
             Before the step.
-        rate : tensor of shape ()
-            Learning rate.
+        values : dict of str to tensor of shape ()
+            Member hyperparameters, the learning rate among them.
         x : tensor of shape (batch, ...), or a list or dict of such
             Features.
         y : tensor of shape (batch, ...)
@@ -128,19 +129,20 @@ class Member:
             tape.watch(state.weights)
             with self._scope(state, shared, tape) as scope:
                 outputs = model(x, training=True)
-                loss = compute_loss(model, x, y, outputs, weight if self.is_weighted else None)
+                loss = training_loss(model, x, y, outputs, weight if self.is_weighted else None)
         if scope.unknown:
             raise NotVectorizableError(
                 f"Its layers change variables that are not among the model's: {scope.unknown[0]!r}"
             )
         gradients = _gradients(tape, loss, model, state.weights, scope)
-        weights, (iteration, _, *optimizer_variables) = applied(
-            self.optimizer,
-            gradients,
-            model.trainable_variables,
-            [scope.get_current_value(v) for v in model.trainable_variables],
-            [shared.iteration, rate, *state.optimizer_variables],
-        )
+        with taking(self.optimizer, values):
+            weights, (iteration, _, *optimizer_variables) = applied(
+                self.optimizer,
+                gradients,
+                model.trainable_variables,
+                [scope.get_current_value(v) for v in model.trainable_variables],
+                [shared.iteration, values[RATE], *state.optimizer_variables],
+            )
         non_trainable, seeds = split_variables(model)
         state = MemberState(
             weights, [scope.get_current_value(v) for v in non_trainable], optimizer_variables
@@ -226,12 +228,6 @@ class Member:
         return Scope(self.model, mapping, tape)
 
 
-def compute_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
-    """Return a model's training loss, computed as its own ``train_step`` does."""
-    # Unlike compute_loss, it knows overrides of before compute_loss took `training`.
-    return model._compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
-
-
 def _gradients(
     tape: Any, loss: Any, model: keras.Model, weights: list[Any], scope: Scope
 ) -> list[Any]:
@@ -264,13 +260,7 @@ def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
 
 def split_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
     """Return the non-trainable variables of a model, states of random generators apart."""
-    generators = [
-        generator
-        for layer in model._flatten_layers()
-        for generator in getattr(layer, "_seed_generators", [])
-    ]
-    states = {id(generator.state) for generator in generators}
-    variables = model.non_trainable_variables
+    states, variables = seed_states(model), model.non_trainable_variables
     return (
         [v for v in variables if id(v) not in states],
         [v for v in variables if id(v) in states],

@@ -12,35 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from .._keras import StatelessOptimizer, has_schedule, spare_of_decay
+from .._models.keras_model import build_optimizer
 from ..exceptions import NotVectorizableError
 from .scope import ValueScope
 
-__all__ = ["applied", "initial_variables", "spared_of_decay", "stateless_optimizer"]
-
 _building = Lock()
-
-_Base: Any = next(
-    base for base in keras.optimizers.Optimizer.__mro__ if base.__name__ == "BaseOptimizer"
-)
-
-
-class _Stateless(keras.optimizers.Optimizer):
-    """Backend-neutral methods in place of TensorFlow's own.
-
-    A subclass of an optimizer and this class looks here after the optimizer itself,
-    which may override the same methods, and before ``keras.optimizers.Optimizer``.
-    """
-
-    assign = _Base.assign
-    assign_add = _Base.assign_add
-    assign_sub = _Base.assign_sub
-    _var_key = _Base._var_key
-    _apply_weight_decay = _Base._apply_weight_decay
-    _backend_update_step = _Base._backend_update_step
-    _overwrite_model_variables_with_average_value = (
-        _Base._overwrite_model_variables_with_average_value
-    )
-
 
 _NOT_YET = {
     "ema_overwrite_frequency": "averages that replace the weights (ema_overwrite_frequency)",
@@ -86,10 +63,10 @@ def stateless_optimizer(model: keras.Model) -> Any:
         raise NotVectorizableError(f"The optimizer {name} applies gradients in a way of its own.")
     # A schedule has no variable of its own; the rate of each member is data here.
     config = own.get_config() | {"learning_rate": 1.0}
-    stateless: Any = type(name, (type(own), _Stateless), {})
+    stateless: Any = type(name, (type(own), StatelessOptimizer), {})
     optimizer = stateless.from_config(config)
     optimizer.build(model.trainable_variables)
-    _copy_weight_decay_exclusions(optimizer, model)
+    spare_of_decay(optimizer, model)
     return optimizer
 
 
@@ -131,28 +108,8 @@ def initial_variables(model: keras.Model) -> list[Any]:
     """
     optimizer = model.optimizer
     with _building:  # threads train several members of one model
-        if not optimizer.built:
-            optimizer.build(model.trainable_variables)
+        build_optimizer(model)
     iteration, *others = [variable.numpy() for variable in optimizer.variables]
-    if not isinstance(optimizer._learning_rate, keras.Variable):
+    if has_schedule(optimizer):
         others.insert(0, np.float32(0))
     return [iteration, *others]
-
-
-def _copy_weight_decay_exclusions(optimizer: Any, model: keras.Model) -> None:
-    """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config.
-
-    Which variables a name excludes depends on whether it is looked for in that of a variable of
-    Keras or of TensorFlow, so the optimizer itself is asked, as its training step does.
-    """
-    optimizer._exclude_from_weight_decay = {
-        optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
-    }
-    optimizer._exclude_from_weight_decay_pattern = None
-
-
-def spared_of_decay(model: keras.Model) -> list[int]:
-    """Return the numbers of the trainable variables whose weights do not decay."""
-    uses_decay = getattr(model.optimizer, "_use_weight_decay", lambda variable: True)
-    variables = enumerate(model.trainable_variables)
-    return [number for number, variable in variables if not uses_decay(variable.value)]

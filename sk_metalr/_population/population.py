@@ -12,8 +12,6 @@ from .architecture import architecture_key
 from .block import Block
 from .snapshot import Snapshot
 
-__all__ = ["Population", "Trained"]
-
 
 class Trained(NamedTuple):
     """The lane of a member, the reason for it, and whether XLA compiled its training."""
@@ -50,23 +48,23 @@ class Population:
         recorded, start = [], 0
         for block in self.blocks:
             recorded.append(block.train(n_epochs, _numbered_through(step, start)))
-            start += len(block.learning_rates)
+            start += len(block)
         return Recorded.concat(recorded, axis=0)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`.Block.keep`."""
         start = 0
         for block in self.blocks:
-            end = start + len(block.learning_rates)
+            end = start + len(block)
             block.keep(candidates[(candidates >= start) & (candidates < end)] - start)
             start = end
 
     @property
     def origin(self) -> str:
-        """A hash of the state that all members start from: rates, structure and initial weights."""
-        starts = [(block.learning_rates, block.setups[0].model) for block in self.blocks]
+        """A hash of the state that all members start from: numbers, structure, initial weights."""
+        starts = [(block.values, block.setups[0].model) for block in self.blocks]
         return joblib.hash(
-            [[rates, architecture_key(model) or "", model.get_weights()] for rates, model in starts]
+            [[one, architecture_key(model) or "", model.get_weights()] for one, model in starts]
         )
 
     def snapshots(self) -> list[Snapshot]:
@@ -89,7 +87,7 @@ class Population:
         return [
             Trained(block.lane.name, block.lane.reason, block.uses_xla)
             for block in self.blocks
-            for _ in block.learning_rates
+            for _ in range(len(block))
         ]
 
     @property

@@ -11,8 +11,6 @@ from .architecture import architecture_key, convolutions, has_loops
 from .recent import Recent
 from .scope import ValueScope
 
-__all__ = ["outputs_as_predicted", "outputs_of"]
-
 ROWS_AT_ONCE = 4096
 
 _functions = Recent(n_kept=16)

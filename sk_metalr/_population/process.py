@@ -4,8 +4,6 @@ import os
 
 from .random import has_started
 
-__all__ = ["check_not_forked"]
-
 _is_forked = False
 
 

@@ -21,8 +21,6 @@ from .member import Member, MemberState, SharedState
 from .timing import Stopwatch
 from .tracing import changes_variables, refusal, unrolled
 
-__all__ = ["GroupState", "Program"]
-
 
 class GroupState(NamedTuple):
     """State of a group of members, the members along the first axis.
@@ -121,7 +119,7 @@ class Program:
     def train(
         self,
         state: GroupState,
-        rates: np.ndarray,
+        values: dict[str, np.ndarray],
         x: Any,
         y: np.ndarray,
         weight: np.ndarray,
@@ -134,8 +132,8 @@ class Program:
         ----------
         state : GroupState
             Before training.
-        rates : ndarray of shape (n_steps_max, n_members)
-            Learning rate of each member at each step.
+        values : dict of str to ndarray of shape (n_steps_max, n_members)
+            Member hyperparameters at each step.
         x, y : ndarray of shape (n_steps_max, batch_size, ...)
             Features (or a list or dict of such) and targets.
         weight : ndarray of shape (n_steps_max, batch_size)
@@ -145,7 +143,7 @@ class Program:
         n_steps : int
             How many of the batches are used.
         """
-        arguments = (state, rates, x, y, weight, n_rows.astype(np.float32), np.int32(n_steps))
+        arguments = (state, values, x, y, weight, n_rows.astype(np.float32), np.int32(n_steps))
         return self._run(self._train, arguments)
 
     def score(
@@ -273,16 +271,17 @@ class Program:
         return traced
 
     def _train(
-        self, state: GroupState, rates: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
+        self, state: GroupState, values: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
     ) -> GroupState:
         def step(i: Any, state: GroupState) -> tuple[Any, GroupState]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
 
             def train_member(arguments: Any) -> Any:
-                member, rate = arguments
-                return self.member.train_step(member, state.shared, rate, batch, y[i], weight[i])
+                member, now = arguments
+                return self.member.train_step(member, state.shared, now, batch, y[i], weight[i])
 
-            members, shared, loss = self._map(train_member, (state.members, rates[i]))
+            at_step = {name: value[i] for name, value in values.items()}
+            members, shared, loss = self._map(train_member, (state.members, at_step))
             is_finite = state.is_finite & tf.math.is_finite(loss)
             return i + 1, GroupState(
                 members=members._replace(

@@ -7,8 +7,6 @@ from .architecture import architecture_key
 from .program import Program
 from .recent import Recent
 
-__all__ = ["keeps_program", "program_for"]
-
 _programs = Recent(n_kept=16)
 
 

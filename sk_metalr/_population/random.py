@@ -1,4 +1,7 @@
-"""Random states that belong to the caller."""
+"""Random states that belong to the caller.
+
+It uses names of TensorFlow outside of its public interface; written for versions 2.17 to 2.21.
+"""
 
 import random
 from collections.abc import Iterator
@@ -8,8 +11,6 @@ from threading import RLock
 import numpy as np
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config
-
-__all__ = ["has_started", "preserved_random_state"]
 
 _lock = RLock()
 

@@ -5,8 +5,6 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
-__all__ = ["Recent"]
-
 
 class Recent:
     """The things that were asked for last, by their keys; threads may share it.

@@ -5,17 +5,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from .._models.keras_model import set_strategy
+from .._models.keras_model import free_rate
+from .._space import RATE
 from .._task import Classification
 from .batches import shuffled, take
+from .hyperparameters import of_optimizer
 from .prediction import outputs_of
 from .setups import SplitSetup
 
-__all__ = ["trained_by_keras"]
-
 
 def trained_by_keras(
-    setup: SplitSetup, rates: np.ndarray, *, task: Classification, shuffle: bool, uses_xla: bool
+    setup: SplitSetup,
+    values: dict[str, np.ndarray],
+    *,
+    task: Classification,
+    shuffle: bool,
+    uses_xla: bool,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Train one member by ``Model.fit``, on the rows of a split in its order.
 
@@ -23,8 +28,8 @@ def trained_by_keras(
     ----------
     setup : SplitSetup
         Its model is trained.
-    rates : ndarray of shape (n_epochs, n_steps)
-        Learning rate of each step.
+    values : dict of str to ndarray of shape (n_epochs, n_steps)
+        Member hyperparameters at each step; all but the learning rate stay as they are.
     task : Classification
         What held-out rows are scored by.
     shuffle : bool
@@ -41,10 +46,10 @@ def trained_by_keras(
         Of all variables of the model, after training.
     """
     model = setup.model
-    if not isinstance(model.optimizer._learning_rate, keras.Variable):
-        set_strategy(model, 1.0)  # a schedule; rates are given here
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    free_rate(model)
+    settings = {name: float(value[0, 0]) for name, value in of_optimizer(values).items()}
+    vars(model.optimizer).update(settings)
+    rates = values[RATE]
     model.jit_compile = uses_xla and not model.run_eagerly
     batches = _Batches(setup, shuffle)
     follow = _Follow(setup, task, batches, rates)

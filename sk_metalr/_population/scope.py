@@ -5,8 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["Scope", "ValueScope"]
-
 
 class ValueScope(keras.StatelessScope):
     """A scope in which variables have given values, and may be assigned each other's."""

@@ -11,8 +11,6 @@ from .keras_loop import KerasLoop
 from .program import GroupState, Program
 from .setups import SplitSetup
 
-__all__ = ["Scorer"]
-
 
 class Scorer:
     """Scores the members of one split; its held-out rows are cut into batches only once.

@@ -10,8 +10,6 @@ import numpy as np
 
 from .._task import Classification
 
-__all__ = ["Options", "SplitSetup", "TrainedMember"]
-
 
 @dataclass(frozen=True)
 class SplitSetup:

@@ -14,8 +14,6 @@ from .member import MemberState, SharedState
 from .program import GroupState
 from .stopping import Watch
 
-__all__ = ["GroupSnapshot", "Snapshot"]
-
 
 @dataclass(frozen=True)
 class GroupSnapshot:
@@ -27,8 +25,8 @@ class GroupSnapshot:
         Number of the split.
     candidates : int ndarray of shape (n_candidates,)
         Their numbers; of further members, which only fill the group up, the last.
-    rates : float32 ndarray of shape (n_members,)
-        Learning rates.
+    values : dict of str to float32 ndarray of shape (n_members,)
+        Member hyperparameters.
     state : dict of str to list of ndarray, or None
         Parts of a :class:`.program.GroupState` by name.
     epochs_trained : int
@@ -43,7 +41,7 @@ class GroupSnapshot:
 
     split: int
     candidates: np.ndarray
-    rates: np.ndarray
+    values: dict[str, np.ndarray]
     state: dict[str, list[np.ndarray]] | None
     epochs_trained: int
     train_losses: np.ndarray
@@ -57,11 +55,11 @@ class GroupSnapshot:
         return cls(
             group.split,
             group.candidates,
-            group.rates,
+            group.values,
             None if group.state is None else _arrays(group.state),
             group.epochs_trained,
-            np.reshape(group.train_losses, (-1, len(group.rates))),
-            np.reshape(group.trajectory, (-1, len(group.rates))),
+            np.reshape(group.train_losses, (-1, len(group))),
+            np.reshape(group.trajectory, (-1, len(group))),
             [np.array(watch.seen) for watch in group.watches],
             [group.seconds_training, group.seconds_scoring],
         )
@@ -80,12 +78,12 @@ class GroupSnapshot:
             _watch(stops, self.train_losses[:, member], seen)
             for member, seen in enumerate(self.seen)
         ]
-        filling = len(self.rates) - len(self.candidates)
+        filling = self.train_losses.shape[1] - len(self.candidates)
         members = np.pad(self.candidates, (0, filling), mode="edge")
         return Group(
             split=self.split,
             candidates=self.candidates,
-            rates=self.rates,
+            values=self.values,
             schedules=[schedules[candidate] for candidate in members],
             watches=watches,
             state=None if self.state is None else _state(self.state),

@@ -7,8 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["Watch"]
-
 
 class _StandIn:
     """Stands in for the model that an EarlyStopping callback watches; it has no weights."""

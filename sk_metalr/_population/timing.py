@@ -3,8 +3,6 @@
 from threading import Lock
 from time import perf_counter
 
-__all__ = ["Stopwatch"]
-
 
 class Stopwatch:
     """Measures the seconds in which at least one thread is inside its context."""

@@ -9,8 +9,6 @@ import keras
 from ..exceptions import NotVectorizableError
 from .architecture import unknown_layers
 
-__all__ = ["changes_variables", "refusal", "unrolled"]
-
 PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
 """Beginnings of lines of a message that only say where an error was."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._progress import Seen, Step
 from .._recorded import Recorded
-from .._space import rates_at
+from .._space import RATE, rates_at
 from .batches import Block as Rows
 from .batches import shuffled, steps_per_block, take, training_blocks
 from .group import Group
@@ -18,8 +18,6 @@ from .lanes import Lane, pays_to_compile
 from .program import GroupState, Program
 from .scorer import Scorer
 from .setups import Options, SplitSetup
-
-__all__ = ["Trainer"]
 
 ADAPTATION = 0.2
 """By how much of its logarithm a learning rate moves in an epoch, at most."""
@@ -58,7 +56,7 @@ class Trainer:
         setup, n_members = self.setups[group.split], len(group.candidates)
         if group.state is None:
             program = self.lane.programs[group.split]
-            group.state = program.initial_state(setup.model, len(group.rates))
+            group.state = program.initial_state(setup.model, len(group))
         scorer = self._scorer(group.split)
         names = self.options.recorded
         losses = np.full((len(names), n_members, len(epochs)), np.nan)
@@ -97,7 +95,8 @@ class Trainer:
         group.epochs_trained += 1
         if self.options.adapts_rates:
             towards = -ADAPTATION * scorer.alignment(group.state, before)
-            group.rates = (group.rates * np.exp(towards)).astype(np.float32)
+            rates = (group.rates * np.exp(towards)).astype(np.float32)
+            group.values = group.values | {RATE: rates}
         group.seconds_training += seconds
         is_finite = np.asarray(group.state.is_finite)
         loss_sum = np.asarray(group.state.loss_sum)
@@ -116,13 +115,13 @@ class Trainer:
     def _train_epoch(self, group: Group, setup: SplitSetup, epoch: int) -> GroupState:
         assert group.state is not None
         order = shuffled(len(setup.train), (setup.seed, epoch), self.options.shuffle)
-        state = group.state._replace(loss_sum=np.zeros(len(group.rates), np.float32))
+        state = group.state._replace(loss_sum=np.zeros(len(group), np.float32))
         step, total = epoch * setup.steps_per_epoch, self.options.budget * setup.steps_per_epoch
         for rows in self._batches(setup, order):
             steps = np.arange(step, step + len(rows.rows))
             state = self.lane.programs[group.split].train(
                 state,
-                rates_at(steps, total, group.rates, group.schedules),
+                _at_steps(group, steps, total),
                 take(setup.x, rows.rows),
                 np.take(setup.y, rows.rows, axis=0),
                 rows.weight,
@@ -158,10 +157,18 @@ class Trainer:
             rows = next(self._batches(setup, np.arange(len(setup.train))))
             program.train(
                 program.initial_state(setup.model, 1),
-                np.ones((len(rows.rows), 1), np.float32),
+                {RATE: np.ones((len(rows.rows), 1), np.float32)},
                 take(setup.x, rows.rows),
                 np.take(setup.y, rows.rows, axis=0),
                 rows.weight,
                 rows.n_rows,
                 0,
             )
+
+
+def _at_steps(group: Group, steps: np.ndarray, n_steps: int) -> dict[str, np.ndarray]:
+    """Return the member hyperparameters at some steps of a budget, each (n, n_members)."""
+    rates = rates_at(steps, n_steps, group.rates, group.schedules)
+    return {name: np.tile(one, (len(steps), 1)) for name, one in group.values.items()} | {
+        RATE: rates
+    }

@@ -11,8 +11,6 @@ from joblib import cpu_count
 from .block import Block
 from .snapshot import Snapshot
 
-__all__ = ["train_snapshot"]
-
 
 def train_snapshot(
     populate: Callable[[set[int], int], Block],

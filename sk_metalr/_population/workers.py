@@ -20,8 +20,6 @@ from .block import Block
 from .snapshot import Snapshot
 from .worker import train_snapshot
 
-__all__ = ["Workers", "n_workers"]
-
 MAX_FAILURES = 3
 """Number of times that workers may die without one having done its work in between."""
 

@@ -13,8 +13,6 @@ from .._space import Candidates, StrategySpace
 from ..exceptions import SingleCandidateWarning
 from .history import History, Rung
 
-__all__ = ["BaseSearch", "Problem"]
-
 SINGLE = (
     "n_candidates=1 draws a single learning rate at random, and compares it with no other: raise "
     "n_candidates, or give the rate itself, such as learning_rates=[1e-3], to train at exactly "

@@ -29,8 +29,6 @@ from .._progress import warn
 from .._recorded import Recorded
 from ..exceptions import CheckpointWarning, RefusedFileError
 
-__all__ = ["Checkpoint", "checkpointed", "search_identity"]
-
 FORMAT = 1
 FILE, LOCK = "search.checkpoint", "search.lock"
 

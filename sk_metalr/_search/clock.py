@@ -7,8 +7,6 @@ from typing import Any
 
 from .._progress import Stage, Step, silent
 
-__all__ = ["Clock"]
-
 PROBE_EPOCHS = 2
 
 

@@ -8,24 +8,13 @@ import numpy as np
 from .._data import TrainingData
 from .._space import RATE
 from ..exceptions import (
+    BaselineWarning,
     BudgetWarning,
     EdgeOfSpaceWarning,
     InterruptedSearchWarning,
-    NoSkillWarning,
     ScaleWarning,
 )
 from .loop import SearchResult
-
-__all__ = [
-    "baseline_message",
-    "budget_message",
-    "diagnose",
-    "edge_message",
-    "family_of",
-    "is_edge_known",
-    "off_scale",
-    "scale_message",
-]
 
 NOTICEABLE = 0.01
 """Fall of the loss over the last quarter of the budget, in multiples of the baseline loss, from
@@ -81,7 +70,7 @@ def diagnose(
     chosen = losses[choice.index, :, n_chosen - 1].mean()
     harm = scale_message(how, chosen, baseline_loss, feature_scale)
     if at_baseline:
-        yield NoSkillWarning(at_baseline)
+        yield BaselineWarning(at_baseline)
     elif harm:
         yield ScaleWarning(harm)
     too_short = budget_message(losses, choice.index, n_chosen, baseline_loss)

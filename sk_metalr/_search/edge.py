@@ -7,8 +7,6 @@ from .._space import Candidates
 from .base import Problem
 from .history import History
 
-__all__ = ["MAX_GROWTH", "beyond_the_edge", "rates_of_family"]
-
 MAX_GROWTH = 4
 """Number of times that a space grows: by a decade, or by one rate where rates were proposed."""
 

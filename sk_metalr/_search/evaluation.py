@@ -21,8 +21,6 @@ from .._population import (
 from .._space import Candidates, Schedule
 from .._splits import Split
 
-__all__ = ["Evaluation", "make_setup"]
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -77,7 +75,7 @@ class Evaluation:
         for positions in candidates.blocks:
             strategies = [candidates.strategy(int(position)) for position in positions]
             schedules = [strategy.schedule for strategy in strategies]
-            of_block = (strategies[0].static, candidates.learning_rates[positions], schedules)
+            of_block = (strategies[0].static, candidates.members(positions), schedules)
             executor = None
             if n_workers > 1:
                 executor = Workers(partial(_in_worker, self, of_block, options), n_workers)
@@ -87,7 +85,7 @@ class Evaluation:
     def block(
         self,
         static: dict[str, Any],
-        learning_rates: np.ndarray,
+        values: dict[str, np.ndarray],
         schedules: list[Schedule],
         options: Options,
         trained: Collection[int] | None = None,
@@ -99,7 +97,8 @@ class Evaluation:
         ----------
         static : dict of str to object
             The setting.
-        learning_rates : ndarray of shape (n_candidates,)
+        values : dict of str to ndarray of shape (n_candidates,)
+            Member hyperparameters.
         schedules : list of Schedule
         options : Options
         trained : collection of int or None
@@ -111,7 +110,7 @@ class Evaluation:
         setups = setups or self.setups(static, trained)
         task = replace(options.task, from_logits=models.has_logits(setups[0].model))
         options = replace(options, task=task)
-        block = Block(setups, learning_rates, schedules, options, executor)
+        block = Block(setups, values, schedules, options, executor)
         if trained is None:
             self._latest[:] = [(static, ref(block))]
         return block
@@ -141,7 +140,7 @@ class Evaluation:
             X = models.features_to_open(self.estimator, self.data.X, train)
             y, seed = self.data.y[train], self.seed + number
             with preserved_random_state():
-                opened = models.open_estimator(self.estimator, X, y, seed=seed, static=static)
+                opened = models.open_estimator(self.estimator, X, y, seed=seed, settings=static)
             if number == 0:
                 models.check_model(opened, self.data.X[train[:8]], y)
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)
@@ -157,8 +156,8 @@ def _in_worker(
 ) -> Block:
     """Return the block that a worker trains some splits of; its refit is not compiled."""
     options = replace(options, n_rows_later=0, n_threads=n_threads)
-    static, learning_rates, schedules = of_block
-    return evaluation.block(static, learning_rates, schedules, options, trained=splits)
+    static, values, schedules = of_block
+    return evaluation.block(static, values, schedules, options, trained=splits)
 
 
 def make_setup(

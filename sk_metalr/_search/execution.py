@@ -14,8 +14,6 @@ from .._recorded import Recorded
 from .checkpoint import Checkpoint
 from .clock import Clock
 
-__all__ = ["Execution", "Run"]
-
 SAVE_SECONDS = 20.0
 """About how long is trained between two saves."""
 

@@ -10,8 +10,6 @@ from .._sklearn import Interval
 from .history import Rung
 from .random import RandomSearch
 
-__all__ = ["Halving", "rungs"]
-
 
 class Halving(RandomSearch):
     """All candidates are trained for a short while, the better part longer, the best to the end.

@@ -11,8 +11,6 @@ from .._space import Candidates
 from .selection import Choice
 from .surface import ResponseSurface, response_surface
 
-__all__ = ["History", "Rung"]
-
 
 @dataclass(frozen=True)
 class Rung:
@@ -112,7 +110,7 @@ class History:
         return int(self.n_resources.max()) == self.budget
 
     @property
-    def has_skill(self) -> bool:
+    def beats_baseline(self) -> bool:
         """Tell whether the best candidate does better than the class frequencies."""
         if self.choice is None:
             return False

@@ -3,8 +3,6 @@
 from .._space import SCHEDULE, StrategySpace
 from .random import RandomSearch
 
-__all__ = ["Hypergradient"]
-
 
 class Hypergradient(RandomSearch):
     """Every candidate moves its own learning rate after each epoch.

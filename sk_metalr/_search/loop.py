@@ -20,8 +20,6 @@ from .selection import Choice, choose
 from .surface import response_surface
 from .sweep import swept
 
-__all__ = ["SearchResult", "run", "search"]
-
 
 @dataclass(frozen=True)
 class SearchResult:

@@ -15,8 +15,6 @@ from .base import BaseSearch, Problem
 from .edge import MAX_GROWTH, rates_of_family
 from .history import History
 
-__all__ = ["Portfolio"]
-
 N_PROPOSED = 4
 """Number of learning rates that are proposed for each optimizer and schedule, by default."""
 
@@ -70,7 +68,7 @@ class Portfolio(BaseSearch):
         fallback = None if columns is None else problem.space.candidates(columns)
         if fallback is None or history.n_rounds > MAX_GROWTH:
             return None
-        if history.has_skill:
+        if history.beats_baseline:
             return _one_beyond(problem.space, history, fallback)
         if history.n_rounds > 1:
             return None

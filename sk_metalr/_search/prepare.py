@@ -26,8 +26,6 @@ from ..exceptions import CallbackWarning, IgnoredRateWarning
 from .evaluation import Evaluation
 from .scoring import Scoring, check_scorers
 
-__all__ = ["Prepared", "check_fit_arguments", "prepare", "validated"]
-
 NO_NUMBERS = (
     *("could not convert string", "float() argument must be", "Cannot cast array data"),
     *("The DType", "int too large", "setting an array element"),

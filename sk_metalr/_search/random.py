@@ -5,8 +5,6 @@ from .base import BaseSearch, Problem
 from .edge import beyond_the_edge
 from .history import History
 
-__all__ = ["RandomSearch"]
-
 
 class RandomSearch(BaseSearch):
     """Candidates are drawn at random, and all are trained for the full budget.

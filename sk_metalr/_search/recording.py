@@ -8,8 +8,6 @@ from .._experience import ExperienceRecord, provenance
 from .prepare import Prepared
 from .surface import response_surface
 
-__all__ = ["finished_searches"]
-
 
 def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
     """Return what there is to record of a search: its curve for each optimizer and schedule.

@@ -11,8 +11,6 @@ from .history import History
 from .loop import SearchResult
 from .selection import Choice
 
-__all__ = ["SearchResultsMixin", "cv_results", "search_cost"]
-
 
 class SearchResultsMixin:
     """Marks estimators that hold the results of a search once they are fitted.

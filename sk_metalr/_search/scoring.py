@@ -14,8 +14,6 @@ from .._recorded import Recorded
 from .._splits import Split
 from .._task import Classification
 
-__all__ = ["Scoring", "check_scorers"]
-
 LOG_LOSS = "neg_log_loss"
 
 

@@ -13,8 +13,6 @@ import numpy as np
 
 from .surface import ResponseSurface
 
-__all__ = ["Choice", "choose", "run_around"]
-
 
 @dataclass(frozen=True)
 class Choice:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ResponseSurface", "response_surface"]
-
 RATE_BANDWIDTH = 0.25
 """Standard deviation of the Gaussian kernel over learning rates, in decades."""
 

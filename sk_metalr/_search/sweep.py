@@ -10,8 +10,6 @@ from .evaluation import Evaluation
 from .execution import Execution
 from .selection import run_around
 
-__all__ = ["swept", "usable_range"]
-
 SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
 """What a sweep tries: two rates a decade."""
 

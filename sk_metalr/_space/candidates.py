@@ -8,13 +8,12 @@ import numpy as np
 
 from .schedules import CONSTANT, Schedule
 
-__all__ = ["OPTIMIZER", "RATE", "SCHEDULE", "Candidates", "Level", "Strategy"]
-
 RATE, OPTIMIZER, SCHEDULE = "optimizer__learning_rate", "optimizer", "schedule"
 
 MEMBER = {RATE}
-"""Parameters that enter the compiled program as data, one number for each member. All others but
-the schedule, which becomes rates, are static: each setting of them is a block of the population."""
+"""Member hyperparameters: they enter the compiled program as data, one number for each member. Any
+number that an optimizer reads at each step can be one. All other parameters but the schedule, which
+becomes rates, are static: each setting of them is a block of the population."""
 
 
 class Level(NamedTuple):
@@ -48,6 +47,16 @@ class Strategy:
     def static(self) -> dict[str, Any]:
         """The parameters that are no data of the compiled program."""
         return {name: value for name, value in self.params.items() if name not in MEMBER}
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The member hyperparameters but the learning rate."""
+        return {name: value for name, value in self.settings.items() if name in MEMBER}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All parameters but the learning rate."""
+        return {name: value for name, value in self.params.items() if name != RATE}
 
 
 class Candidates:
@@ -85,6 +94,10 @@ class Candidates:
         """Positions of the candidates of each setting of the static parameters."""
         number = self._numbered([n for n in self.columns if n not in MEMBER | {SCHEDULE}])
         return [np.flatnonzero(number == block) for block in range(number.max() + 1)]
+
+    def members(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the member hyperparameters of some candidates, each of shape (n,)."""
+        return {name: self.columns[name][positions] for name in self.columns if name in MEMBER}
 
     def _numbered(self, names: list[str]) -> np.ndarray:
         rows = np.stack([np.zeros(len(self)), *(self.columns[name] for name in names)], axis=1)

@@ -6,8 +6,6 @@ import numpy as np
 from scipy.stats import loguniform, qmc
 from sklearn.model_selection import ParameterSampler
 
-__all__ = ["LearningRates"]
-
 DEFAULT_LOW, DEFAULT_HIGH = 1e-5, 1.0
 FLOAT32 = np.finfo(np.float32)
 """Of which optimizers have their rates."""

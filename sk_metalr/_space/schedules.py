@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CONSTANT", "Schedule", "check_schedules", "learned", "rates_at"]
-
 
 def _constant(progress: np.ndarray) -> np.ndarray:
     return np.ones_like(progress)

@@ -12,8 +12,6 @@ from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level
 from .distributions import LearningRates
 from .schedules import CONSTANT, check_schedules
 
-__all__ = ["N_CANDIDATES", "StrategySpace"]
-
 N_CANDIDATES = 16
 """How many learning rates are tried with each combination of the listed values, by default."""
 

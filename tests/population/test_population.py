@@ -150,6 +150,24 @@ def test_members_trained_one_after_another_equal_keras():
     )
 
 
+@pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
+def test_numbers_that_an_optimizer_reads_may_differ_between_members(engine):
+    decays, betas = [0.0, 0.01, 0.3], [0.5, 0.9, 0.95]
+    setup, untrained = (
+        setup_for(make_model(plain, "adamw"), np.random.default_rng(0), weighted=True)
+        for _ in range(2)
+    )
+    others = {"optimizer__weight_decay": np.array(decays), "optimizer__beta_1": np.array(betas)}
+    block, losses = train_block([setup], [0.02] * 3, engine=engine, others=others)
+    for candidate, (decay, beta) in enumerate(zip(decays, betas, strict=True)):
+        optimizer = keras.optimizers.AdamW(weight_decay=decay, beta_1=beta)
+        [(values, of_keras, _)] = trained_by_keras(untrained, [0.02], make_model(plain, optimizer))
+        for mine, theirs in zip(block.trained_member(candidate, 0).weights, values, strict=False):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(losses[candidate, 0], of_keras, atol=1e-5)
+    assert np.ptp(losses[:, 0, -1]) > 1e-3
+
+
 @pytest.mark.parametrize("name", MORE_OPTIMIZERS)
 def test_other_optimizers_equal_keras(name):
     assert_equals_keras(MORE_OPTIMIZERS[name], plain, [1e-3, 1e-2], jits=[False])

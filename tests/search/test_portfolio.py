@@ -19,9 +19,9 @@ from sk_metalr._population.training import Trainer
 from sk_metalr._search import Evaluation, execution, portfolio
 from sk_metalr.exceptions import (
     AllDivergedError,
+    BaselineWarning,
     EdgeOfSpaceWarning,
     ExperienceWarning,
-    NoSkillWarning,
 )
 
 QUICK = {"cv": 0.2, "random_state": 0, "refit": False}
@@ -150,10 +150,10 @@ def test_where_the_experience_proposes_too_few_others_are_drawn(cancer, learned)
     assert 0 < fitted.search_cost_["n_drawn_at_random"] < 12
 
 
-def test_where_the_few_show_no_skill_more_are_tried(cancer, learned):
+def test_where_the_few_do_not_beat_the_baseline_more_are_tried(cancer, learned):
     X, y = fresh_rows(cancer)
     shuffled = np.random.RandomState(0).permutation(y)
-    with pytest.warns(NoSkillWarning, match="No learning rate did better"):
+    with pytest.warns(BaselineWarning, match="No learning rate did better"):
         fitted = informed(learned, cv=3).fit(X, shuffled)
     rates = fitted.cv_results_["param_optimizer__learning_rate"].data
     assert len(rates) == 4 + 16

@@ -1,0 +1,130 @@
+"""Names of Keras outside of its public interface; written for versions 3.8 to 3.15."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+
+DECAY_EXCLUSIONS = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
+GLOBAL_SEED_GENERATOR = "global_seed_generator"
+"""Name of Keras's own generator of seeds; newer versions have a constant of this value."""
+
+_Base: Any = next(
+    base for base in keras.optimizers.Optimizer.__mro__ if base.__name__ == "BaseOptimizer"
+)
+
+
+class StatelessOptimizer(keras.optimizers.Optimizer):
+    """Backend-neutral methods of optimizers in place of TensorFlow's own.
+
+    A subclass of an optimizer and this class looks here after the optimizer itself, which may
+    override the same methods, and before ``keras.optimizers.Optimizer``.
+    """
+
+    assign = _Base.assign
+    assign_add = _Base.assign_add
+    assign_sub = _Base.assign_sub
+    _var_key = _Base._var_key
+    _apply_weight_decay = _Base._apply_weight_decay
+    _backend_update_step = _Base._backend_update_step
+    _overwrite_model_variables_with_average_value = (
+        _Base._overwrite_model_variables_with_average_value
+    )
+
+
+def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Tell whether a schedule, instead of a variable, holds the learning rate of an optimizer."""
+    return not isinstance(optimizer._learning_rate, keras.Variable)
+
+
+def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Replace the optimizer of a compiled model, also in what is saved of it."""
+    model.optimizer = optimizer
+    if hasattr(model, "_compile_config"):
+        model._compile_config.config["optimizer"] = optimizer
+
+
+def copy_decay_exclusions(source: Any, target: Any) -> None:
+    """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
+    for name in DECAY_EXCLUSIONS:
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
+
+
+def spared_of_decay(model: keras.Model) -> list[int]:
+    """Return the numbers of the trainable variables whose weights do not decay."""
+    uses_decay = getattr(model.optimizer, "_use_weight_decay", lambda variable: True)
+    variables = enumerate(model.trainable_variables)
+    return [number for number, variable in variables if not uses_decay(variable.value)]
+
+
+def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
+    """Have another optimizer spare the weights that the one of a model spares.
+
+    Which variables a name excludes depends on whether it is looked for in that of a variable of
+    Keras or of TensorFlow, so the model's optimizer itself is asked, as its training step does.
+    """
+    optimizer._exclude_from_weight_decay = {
+        optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
+    }
+    optimizer._exclude_from_weight_decay_pattern = None
+
+
+def training_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
+    """Return the training loss of a model, computed as its own ``train_step`` does.
+
+    Unlike ``compute_loss``, this knows overrides of before that took ``training``.
+    """
+    return model._compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
+
+
+def loss_weights(model: keras.Model) -> Any:
+    """Return the ``loss_weights`` that a model was compiled with."""
+    return getattr(model._compile_loss, "_user_loss_weights", None)
+
+
+def has_metrics(model: keras.Model) -> bool:
+    """Tell whether a model was compiled with metrics."""
+    return getattr(model, "_compile_metrics", None) is not None
+
+
+def layers_of(model: keras.Model, include_self: bool = False) -> list[Any]:
+    """Return all layers of a model, also those inside of others."""
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def input_shapes(layer: Any) -> list[Any]:
+    """Return the shape of the first input at each place where a functional model has a layer."""
+    return [node.input_tensors[0].shape for node in layer._inbound_nodes]
+
+
+def seed_states(model: keras.Model) -> set[int]:
+    """Return the identities of the variables that are states of random generators."""
+    return {
+        id(generator.state)
+        for layer in layers_of(model, include_self=True)
+        for generator in getattr(layer, "_seed_generators", [])
+    }
+
+
+@contextmanager
+def seeds_drawn_from(generator: Any) -> Iterator[None]:
+    """Have Keras draw seeds from a generator meanwhile, and begin its global one anew.
+
+    Parameters
+    ----------
+    generator : object
+        Has the methods of Python's ``random`` module.
+    """
+    before = seed_generator.python_random
+    of_keras = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    seed_generator.python_random = generator
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, of_keras)
+        seed_generator.python_random = before
