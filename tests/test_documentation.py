@@ -131,7 +131,18 @@ def test_the_examples_in_the_readme_run(capsys):
     assert len(fitted.estimators_) == 5
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=page_name)
+SLOW_PAGES = {"tutorial.md", "migration.md", "workers.md", "data.md", "spaces.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page_name(page), marks=pytest.mark.long)
+        if page.name in SLOW_PAGES
+        else pytest.param(page, id=page_name(page))
+        for page in WITH_CODE
+    ],
+)
 def test_the_code_of_a_page_runs(page, monkeypatch):
     """As it stands, but for a shorter budget, fewer candidates and fewer splits."""
     import matplotlib.pyplot as plt
@@ -155,6 +166,7 @@ def test_the_example_of_a_search_algorithm_is_short():
     assert len(code.splitlines()) <= 30
 
 
+@pytest.mark.long
 def test_tensorflows_own_lines_can_be_switched_off_as_documented():
     (silence,) = [b for b in python_blocks(GUIDE / "progress.md") if "TF_CPP_MIN_LOG_LEVEL" in b]
     fit = """

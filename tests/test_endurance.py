@@ -26,7 +26,8 @@ def resident(process=None):
     return (process or psutil.Process()).memory_info().rss
 
 
-@pytest.mark.parametrize("n_threads", [pytest.param(1, marks=pytest.mark.long), 8])
+@pytest.mark.long
+@pytest.mark.parametrize("n_threads", [1, 8])
 def test_fits_at_once_do_not_meet(iris, n_threads):
     """Fits from several threads give what they give one by one."""
     X, y = iris

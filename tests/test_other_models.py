@@ -434,7 +434,7 @@ RECURRENT = {
 }
 
 
-OFTEN = {"masked GRU", "stacked LSTM", "convolution, GRU"}
+OFTEN = {"stacked LSTM"}
 
 
 @pytest.mark.parametrize(
@@ -444,6 +444,7 @@ def test_recurrent_layers_train_above_layers_with_weights(kind):
     assert_as_keras(fit(lambda: sequential(*RECURRENT[kind]()), TOKENS / 4))
 
 
+@pytest.mark.long
 def test_loops_over_time_are_unrolled_where_that_pays(monkeypatch):
     monkeypatch.setattr(lanes, "MIN_STEPS_TO_UNROLL", 1)
     fitted = fit(lambda: sequential(*RECURRENT["bidirectional"]()), TOKENS)
@@ -617,7 +618,9 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize(("when", "what"), [("after", "fit"), ("after", "predict")])
+@pytest.mark.parametrize(
+    ("when", "what"), [("after", "fit"), pytest.param("after", "predict", marks=pytest.mark.long)]
+)
 def test_a_forked_child_of_a_process_that_has_fitted_says_so(when, what):
     """Before, it waited for ever for threads that it does not have."""
     command = [sys.executable, "-W", "ignore", "-c", FORKED, when, what]

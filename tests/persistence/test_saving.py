@@ -761,7 +761,7 @@ np.save({out!r}, loaded.predict_proba(X))
     "estimator",
     [
         small_classifier(own_parts, loss=own_loss),
-        small_classifier(own_model),
+        pytest.param(small_classifier(own_model), marks=pytest.mark.long),
     ],
     ids=["layer, activation, loss", "subclass"],
 )

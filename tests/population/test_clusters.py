@@ -40,6 +40,7 @@ def dask():
         yield client
 
 
+@pytest.mark.long
 def test_dask_chooses_the_same(iris, dask):
     X, y = iris
     with joblib.parallel_config(backend="dask"):

@@ -144,8 +144,11 @@ def trained(setup, lane):
 NOT_VECTORIZABLE = {"SeparableConv2D"}
 
 
-SLOW = {"GRU", "Bidirectional"}
-"""Those that need long to compile, and differ little from LSTM."""
+SLOW = {
+    *("LSTM", "GRU", "Bidirectional", "Conv1D causal", "Conv2D strided", "Conv3D"),
+    *("MultiHeadAttention", "GroupNormalization", "regularizers"),
+}
+"""Those that need long to compile."""
 
 
 @pytest.mark.parametrize(
@@ -205,10 +208,12 @@ WAYS = {
 @pytest.mark.parametrize(
     ("model", "search", "with_xla", "way"),
     [
-        *((small_mlp, "random", True, way) for way in WAYS),
+        *((small_mlp, "random", True, way) for way in WAYS if way != "Keras's loop"),
+        pytest.param(small_mlp, "random", True, "Keras's loop", marks=pytest.mark.long),
         *((small_mlp, "halving", True, way) for way in ("compiled", "groups of three")),
         # Without XLA, which draws other numbers from the same seed.
-        *((noisy, "random", False, way) for way in ("Keras's loop", "two at a time")),
+        (noisy, "random", False, "two at a time"),
+        pytest.param(noisy, "random", False, "Keras's loop", marks=pytest.mark.long),
     ],
 )
 def test_the_choice_is_the_same_in_every_lane_and_chunking(

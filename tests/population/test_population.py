@@ -139,7 +139,10 @@ def assert_equals_keras(make_optimizer, hidden, rates, jits, engines=("auto",)):
 
 
 @pytest.mark.parametrize("hidden", [pytest.param(plain, marks=pytest.mark.long), normalised])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("sgd", "adam") else pytest.param(n, marks=pytest.mark.long) for n in OPTIMIZERS],
+)
 def test_eight_members_equal_eight_keras_models(name, hidden):
     assert_equals_keras(OPTIMIZERS[name], hidden, RATES, jits=[False, True])
 
@@ -229,6 +232,7 @@ def test_a_lane_that_is_asked_for_is_taken():
         train_block([convolution], RATES, engine="vectorized")
 
 
+@pytest.mark.long
 def test_large_convolutions_train_one_member_after_another_without_xla(monkeypatch):
     from sk_metalr._population import architecture
 

@@ -98,6 +98,7 @@ def mlp_in_a_mortal_worker(meta, flag):
     return small_mlp(meta)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_costs_only_its_work(iris, tmp_path):
     X, y = iris
     flag = tmp_path / "killed"

@@ -231,7 +231,9 @@ def test_beyond_the_outermost_rate_others_are_tried(cancer, learned):
     assert fitted.cv_results_["param_optimizer__learning_rate"].data[-1] == pytest.approx(4e-3)
 
 
-@pytest.mark.parametrize(("engine", "n_opened"), [("vectorized", 2), ("keras", 6)])
+@pytest.mark.parametrize(
+    ("engine", "n_opened"), [("vectorized", 2), pytest.param("keras", 6, marks=pytest.mark.long)]
+)
 def test_what_is_tried_later_starts_from_the_same_weights(
     cancer, learned, monkeypatch, engine, n_opened
 ):
