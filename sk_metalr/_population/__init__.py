@@ -9,7 +9,7 @@ static setting, in threads here or by `workers` elsewhere; `population` puts blo
 ``Model.fit`` itself, for comparison, and `prediction` has several trained models predict at once.
 """
 
-from .block import Block, Executor
+from .block import Block
 from .lanes import COMPILED_LANES
 from .population import Population, Trained
 from .prediction import outputs_of
@@ -24,7 +24,6 @@ from .workers import Workers, n_workers
 __all__ = [
     "COMPILED_LANES",
     "Block",
-    "Executor",
     "GroupSnapshot",
     "Options",
     "Population",

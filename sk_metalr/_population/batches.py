@@ -1,7 +1,7 @@
 """Rows into batches, and batches into blocks of one shape.
 
-A compiled program wants arrays of the same shape at every call, so batches are handed
-to it in blocks of `n_steps` batches each, of which it uses the first few.
+A compiled program wants arrays of the same shape at every call, so it is handed blocks of equally
+many batches, of which it uses the first few.
 """
 
 from collections.abc import Iterator
@@ -23,19 +23,11 @@ MAX_ROWS_TOGETHER = 512
 
 
 @dataclass(frozen=True)
-class Block:
-    """A few batches of equal shape.
+class Batches:
+    """A block of batches of equal shape, of which the first `n_steps` are used.
 
-    Attributes
-    ----------
-    rows : int ndarray of shape (n_steps, batch_size)
-        Which rows the batches hold.
-    weight : ndarray of shape (n_steps, batch_size)
-        Weight of each of them.
-    n_rows : ndarray of shape (n_steps,)
-        How many rows of each batch are no padding.
-    n_steps : int
-        How many of the batches are used.
+    `rows` holds the numbers of their rows, and `weight` the weights of these, both of shape
+    (n_batches, batch_size). `n_rows`, of shape (n_batches,), counts rows that are no padding.
     """
 
     rows: np.ndarray
@@ -50,39 +42,21 @@ def shuffled(n_rows: int, seed: tuple[int, ...], shuffle: bool) -> np.ndarray:
 
 
 def steps_per_block(x: Any, batch_size: int) -> int:
-    """Return how many batches of features a block holds.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_rows, ...), or a list or dict of such
-        Features.
-    batch_size : int
-        Rows in a batch.
-    """
+    """Return how many batches of `x`, (n_rows, ...) or a list or dict of such, a block holds."""
     row_bytes = sum(array[:1].nbytes for array in tf.nest.flatten(x))
     return max(1, min(MAX_STEPS_PER_BLOCK, BYTES_PER_BLOCK // (batch_size * max(1, row_bytes))))
 
 
 def training_blocks(
     rows: np.ndarray, weight: np.ndarray, batch_size: int, n_steps: int, *, may_pad: bool
-) -> Iterator[Block]:
+) -> Iterator[Batches]:
     """Cut rows into batches for training, the last one smaller, as Keras does.
 
-    Parameters
-    ----------
-    rows : int ndarray of shape (n_rows,)
-        In the order they are trained on.
-    weight : ndarray of shape (n_rows,)
-        Their weights.
-    batch_size : int
-        Rows in a full batch.
-    n_steps : int
-        Batches in a block.
-    may_pad : bool
-        If True, a last batch of r rows is filled up with copies of its rows at weight
-        0, and its weights are scaled by ``batch_size / r``: the mean over the batch is
-        then the mean over the r rows. If False, because the rows of a batch see each
-        other or the loss is no mean, it comes as a block of its own shape.
+    `rows`, in the order they are trained on, and `weight` are of shape (n_rows,); a block holds
+    `n_steps` batches. If `may_pad`, a last batch of r rows is filled up with copies of its rows at
+    weight 0, and its weights are scaled by ``batch_size / r``: the mean over the batch is then the
+    mean over the r rows. If not, because rows of a batch see each other or the loss is no mean, it
+    comes as a block of its own shape.
     """
     n_full, rest = divmod(len(rows), batch_size)
     full = n_full * batch_size
@@ -90,58 +64,44 @@ def training_blocks(
     weights = weight[:full].reshape(n_full, batch_size)
     n_rows = np.full(n_full, batch_size)
     if rest and may_pad:
-        last = np.resize(rows[full:], batch_size)
-        last_weight = np.zeros(batch_size, weight.dtype)
-        last_weight[:rest] = weight[full:] * (batch_size / rest)
-        table, weights = np.vstack([table, last]), np.vstack([weights, last_weight])
+        scaled = (weight[full:] * (batch_size / rest)).astype(weight.dtype)
+        table = np.vstack([table, np.resize(rows[full:], batch_size)])
+        weights = np.vstack([weights, np.pad(scaled, (0, batch_size - rest))])
         n_rows = np.append(n_rows, rest)
     yield from _in_blocks(table, weights, n_rows, n_steps)
     if rest and not may_pad:
-        yield Block(rows[None, full:], weight[None, full:], np.array([rest]), 1)
+        yield Batches(rows[None, full:], weight[None, full:], np.array([rest]), 1)
 
 
-def score_blocks(rows: np.ndarray, weight: np.ndarray, *, may_pad: bool) -> Iterator[Block]:
-    """Cut held-out rows into batches for scoring.
+def score_blocks(rows: np.ndarray, weight: np.ndarray, *, may_pad: bool) -> Iterator[Batches]:
+    """Cut held-out rows and their weights, both of shape (n_rows,), into batches for scoring.
 
-    Parameters
-    ----------
-    rows : int ndarray of shape (n_rows,)
-    weight : ndarray of shape (n_rows,)
-        Their weights.
-    may_pad : bool
-        Whether batches may be filled up at weight 0: what is predicted for a row depends on no
-        other. If not, there are no others among them, and batches are larger.
+    If `may_pad`, because what is predicted for a row depends on no other, batches are filled up at
+    weight 0. If not, they hold these rows only, and are larger.
     """
     if not may_pad:
         for start in range(0, len(rows), MAX_ROWS_TOGETHER):
             some = slice(start, start + MAX_ROWS_TOGETHER)
-            yield Block(rows[None, some], weight[None, some], np.array([len(rows[some])]), 1)
+            yield Batches(rows[None, some], weight[None, some], np.array([len(rows[some])]), 1)
         return
     # A power of two, so that splits of nearly the same size share a program.
-    batch_size = 2 ** ceil(log2(max(1, len(rows))))
-    batch_size = min(max(batch_size, MIN_SCORE_ROWS), MAX_SCORE_ROWS)
+    batch_size = 2 ** ceil(log2(min(max(len(rows), MIN_SCORE_ROWS), MAX_SCORE_ROWS)))
     n_batches = ceil(len(rows) / batch_size)
     table = np.resize(rows, (n_batches, batch_size))
-    weights = np.zeros(n_batches * batch_size, weight.dtype)
-    weights[: len(rows)] = weight
-    yield from _in_blocks(
-        table, weights.reshape(table.shape), np.full(n_batches, batch_size), SCORE_BATCHES_PER_BLOCK
-    )
+    weights = np.pad(weight, (0, table.size - len(rows))).reshape(table.shape)
+    yield from _in_blocks(table, weights, np.full(n_batches, batch_size), SCORE_BATCHES_PER_BLOCK)
 
 
 def _in_blocks(
     rows: np.ndarray, weight: np.ndarray, n_rows: np.ndarray, n_steps: int
-) -> Iterator[Block]:
+) -> Iterator[Batches]:
+    """Cut batches into blocks of `n_steps`, the last one filled up."""
     for start in range(0, len(rows), n_steps):
         part = slice(start, start + n_steps)
         used = len(rows[part])
         fill = [(0, n_steps - used), (0, 0)]
-        yield Block(
-            np.pad(rows[part], fill, mode="edge"),
-            np.pad(weight[part], fill),
-            np.pad(n_rows[part], fill[0]),
-            used,
-        )
+        filled_rows = np.pad(rows[part], fill, mode="edge")
+        yield Batches(filled_rows, np.pad(weight[part], fill), np.pad(n_rows[part], fill[0]), used)
 
 
 def take(arrays: Any, rows: np.ndarray) -> Any:

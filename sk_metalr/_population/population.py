@@ -1,6 +1,7 @@
 """All candidates × all splits, as one population of blocks."""
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import joblib
@@ -22,16 +23,11 @@ class Trained(NamedTuple):
 
 
 class Population:
-    """Blocks of candidates that share their splits, numbered through in their order.
-
-    Parameters
-    ----------
-    blocks : list of Block
-        One for each setting of the static parameters.
-    """
+    """Blocks, one for each static setting, on the same splits; candidates are numbered through."""
 
     def __init__(self, blocks: list[Block]) -> None:
         self.blocks = blocks
+        self._starts = np.cumsum([0, *map(len, blocks[:-1])]).tolist()
 
     @property
     def n_groups(self) -> int:
@@ -45,19 +41,17 @@ class Population:
 
     def train(self, n_epochs: int, step: Step = ignore) -> Recorded:
         """Train every member further; see :meth:`.Block.train`."""
-        recorded, start = [], 0
-        for block in self.blocks:
-            recorded.append(block.train(n_epochs, _numbered_through(step, start)))
-            start += len(block)
+        recorded = [
+            block.train(n_epochs, partial(_numbered_through, step, start))
+            for block, start in zip(self.blocks, self._starts, strict=True)
+        ]
         return Recorded.concat(recorded, axis=0)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`.Block.keep`."""
-        start = 0
-        for block in self.blocks:
-            end = start + len(block)
-            block.keep(candidates[(candidates >= start) & (candidates < end)] - start)
-            start = end
+        for block, start in zip(self.blocks, self._starts, strict=True):
+            of_block = candidates - start
+            block.keep(of_block[(of_block >= 0) & (of_block < len(block))])
 
     @property
     def origin(self) -> str:
@@ -87,7 +81,7 @@ class Population:
         return [
             Trained(block.lane.name, block.lane.reason, block.uses_xla)
             for block in self.blocks
-            for _ in range(len(block))
+            for _ in block.schedules
         ]
 
     @property
@@ -102,10 +96,6 @@ class Population:
         return sum(block.member_epochs for block in self.blocks)
 
 
-def _numbered_through(step: Step, start: int) -> Step:
-    """Return a Step of a block whose first candidate has the number `start` among all."""
-
-    def of_block(seen: Seen | None) -> None:
-        step(seen and replace(seen, candidates=seen.candidates + start))
-
-    return of_block
+def _numbered_through(step: Step, start: int, seen: Seen | None) -> None:
+    """Take a step of a block whose first candidate has the number `start` among all."""
+    step(seen and replace(seen, candidates=seen.candidates + start))

@@ -23,18 +23,11 @@ from .tracing import changes_variables, refusal, unrolled
 
 
 class GroupState(NamedTuple):
-    """State of a group of members, the members along the first axis.
+    """State of the members of a group, in tensors of shape (n_members, ...), and what they share.
 
-    Attributes
-    ----------
-    members : MemberState
-        Every tensor of shape (n_members, ...).
-    shared : SharedState
-        What all members have in common.
-    loss_sum : tensor of shape (n_members,)
-        Sum of the training loss over the rows since it was last set to 0, in nats.
-    is_finite : bool tensor of shape (n_members,)
-        False from the first step whose loss is not finite; the weights are frozen then.
+    `loss_sum`, of shape (n_members,), is the sum of the training loss over the rows since it was
+    last set to 0, in nats. `is_finite`, of shape (n_members,), is False from the first step whose
+    loss is not finite; the weights are frozen then.
     """
 
     members: MemberState
@@ -46,21 +39,10 @@ class GroupState(NamedTuple):
 class Program:
     """Training and scoring of groups of members of one architecture.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled; kept for its structure.
-    task : Classification
-        What held-out rows are scored by.
-    jit : bool
-        Whether XLA compiles the program. That takes about a second and makes a step
-        two to five times faster.
-    vectorized : bool
-        Whether a group may hold more than one member.
-    is_weighted : bool
-        Whether the loss is given a weight for each row.
-    unrolls : bool
-        Whether loops over time may be unrolled where TensorFlow cannot vectorise them.
+    The program keeps `model`, built and compiled, for its structure. If `jit`, XLA compiles the
+    program: that takes about a second and makes a step two to five times faster. Only if it is
+    `vectorized` may a group hold more than one member. If it `unrolls`, loops over time may be
+    unrolled where TensorFlow cannot vectorise them.
     """
 
     def __init__(
@@ -112,7 +94,7 @@ class Program:
         )
 
     def member_bytes(self, model: keras.Model) -> int:
-        """Return how much memory the state of one member takes."""
+        """Return how much memory the state of one member takes, in bytes."""
         member, _ = self.member.initial_state(model)
         return sum(np.asarray(value).nbytes for value in tf.nest.flatten(member))
 
@@ -126,92 +108,46 @@ class Program:
         n_rows: np.ndarray,
         n_steps: int,
     ) -> GroupState:
-        """Train a group on a block of batches.
+        """Train a group on the first `n_steps` of a block of n batches.
 
-        Parameters
-        ----------
-        state : GroupState
-            Before training.
-        values : dict of str to ndarray of shape (n_steps_max, n_members)
-            Member hyperparameters at each step.
-        x, y : ndarray of shape (n_steps_max, batch_size, ...)
-            Features (or a list or dict of such) and targets.
-        weight : ndarray of shape (n_steps_max, batch_size)
-            Weights in the loss.
-        n_rows : ndarray of shape (n_steps_max,)
-            How many rows of each batch count.
-        n_steps : int
-            How many of the batches are used.
+        `values` are member hyperparameters by step, each of shape (n, n_members). Features `x`, an
+        array or a list or dict of such, and targets `y` have shape (n, batch_size, ...); `weight`,
+        their weights in the loss, (n, batch_size). `n_rows`, of shape (n,), tells how many rows of
+        each batch count.
         """
-        arguments = (state, values, x, y, weight, n_rows.astype(np.float32), np.int32(n_steps))
-        return self._run(self._train, arguments)
+        n_counted = n_rows.astype(np.float32)
+        return self._run(self._train, state, values, x, y, weight, n_counted, np.int32(n_steps))
 
     def score(
         self, state: GroupState, x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
-        """Return the sums of the held-out losses of each member, in nats.
+        """Return sums of held-out losses over `n_steps` batches: (n_members, n_recorded), in nats.
 
-        Parameters
-        ----------
-        state : GroupState
-            The members.
-        x : ndarray of shape (n_steps_max, batch_size, ...)
-            Features (or a list or dict of such).
-        target : int ndarray of shape (n_steps_max, batch_size)
-            Targets.
-        weight : ndarray of shape (n_steps_max, batch_size)
-            Weights.
-        n_steps : int
-            How many of the batches are used.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_members, n_recorded)
-            See :meth:`.Classification.losses`.
+        Batches are as for :meth:`train`, but `target` are positions of classes, of shape
+        (n, batch_size); see :meth:`.Classification.losses`.
         """
-        arguments = (state.members, state.shared, x, target, weight, np.int32(n_steps))
-        return self._run(self._score, arguments).numpy()
+        return self._run(self._score, state, x, target, weight, np.int32(n_steps)).numpy()
 
     def align(
         self, state: GroupState, before: list[Any], x: Any, target: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
-        """Return cosines (n_members,), see :meth:`.Member.alignment`.
+        """Return cosines (n_members,); see :meth:`.Member.alignment`.
 
-        Parameters
-        ----------
-        state : GroupState
-            After an epoch.
-        before : list of tensors
-            Weights before it.
-        x, target, weight : ndarray of shape (n_rows, ...)
-            Held-out rows.
+        The state is that after an epoch, `before` are the weights before it, and `x`, `target` and
+        `weight` are held-out rows, (n_rows, ...).
         """
-        return self._run(
-            self._align, (state.members, state.shared, before, x, target, weight)
-        ).numpy()
+        return self._run(self._align, state, before, x, target, weight).numpy()
 
     def predict(self, state: GroupState, x: Any) -> np.ndarray:
-        """Return predictions of each member.
-
-        Parameters
-        ----------
-        state : GroupState
-            The members.
-        x : ndarray of shape (n_rows, ...)
-            Features (or a list or dict of such).
-
-        Returns
-        -------
-        predictions : ndarray of shape (n_members, n_rows, n_classes)
-        """
-        return self._run(self._predict, (state.members, state.shared, x)).numpy()
+        """Return predictions (n_members, n_rows, n_classes) for features of shape (n_rows, ...)."""
+        return self._run(self._predict, state, x).numpy()
 
     def delivered(self, state: GroupState, position: int) -> MemberState:
         """Return one member with the weights that ``Model.fit`` would leave it with."""
         member = tf.nest.map_structure(lambda value: value[position], state.members)
         return self.member.delivered(member, state.shared)
 
-    def _run(self, body: Any, arguments: tuple[Any, ...]) -> Any:
+    def _run(self, body: Any, *arguments: Any) -> Any:
         """Run the function compiled for arguments of these shapes, compiling it at first."""
         arguments = tf.nest.map_structure(tf.convert_to_tensor, arguments)
         flat = tf.nest.flatten(arguments)
@@ -248,48 +184,41 @@ class Program:
 
     def _compile(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
         """Trace a function; where that fails, with loops over time unrolled if they may be."""
-        while True:
-            try:
-                return self._traced(body, arguments, jit)
-            except Exception as error:
-                if len(self._unrolls) == 1:
-                    raise refusal(error, self.member.model, self.vectorized) from error
-                self._unrolls.pop(0)
-
-    def _traced(self, body: Any, arguments: tuple[Any, ...], jit: bool) -> Any:
-        function = tf.function(body, jit_compile=jit, autograph=False)
-        model = self.member.model
-        with (
-            as_products(convolutions(model) if self.vectorized else []),
-            unrolled(loops(model) if self._unrolls[0] else []),
-        ):
-            traced = function.get_concrete_function(*arguments)
-        if changes_variables(traced):
-            raise NotVectorizableError(
-                "Its layers change a tf.Variable, of which Keras does not know"
-            )
-        return traced
+        function, model = tf.function(body, jit_compile=jit, autograph=False), self.member.model
+        try:
+            with (
+                as_products(convolutions(model) if self.vectorized else []),
+                unrolled(loops(model) if self._unrolls[0] else []),
+            ):
+                traced = function.get_concrete_function(*arguments)
+            if changes_variables(traced):
+                raise NotVectorizableError("Its layers change a tf.Variable unknown to Keras")
+            return traced
+        except Exception as error:
+            if len(self._unrolls) == 1:
+                raise refusal(error, model, self.vectorized) from error
+        self._unrolls.pop(0)
+        return self._compile(body, arguments, jit)
 
     def _train(
         self, state: GroupState, values: Any, x: Any, y: Any, weight: Any, n_rows: Any, n_steps: Any
     ) -> GroupState:
         def step(i: Any, state: GroupState) -> tuple[Any, GroupState]:
-            batch = tf.nest.map_structure(lambda array: array[i], x)
-
-            def train_member(arguments: Any) -> Any:
-                member, now = arguments
-                return self.member.train_step(member, state.shared, now, batch, y[i], weight[i])
-
-            at_step = {name: value[i] for name, value in values.items()}
-            members, shared, loss = self._map(train_member, (state.members, at_step))
-            is_finite = state.is_finite & tf.math.is_finite(loss)
-            return i + 1, GroupState(
-                members=members._replace(
-                    weights=[
-                        tf.where(_like(is_finite, new), new, old)
-                        for new, old in zip(members.weights, state.members.weights, strict=True)
-                    ]
+            batch, now = tf.nest.map_structure(lambda array: array[i], (x, values))
+            members, shared, loss = self._map(
+                lambda member, settings: self.member.train_step(
+                    member, state.shared, settings, batch, y[i], weight[i]
                 ),
+                state.members,
+                now,
+            )
+            is_finite = state.is_finite & tf.math.is_finite(loss)
+            weights = [
+                tf.where(_like(is_finite, new), new, old)
+                for new, old in zip(members.weights, state.members.weights, strict=True)
+            ]
+            return i + 1, GroupState(
+                members=members._replace(weights=weights),
                 shared=tf.nest.map_structure(lambda value: value[0], shared),
                 loss_sum=state.loss_sum + tf.where(is_finite, loss * n_rows[i], 0.0),
                 is_finite=is_finite,
@@ -297,50 +226,43 @@ class Program:
 
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, state))[1]
 
-    def _score(
-        self,
-        members: MemberState,
-        shared: SharedState,
-        x: Any,
-        target: Any,
-        weight: Any,
-        n_steps: Any,
-    ) -> Any:
+    def _score(self, state: GroupState, x: Any, target: Any, weight: Any, n_steps: Any) -> Any:
+        losses = self.member.losses
+
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
-            losses = self._map(
-                lambda member: self.member.losses(member, shared, batch, target[i], weight[i]),
-                members,
+            of_batch = self._map(
+                lambda member: losses(member, state.shared, batch, target[i], weight[i]),
+                state.members,
             )
-            return i + 1, total + losses
+            return i + 1, total + of_batch
 
-        n_recorded = len(self.task.recorded)
-        zero = tf.zeros((members.weights[0].shape[0], n_recorded))
+        zero = tf.zeros((state.loss_sum.shape[0], len(self.task.recorded)))
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
 
-    def _align(
-        self,
-        members: MemberState,
-        shared: SharedState,
-        before: list[Any],
-        x: Any,
-        target: Any,
-        weight: Any,
-    ) -> Any:
+    def _align(self, state: GroupState, before: Any, x: Any, target: Any, weight: Any) -> Any:
+        alignment = self.member.alignment
         return self._map(
-            lambda pair: self.member.alignment(pair[0], shared, pair[1], x, target, weight),
-            (members, before),
+            lambda member, start: alignment(member, state.shared, start, x, target, weight),
+            state.members,
+            before,
         )
 
-    def _predict(self, members: MemberState, shared: SharedState, x: Any) -> Any:
-        return self._map(lambda member: self.member.predictions(member, shared, x), members)
+    def _predict(self, state: GroupState, x: Any) -> Any:
+        predictions = self.member.predictions
+        return self._map(lambda member: predictions(member, state.shared, x), state.members)
 
-    def _map(self, function: Any, members: Any) -> Any:
+    def _map(self, function: Any, *of_members: Any) -> Any:
         """Apply a function written for one member to all members of a group at once."""
         if self.vectorized:
-            return tf.vectorized_map(function, members, fallback_to_while_loop=False, warn=False)
+            return tf.vectorized_map(
+                lambda of_member: function(*of_member),
+                of_members,
+                fallback_to_while_loop=False,
+                warn=False,
+            )
         # A group of one.
-        result = function(tf.nest.map_structure(lambda value: value[0], members))
+        result = function(*tf.nest.map_structure(lambda value: value[0], of_members))
         return tf.nest.map_structure(lambda value: value[None], result)
 
 

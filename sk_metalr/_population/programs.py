@@ -18,19 +18,11 @@ def keeps_program(model: keras.Model) -> bool:
 def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled. The program may keep it for its structure.
-    task : Classification
-        What held-out rows are scored by.
-    **how : bool
-        ``jit``, ``vectorized``, ``is_weighted``, ``unrolls``: see :class:`Program`.
+    `how` are the flags of :class:`.Program`, which may keep the model for its structure.
     """
     architecture = architecture_key(model)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.
         return Program(model, task, **how | {"jit": False})
     key = (architecture, task, *sorted(how.items()))
-    program: Program = _programs.get(key, lambda: Program(model, task, **how))
-    return program
+    return _programs.get(key, lambda: Program(model, task, **how))

@@ -13,18 +13,9 @@ from .setups import SplitSetup
 
 
 class Scorer:
-    """Scores the members of one split; its held-out rows are cut into batches only once.
+    """Scores the members of one split, whose held-out rows are cut into batches only once.
 
-    Parameters
-    ----------
-    program : Program or KerasLoop
-        What the members are trained by.
-    setup : SplitSetup
-        The split.
-    split : int
-        Its number.
-    metrics : callable or None
-        See :class:`.Options`.
+    The program is what trains the members; for `metrics` see :class:`.Options`.
     """
 
     def __init__(
@@ -51,27 +42,20 @@ class Scorer:
 
     def alignment(self, state: GroupState, before: list[Any]) -> np.ndarray:
         """Return cosines (n_members,) on the first block of held-out rows, 0 where not finite."""
-        x, target, weight, _ = self.blocks[0]
-        x = tf.nest.map_structure(_rows_in_a_row, x)
-        cosines = self.program.align(state, before, x, target.reshape(-1), weight.reshape(-1))
+        x, target, weight = _in_a_row(self.blocks[0][:3])
+        cosines = self.program.align(state, before, x, target, weight)
         return np.nan_to_num(cosines, posinf=0.0, neginf=0.0)
 
     def _scores(self, state: GroupState) -> np.ndarray:
         """Return scores of shape (n_metrics, n_members)."""
-        parts = [
-            self.program.predict(state, tf.nest.map_structure(_rows_in_a_row, x))
-            for x, *_ in self.blocks
-        ]
+        parts = [self.program.predict(state, _in_a_row(x)) for x, *_ in self.blocks]
         predictions = np.concatenate(parts, axis=1)[:, : self.n_rows]
-        finite = np.isfinite(predictions).all(axis=(1, 2))
-        nothing = np.full(len(self.metrics.names), np.nan)
-        scores = [
-            self.metrics(self.split, member) if is_finite else nothing
-            for member, is_finite in zip(predictions, finite, strict=True)
-        ]
-        return np.array(scores).T
+        scores = np.full((len(predictions), len(self.metrics.names)), np.nan)
+        for member in np.flatnonzero(np.isfinite(predictions).all(axis=(1, 2))):
+            scores[member] = self.metrics(self.split, predictions[member])
+        return scores.T
 
 
-def _rows_in_a_row(batches: np.ndarray) -> np.ndarray:
-    """Put batches of shape (n_steps, batch_size, ...) together."""
-    return batches.reshape(-1, *batches.shape[2:])
+def _in_a_row(arrays: Any) -> Any:
+    """Put batches together, in every array of shape (n_steps, batch_size, ...)."""
+    return tf.nest.map_structure(lambda batches: batches.reshape(-1, *batches.shape[2:]), arrays)

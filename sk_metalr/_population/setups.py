@@ -17,26 +17,16 @@ class SplitSetup:
 
     Attributes
     ----------
-    model : keras.Model
-        Built and compiled. Its variables are the initial state of every member.
-    x : ndarray of shape (n_rows, ...), or a list or dict of such
-        Features, encoded for the model.
-    y : ndarray of shape (n_rows, ...)
-        Targets, encoded for the loss.
-    target : int ndarray of shape (n_rows,)
-        Targets, encoded for the held-out task: the position of each row's class.
-    train, test : int ndarray of shape (n_train,), (n_test,)
-        Rows to train on and rows held out (none in a refit).
+    model : keras.Model, built and compiled; its variables are the initial state of every member
+    x : ndarray of shape (n_rows, ...), or a list or dict of such, encoded for the model
+    y : ndarray of shape (n_rows, ...), targets, encoded for the loss
+    target : int ndarray of shape (n_rows,), the position of each row's class
+    train, test : int ndarray of shape (n_train,), (n_test,), rows (none are held out in a refit)
     train_weight, test_weight : ndarray of shape (n_train,), (n_test,)
-        Their weights.
-    batch_size : int
-        Rows per step; if there are fewer rows, all of them.
-    seed : int
-        Seed of the order of rows.
-    is_weighted : bool
-        Whether weights were given, by the user or by classes; otherwise they are all 1.
-    stops : sequence of keras.callbacks.EarlyStopping
-        What ends the training of a member before its time.
+    batch_size : int, rows per step; if there are fewer rows, all of them
+    seed : int, of the order of rows
+    is_weighted : bool, whether weights were given, by the user or by classes; if not, all are 1
+    stops : sequence of keras.callbacks.EarlyStopping, which end a member's training early
     """
 
     model: keras.Model
@@ -64,32 +54,23 @@ class Options:
 
     Attributes
     ----------
-    task : Classification
-        What held-out rows are scored by.
-    budget : int
-        Epochs that schedules are laid over.
-    shuffle : bool
-        Whether rows are shuffled before every epoch.
+    task : Classification, which scores held-out rows
+    budget : int, the epochs that schedules are laid over
+    shuffle : bool, whether rows are shuffled before every epoch
     metrics : callable or None
         Takes the number of a split and predictions for its held-out rows, and returns scores
         (n_metrics,); its ``names`` are as many.
     keeps_states : bool
         Whether members can be trained further, or handed out, after the first call of ``train``;
         otherwise each group's memory is free once it is trained.
-    adapts_rates : bool
-        Whether every member moves its own learning rate after each epoch, see
-        :meth:`.Member.alignment`.
-    max_memory : float
-        How much memory the members that train at a time may take, in bytes.
+    adapts_rates : bool, whether members move their own rates; see :meth:`.Member.alignment`
+    max_memory : float, bytes that the members that train at a time may take
     n_rows_later : int
-        How many rows a single member of the same architecture will be trained on later, in
-        batches of the same size; its program is compiled beside the first training then. 0 for
-        none.
-    n_threads : int or None
-        How many groups may train at a time; None for as many as there are cores.
+        How many rows a single member of the same architecture will be trained on later, in batches
+        of the same size, so that its program is compiled beside the first training; 0 for none.
+    n_threads : int or None, groups that train at a time; None for as many as there are cores
     engine : {"auto", "vectorized", "compiled", "keras"}
-        How members are trained: many at once, one after another in a compiled program, one after
-        another by Keras's own loop; or the first of these that is able to.
+        Many at once, in turn by a program, in turn by Keras's loop, or the first of these that can.
     """
 
     task: Classification
@@ -111,17 +92,10 @@ class Options:
 
 @dataclass(frozen=True)
 class TrainedMember:
-    """State of one member after training.
+    """State of one member after training: the values of all variables, in their order.
 
-    Attributes
-    ----------
-    weights, non_trainable, optimizer_variables : list of ndarray
-        Values of the model's trainable and non-trainable variables and of its
-        optimizer's variables, in their order.
-    epoch_losses : ndarray of shape (n_epochs,)
-        Mean training loss of each epoch, in nats.
-    is_finite : bool
-        Whether every loss was finite.
+    `epoch_losses`, of shape (n_epochs,), are the mean training losses in nats; `is_finite` tells
+    whether every loss was finite.
     """
 
     weights: list[np.ndarray]

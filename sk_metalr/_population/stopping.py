@@ -2,40 +2,23 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 
 
-class _StandIn:
-    """Stands in for the model that an EarlyStopping callback watches; it has no weights."""
-
-    stop_training = False
-
-    def get_weights(self) -> list[Any]:
-        return []
-
-
 class Watch:
-    """Callbacks that watch over one member.
+    """Callbacks that watch over one member: copies of `stops`, on ``loss`` or ``val_loss``.
 
-    Once a member has stopped, its scores stay those of the model that it ended with: of the
-    last epoch, or of the best, where a callback restores its weights.
-
-    Parameters
-    ----------
-    stops : sequence of keras.callbacks.EarlyStopping
-        Left as they are. Each monitors ``loss`` or ``val_loss``.
-
-    Attributes
-    ----------
-    seen : list of ndarray of shape (n_scores,)
-        Scores of every epoch until the member stopped.
+    Once a member has stopped, its scores stay those of the model that it ended with: of the last
+    epoch, or of the best, where a callback restores its weights. `seen` are the scores, each of
+    shape (n_scores,), of every epoch until then.
     """
 
     def __init__(self, stops: Sequence[keras.callbacks.EarlyStopping]) -> None:
-        self._model = _StandIn()
+        # Stands in for the model that the callbacks watch; it has no weights.
+        self._model = SimpleNamespace(stop_training=False, get_weights=list)
         self._stops = [copy.copy(stop) for stop in stops]
         self.seen: list[np.ndarray] = []
         self._kept: np.ndarray | None = None
@@ -52,12 +35,8 @@ class Watch:
     def see(self, train_loss: float, scores: np.ndarray) -> np.ndarray:
         """Look at an epoch, and return the scores of the model that there is after it.
 
-        Parameters
-        ----------
-        train_loss : float
-            Mean training loss of the epoch, in nats.
-        scores : ndarray of shape (n_scores,)
-            Of which the first is the held-out log-loss, in nats; NaN once a member has diverged.
+        `train_loss` is its mean training loss. The first of `scores`, of shape (n_scores,), is the
+        held-out log-loss. Both are in nats, and NaN once the member has diverged.
         """
         if self._kept is not None:
             return self._kept

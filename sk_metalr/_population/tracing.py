@@ -43,6 +43,5 @@ def refusal(error: Exception, model: keras.Model, vectorized: bool) -> NotVector
     message = str(error).partition("Arguments received by")[0]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     says = [line for line in lines if not line.startswith(PREAMBLES)] or [type(error).__name__]
-    reason = says[0].rstrip(".")
     verb = "vectorise this model over members" if vectorized else "compile this model"
-    return NotVectorizableError(f"TensorFlow cannot {verb}: {reason}.{where}")
+    return NotVectorizableError(f"TensorFlow cannot {verb}: {says[0].rstrip('.')}.{where}")

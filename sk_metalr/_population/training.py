@@ -1,6 +1,7 @@
 """Training of a group, epoch by epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from threading import Event
 from time import perf_counter
@@ -11,7 +12,6 @@ import numpy as np
 from .._progress import Seen, Step
 from .._recorded import Recorded
 from .._space import RATE, rates_at
-from .batches import Block as Rows
 from .batches import shuffled, steps_per_block, take, training_blocks
 from .group import Group
 from .lanes import Lane, pays_to_compile
@@ -24,15 +24,7 @@ ADAPTATION = 0.2
 
 
 class Trainer:
-    """Trains and scores groups in a lane; threads may share it.
-
-    Parameters
-    ----------
-    setups : list of SplitSetup
-        One for each split.
-    lane : Lane
-    options : Options
-    """
+    """Trains and scores groups in a lane, with a setup for each split; threads may share it."""
 
     def __init__(self, setups: list[SplitSetup], lane: Lane, options: Options) -> None:
         self.setups = setups
@@ -44,22 +36,14 @@ class Trainer:
     def train(self, group: Group, epochs: range, step: Step) -> np.ndarray:
         """Train a group further; return what was recorded: (n_recorded, n_candidates, n_epochs).
 
-        Parameters
-        ----------
-        group : Group
-            Its state is that after training, then.
-        epochs : range
-            Which epochs, from 0.
-        step : callable
-            Called after every epoch, with what it showed.
+        Epochs count from 0; after each, `step` is called with what it showed.
         """
-        setup, n_members = self.setups[group.split], len(group.candidates)
+        setup, n_candidates = self.setups[group.split], len(group.candidates)
         if group.state is None:
             program = self.lane.programs[group.split]
             group.state = program.initial_state(setup.model, len(group))
-        scorer = self._scorer(group.split)
         names = self.options.recorded
-        losses = np.full((len(names), n_members, len(epochs)), np.nan)
+        losses = np.full((len(names), n_candidates, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
             if self.is_halted.is_set():
                 break
@@ -67,8 +51,7 @@ class Trainer:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
             else:
-                scores = self._train_and_score(group, setup, scorer, epoch)
-                losses[:, :, column] = scores[:, :n_members]
+                losses[:, :, column] = self._train_and_score(group, setup, epoch)[:, :n_candidates]
             for member, watch in enumerate(group.watches):
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
@@ -84,62 +67,54 @@ class Trainer:
             self._scorers[split] = Scorer(program, setup, split, self.options.metrics)
         return self._scorers[split]
 
-    def _train_and_score(
-        self, group: Group, setup: SplitSetup, scorer: Scorer, epoch: int
-    ) -> np.ndarray:
+    def _train_and_score(self, group: Group, setup: SplitSetup, epoch: int) -> np.ndarray:
         """Train a group for an epoch; return what is recorded of it: (n_recorded, n_members)."""
         assert group.state is not None
-        before = group.state.members.weights
+        scorer, before = self._scorer(group.split), group.state.members.weights
         group.trajectory.append(group.rates)
-        group.state, seconds = self._timed(self._train_epoch, group, setup, epoch)
-        group.epochs_trained += 1
+        with self._timed(group, "training"):
+            group.state = self._train_epoch(group, setup, epoch)
+        group.cost["member_epochs"] += len(group.candidates)
         if self.options.adapts_rates:
             towards = -ADAPTATION * scorer.alignment(group.state, before)
             rates = (group.rates * np.exp(towards)).astype(np.float32)
             group.values = group.values | {RATE: rates}
-        group.seconds_training += seconds
         is_finite = np.asarray(group.state.is_finite)
         loss_sum = np.asarray(group.state.loss_sum)
         group.train_losses.append(np.where(is_finite, loss_sum / len(setup.train), np.nan))
-        held_out, seconds = self._timed(scorer, group.state)
-        group.seconds_scoring += seconds
+        with self._timed(group, "scoring"):
+            held_out = scorer(group.state)
         return np.where(is_finite, held_out, np.nan)
 
-    def _timed(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-        """Call a function; return its result and its seconds, compiling left out."""
+    @contextmanager
+    def _timed(self, group: Group, work: str) -> Iterator[None]:
+        """Add the seconds that some work takes, compiling left out, to the cost of a group."""
         start, compiled = perf_counter(), self.lane.seconds_compiling
-        result = function(*arguments)
+        yield
         seconds = perf_counter() - start - (self.lane.seconds_compiling - compiled)
-        return result, max(0.0, seconds)
+        group.cost[work] += max(0.0, seconds)
 
     def _train_epoch(self, group: Group, setup: SplitSetup, epoch: int) -> GroupState:
         assert group.state is not None
         order = shuffled(len(setup.train), (setup.seed, epoch), self.options.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group), np.float32))
         step, total = epoch * setup.steps_per_epoch, self.options.budget * setup.steps_per_epoch
-        for rows in self._batches(setup, order):
-            steps = np.arange(step, step + len(rows.rows))
-            state = self.lane.programs[group.split].train(
-                state,
-                _at_steps(group, steps, total),
-                take(setup.x, rows.rows),
-                np.take(setup.y, rows.rows, axis=0),
-                rows.weight,
-                rows.n_rows,
-                rows.n_steps,
-            )
-            step += rows.n_steps
+        for x, y, weight, n_rows, n_steps in self._batches(setup, order):
+            steps = np.arange(step, step + len(weight))
+            values = {name: np.tile(one, (len(steps), 1)) for name, one in group.values.items()}
+            values[RATE] = rates_at(steps, total, group.rates, group.schedules)
+            program = self.lane.programs[group.split]
+            state = program.train(state, values, x, y, weight, n_rows, n_steps)
+            step += n_steps
         return state
 
-    def _batches(self, setup: SplitSetup, order: np.ndarray) -> Iterator[Rows]:
-        """Cut the training rows of a split, in this order, into blocks of batches."""
-        return training_blocks(
-            setup.train[order],
-            setup.train_weight[order],
-            setup.batch_size,
-            steps_per_block(setup.x, setup.batch_size),
-            may_pad=self.lane.may_pad,
-        )
+    def _batches(self, setup: SplitSetup, order: np.ndarray) -> Iterator[tuple[Any, ...]]:
+        """Yield the training rows of a split, in this order, as programs take blocks of batches."""
+        rows, weight, size = setup.train[order], setup.train_weight[order], setup.batch_size
+        n_steps = steps_per_block(setup.x, size)
+        for block in training_blocks(rows, weight, size, n_steps, may_pad=self.lane.may_pad):
+            x, y = take(setup.x, block.rows), np.take(setup.y, block.rows, axis=0)
+            yield x, y, block.weight, block.n_rows, block.n_steps
 
     def compile_beside(self, group_size: int, with_scoring: bool) -> None:
         """Compile scoring, and training of a single member, while the first groups compile.
@@ -154,21 +129,7 @@ class Trainer:
             program.score(program.initial_state(setup.model, group_size), x, target, weight, 0)
         steps_later = self.options.budget * ceil(self.options.n_rows_later / setup.batch_size)
         if pays_to_compile(steps_later) and group_size > 1:
-            rows = next(self._batches(setup, np.arange(len(setup.train))))
-            program.train(
-                program.initial_state(setup.model, 1),
-                {RATE: np.ones((len(rows.rows), 1), np.float32)},
-                take(setup.x, rows.rows),
-                np.take(setup.y, rows.rows, axis=0),
-                rows.weight,
-                rows.n_rows,
-                0,
-            )
-
-
-def _at_steps(group: Group, steps: np.ndarray, n_steps: int) -> dict[str, np.ndarray]:
-    """Return the member hyperparameters at some steps of a budget, each (n, n_members)."""
-    rates = rates_at(steps, n_steps, group.rates, group.schedules)
-    return {name: np.tile(one, (len(steps), 1)) for name, one in group.values.items()} | {
-        RATE: rates
-    }
+            x, y, weight, n_rows, _ = next(self._batches(setup, np.arange(len(setup.train))))
+            values = {RATE: np.ones((len(weight), 1), np.float32)}
+            state = program.initial_state(setup.model, 1)
+            program.train(state, values, x, y, weight, n_rows, 0)

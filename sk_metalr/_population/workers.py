@@ -25,17 +25,9 @@ MAX_FAILURES = 3
 
 
 def n_workers(n_jobs: int | None) -> int:
-    """Return how many workers train: 1 for none but this process.
+    """Return how many workers train, for an `n_jobs` of joblib's: 1 for none but this process.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        As joblib takes it.
-
-    Raises
-    ------
-    ValueError
-        If the active backend forks this process, in which TensorFlow has threads.
+    Raise ValueError if the active backend forks this process, in which TensorFlow has threads.
     """
     number = 1 if n_jobs == 1 else int(effective_n_jobs(n_jobs))
     backend, _ = get_active_backend()
@@ -50,14 +42,9 @@ def n_workers(n_jobs: int | None) -> int:
 
 @dataclass
 class Workers:
-    """Trains groups in several workers; see :data:`.Executor`.
+    """Trains groups in several workers; see :data:`.Executor`, and :func:`.train_snapshot`.
 
-    Attributes
-    ----------
-    populate : callable
-        See :func:`.train_snapshot`.
-    number : int
-        How many workers at most; no more are started than there have been groups at a time.
+    There are `number` of them at most, and no more than there have been groups at a time.
     """
 
     populate: Callable[[set[int], int], Block]
@@ -67,7 +54,7 @@ class Workers:
     def __call__(
         self, snapshot: Snapshot, n_epochs: int
     ) -> Iterator[tuple[list[int], Snapshot, list[np.ndarray]]]:
-        """Yield positions of some groups, a snapshot of them after training, and their losses."""
+        """Yield positions of some groups, a snapshot of them after training, and their records."""
         n_groups = len(snapshot.groups)
         # Not those of this rung: joblib would end workers, which have compiled the program.
         self._most_groups = max(self._most_groups, n_groups)
@@ -75,16 +62,11 @@ class Workers:
         n_bundles = min(n_workers, n_groups)
         # Groups of one split are neighbours: a worker builds few models.
         bundles = [part.tolist() for part in np.array_split(range(n_groups), n_bundles)]
-        arguments = [
-            (
-                self.populate,
-                replace(snapshot, groups=[snapshot.groups[at] for at in bundle], seconds=[0.0] * 4),
-                n_epochs,
-                n_bundles,
-                os.getpid(),
-            )
+        parts = [
+            replace(snapshot, groups=[snapshot.groups[at] for at in bundle], cost={})
             for bundle in bundles
         ]
+        arguments = [(self.populate, part, n_epochs, n_bundles, os.getpid()) for part in parts]
         for number, (after, losses) in unordered(train_snapshot, arguments, n_workers):
             yield bundles[number], after, losses
 
@@ -94,46 +76,25 @@ def unordered(
 ) -> Iterator[tuple[int, Any]]:
     """Call a function with each of some arguments in joblib's workers.
 
-    Parameters
-    ----------
-    function : callable
-    arguments : list of tuple
-    n_jobs : int
-        How many workers.
-
-    Yields
-    ------
-    number, result
-        Of one of the arguments, as they come.
-
-    Raises
-    ------
-    Exception
-        What the function raised, or joblib, once workers have died again and again.
+    Yield the number of one of them, and its result, as they come. Raise what the function raised,
+    or joblib, once workers have died again and again.
     """
-    left, n_failures = dict(enumerate(arguments)), 0
-    while left:
+    left, n_failures, error = dict(enumerate(arguments)), 0, None
+    while left and error is None:
         try:
-            with closing(_outcomes(function, left, n_jobs)) as outcomes:
+            with closing(_outcomes(function, dict(left), n_jobs)) as outcomes:
                 for number, result, error in outcomes:
                     if error is not None:
-                        raise _OfFunction(error)
+                        break
                     n_failures = 0
                     del left[number]
                     yield number, result
-        except _OfFunction as raised:
-            raise raised.error from None
         except Exception:  # of the backend, whichever it is: a worker is gone
             n_failures += 1
             if n_failures == MAX_FAILURES:
                 raise
-
-
-class _OfFunction(BaseException):
-    """Carries an exception that the function raised past those of a backend."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    if error is not None:
+        raise error
 
 
 def _outcomes(
