@@ -14,18 +14,12 @@ from .convolution import CONVOLUTIONS, patch_bytes
 
 layers = keras.layers
 
-MAX_PATCH_BYTES = 2**19
-"""Patches of a batch up to which convolutions train faster as products, many members at once."""
-
-MAX_XLA_PATCH_BYTES = 2**17
-"""Patches of a batch up to which XLA's own convolution is faster than TensorFlow's."""
+MAX_PATCH_BYTES = 2**19  # of a batch; up to this, products train faster, many members at once
+MAX_XLA_PATCH_BYTES = 2**17  # of a batch; up to this, XLA's own convolution beats TensorFlow's
 
 LOOPS = (layers.RNN, layers.Bidirectional)
-"""Layers with a loop over time.
-
-XLA cannot compile it once it is vectorised, and TensorFlow cannot vectorise it over one
-member.
-"""
+"""Layers that loop over time: XLA cannot compile a vectorised loop, and TensorFlow cannot vectorise
+one over a single member."""
 
 ROW_BY_ROW = {
     *("activations", "attention", "convolutional", "core", "embedding", "merging"),
@@ -40,7 +34,6 @@ NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
 """Keys under which a layer's config holds names of layers."""
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
-
 
 OVERRIDDEN = ("train_step", "predict_step", "make_train_function", "train_on_batch")
 """Methods that a model trains or predicts by in ways that no compiled program knows."""
@@ -62,7 +55,7 @@ def convolutions(model: keras.Model) -> list[Any]:
 
 
 def why_not_vectorizable(model: keras.Model, batch_size: int) -> str | None:
-    """Say why members of `model` cannot be trained at once, or are not, where it is known."""
+    """Say why members of `model` cannot or should not train at once, where that is known."""
     total = 0.0
     for layer in convolutions(model):
         total += patch_bytes(layer, batch_size)
@@ -75,30 +68,16 @@ def why_not_vectorizable(model: keras.Model, batch_size: int) -> str | None:
 
 
 def suits_xla(model: keras.Model, batch_size: int, vectorized: bool) -> bool:
-    """Tell whether XLA would not be slower on `model`, or fail.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Built.
-    batch_size : int
-        Rows per training step.
-    vectorized : bool
-        Whether convolutions are computed as products of patches.
-    """
-    if has_loops(model):
-        return False
+    """Tell whether XLA neither fails on a model nor trains it more slowly than TensorFlow does."""
     total = sum(patch_bytes(layer, batch_size) for layer in convolutions(model))
-    return vectorized or total <= MAX_XLA_PATCH_BYTES
+    is_fast = vectorized or total <= MAX_XLA_PATCH_BYTES  # vectorised convolutions are products
+    return is_fast and not has_loops(model)
 
 
 def unknown_layers(model: keras.Model) -> list[str]:
     """Return names of the layers that are not Keras's own."""
-    return [
-        f"{layer.name!r} ({type(layer).__name__})"
-        for layer in layers_of(model)
-        if not is_builtin(layer)
-    ]
+    unknown = [layer for layer in layers_of(model) if not is_builtin(layer)]
+    return [f"{layer.name!r} ({type(layer).__name__})" for layer in unknown]
 
 
 def has_loops(model: keras.Model) -> bool:
@@ -113,35 +92,21 @@ def loops(model: keras.Model) -> list[Any]:
 
 def n_time_steps(model: keras.Model) -> float:
     """Return how many time steps all loops take together; infinity where that is not known."""
-    length = 0.0
-    for layer in layers_of(model):
-        if isinstance(layer, layers.Bidirectional):
-            length += 2 * _length(layer)
-        elif isinstance(layer, layers.RNN) and not _is_half(layer, model):
-            length += _length(layer)
-    return length
-
-
-def _is_half(layer: Any, model: keras.Model) -> bool:
-    """Tell whether a layer is one of the two of a Bidirectional."""
-    both = [layer for layer in layers_of(model) if isinstance(layer, layers.Bidirectional)]
-    return any(layer in (one.forward_layer, one.backward_layer) for one in both)
-
-
-def _length(layer: Any) -> float:
-    """Return how many time steps the inputs of a layer have in all."""
-    lengths = [shape[1] for shape in input_shapes(layer)]
-    return float("inf") if not lengths or None in lengths else float(sum(lengths))
+    pairs = [layer for layer in layers_of(model) if isinstance(layer, layers.Bidirectional)]
+    halves = [half for pair in pairs for half in (pair.forward_layer, pair.backward_layer)]
+    single = [layer for layer in loops(model) if layer not in halves]
+    shapes = [input_shapes(layer) for layer in [*pairs, *pairs, *single]]
+    lengths = [shape[1] for of_layer in shapes for shape in of_layer]
+    return float("inf") if not all(shapes) or None in lengths else float(sum(lengths))
 
 
 def predicts_by_row(model: keras.Model) -> bool:
     """Tell whether it is known that what a model predicts for a row depends on no other row."""
-    parts = [model, *layers_of(model)]
-    return (
-        all(_is_layer_graph(part) for part in parts)
-        and all(_is_row_by_row(part) for part in parts[1:] if not isinstance(part, keras.Model))
-        and not _own_functions(model)
-    )
+    for part in [model, *layers_of(model)]:
+        is_known = _is_layer_graph if isinstance(part, keras.Model) else _is_row_by_row
+        if not is_known(part):
+            return False
+    return not _own_functions(model)
 
 
 def may_pad(model: keras.Model) -> bool:
@@ -162,9 +127,19 @@ def may_pad(model: keras.Model) -> bool:
 
 def _is_row_by_row(layer: Any) -> bool:
     """Tell whether it is known that a layer, as it predicts, treats each row by itself."""
-    is_known = is_builtin(layer) and family(layer) in ROW_BY_ROW
-    is_plain = not isinstance(layer, layers.Lambda) and not getattr(layer, "stateful", False)
-    return is_known and is_plain and all(_is_within_row(axis, layer) for axis in _axes(layer))
+    if not is_builtin(layer) or family(layer) not in ROW_BY_ROW:
+        return False
+    if isinstance(layer, layers.Lambda) or getattr(layer, "stateful", False):
+        return False
+    axes = keras.tree.flatten([getattr(layer, name, ()) for name in ("axis", "axes")])
+    return all(_is_within_row(axis, layer) for axis in axes if axis is not None)
+
+
+def _is_within_row(axis: int, layer: Any) -> bool:
+    if axis >= -1:
+        return axis != 0
+    ranks = [len(shape) for shape in input_shapes(layer)]
+    return bool(ranks) and axis + min(ranks) > 0
 
 
 def _sees_the_batch(layer: Any) -> bool:
@@ -177,29 +152,12 @@ def _sees_the_batch(layer: Any) -> bool:
     )
 
 
-def _axes(layer: Any) -> list[int]:
-    """Return the axes that a layer works along."""
-    axes = [getattr(layer, name, ()) for name in ("axis", "axes")]
-    return [axis for axis in keras.tree.flatten(axes) if axis is not None]
-
-
-def _is_within_row(axis: int, layer: Any) -> bool:
-    if axis >= -1:
-        return axis != 0
-    ranks = [len(shape) for shape in input_shapes(layer)]
-    return bool(ranks) and axis + min(ranks) > 0
-
-
-def _is_layer_graph(part: Any) -> bool:
-    """Tell whether a model is one of Keras's own kinds, of layers alone; a layer is no model."""
-    if not isinstance(part, keras.Model):
-        return True
-    if not is_builtin(part):
-        return False
-    if isinstance(part, keras.Sequential):
-        return True
-    operations = getattr(part, "operations", [None])  # a subclass of Model has code of its own
-    return all(isinstance(operation, layers.Layer) for operation in operations)
+def _is_layer_graph(model: keras.Model) -> bool:
+    """Tell whether a model is one of Keras's own kinds, of layers alone."""
+    if isinstance(model, keras.Sequential):
+        return is_builtin(model)
+    operations = getattr(model, "operations", [None])  # a subclass of Model has code of its own
+    return is_builtin(model) and all(isinstance(one, layers.Layer) for one in operations)
 
 
 def _builtin_loss(model: keras.Model) -> Any:
@@ -211,10 +169,13 @@ def _builtin_loss(model: keras.Model) -> Any:
 def architecture_key(model: keras.Model) -> str | None:
     """Return a text that is equal for models which one program can serve.
 
-    Names and the learning rate do not matter. None if the model holds layers or a loss
-    that are not Keras's own, whose config may not tell all about them. Functions of the
-    user's, as activations for instance, are told apart by their code.
+    Names and the learning rate do not matter. None if the model holds layers or a loss that are not
+    Keras's own, whose config may not tell all about them. Functions of the user's, as activations
+    for instance, are told apart by their code.
     """
+    loss = _builtin_loss(model)
+    if loss is None or any(hasattr(layer, "adapt") for layer in layers_of(model)):
+        return None  # what layers were adapted to is in no config and in no variable
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of lambdas, which nobody is going to load
@@ -224,12 +185,8 @@ def architecture_key(model: keras.Model) -> str | None:
     config.pop("compile_config", None)
     config["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
     config["optimizer"]["config"].pop("learning_rate", None)
-    loss = _builtin_loss(model)
-    if loss is None:
-        return None
-    config["loss"] = (loss.get_config() if isinstance(loss, keras.losses.Loss) else {}) | {
-        "function": getattr(loss, "__name__", type(loss).__name__)
-    }
+    settings = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    config["loss"] = settings | {"function": getattr(loss, "__name__", type(loss).__name__)}
     foreign = [m for m in _values(config, "module") if f"{m}.".split(".")[0] != "keras"]
     functions = _own_functions(model)
     if foreign != ["builtins"] * len(functions) or not all(map(_is_closed, functions)):
@@ -239,8 +196,6 @@ def architecture_key(model: keras.Model) -> str | None:
         id(f) if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else id(f.__code__)
         for f in functions
     ]
-    if any(hasattr(layer, "adapt") for layer in layers_of(model)):
-        return None  # what they were adapted to is in no config and in no variable
     config["loss_weights"] = loss_weights(model)
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     config["spared_of_decay"] = spared_of_decay(model)
@@ -250,26 +205,20 @@ def architecture_key(model: keras.Model) -> str | None:
 
 def _own_functions(model: keras.Model) -> list[FunctionType]:
     """Return the user's functions that are attributes of layers."""
-    return [
-        value
-        for layer in layers_of(model)
-        for value in vars(layer).values()
-        if isinstance(value, FunctionType) and not value.__module__.startswith("keras.")
-    ]
+    values = [value for layer in layers_of(model) for value in vars(layer).values()]
+    functions = [value for value in values if isinstance(value, FunctionType)]
+    return [function for function in functions if not function.__module__.startswith("keras.")]
 
 
 def _is_closed(function: FunctionType) -> bool:
     """Tell whether a function, with those defined in it, reads nothing global but libraries."""
-    read = [
-        function.__globals__[name]
-        for name in _names_read(function.__code__)
-        if name in function.__globals__
-    ]
-    homes = [
-        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
-        for value in read
-    ]
-    return all(str(home).split(".")[0] in OF_FUNCTIONS for home in homes)
+    for name in set(_names_read(function.__code__)) & function.__globals__.keys():
+        value = function.__globals__[name]
+        is_module = isinstance(value, ModuleType)
+        home = value.__name__ if is_module else getattr(value, "__module__", "")
+        if str(home).split(".")[0] not in OF_FUNCTIONS:
+            return False
+    return True
 
 
 def _names_read(code: CodeType) -> Iterator[str]:
@@ -285,9 +234,8 @@ def _values(config: Any, key: str) -> Iterator[str]:
     if isinstance(config, dict):
         if isinstance(config.get(key), str):
             yield config[key]
-        for value in config.values():
-            yield from _values(value, key)
-    elif isinstance(config, list | tuple):
+        config = list(config.values())
+    if isinstance(config, list | tuple):
         for value in config:
             yield from _values(value, key)
 
@@ -295,9 +243,7 @@ def _values(config: Any, key: str) -> Iterator[str]:
 def _rename(config: Any, names: dict[str, str], is_name: bool = False) -> Any:
     """Replace names by their position, where names stand."""
     if isinstance(config, dict):
-        return {
-            key: _rename(value, names, is_name or key in NAME_KEYS) for key, value in config.items()
-        }
+        return {k: _rename(value, names, is_name or k in NAME_KEYS) for k, value in config.items()}
     if isinstance(config, list | tuple):
         return [_rename(value, names, is_name) for value in config]
     return names.get(config, config) if is_name and isinstance(config, str) else config

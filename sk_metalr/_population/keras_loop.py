@@ -1,7 +1,7 @@
 """Members trained one after another by Keras's own loop: what no compiled program can train.
 
-Models that run eagerly, train in a way of their own, or have an optimizer that is no pure
-function of its state. It is as slow as so many fits with Keras, and takes them all.
+The loop takes models that run eagerly, train in a way of their own, or have an optimizer that is no
+pure function of its state. It is as slow as so many fits with Keras.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from .._models.keras_model import free_rate
 from .._space import RATE
 from .._task import Classification
 from .batches import take
-from .hyperparameters import of_optimizer
 from .member import MemberState, SharedState, cosine, split_variables
+from .optimizer import of_optimizer
 from .prediction import outputs_as_predicted
 from .program import GroupState
 from .setups import SplitSetup
@@ -27,43 +27,32 @@ from .setups import SplitSetup
 class KerasLoop:
     """Stands in for :class:`.Program`, for groups of one member.
 
-    All members of a split are trained in its model by turns. Whatever variables can be reached
-    from that are a member's state: a second optimizer's, a layer's own ``tf.Variable``.
-
-    Parameters
-    ----------
-    setup : SplitSetup
-        Whose model it is, built and compiled, and whose rows it trains on.
-    task : Classification
-        What held-out rows are scored by.
+    All members of a split are trained in its model by turns. All variables that can be reached from
+    that are a member's state: a second optimizer's, a layer's own ``tf.Variable``.
     """
 
     jit = False
     seconds_compiling = 0.0
 
     def __init__(self, setup: SplitSetup, task: Classification) -> None:
-        self.model = model = setup.model
+        self.model = setup.model
         self.task = task
         self.is_weighted = setup.is_weighted
-        free_rate(model)
+        free_rate(self.model)
         self._others: list[Any] = []
         self._settings: dict[str, float] = {}
         self._begin(setup)
         self._start = self._state(0.0, True)
-
-    @property
-    def uses_xla(self) -> bool:
-        """Tell whether XLA compiles training, as Keras was told to."""
-        return bool(self.model.jit_compile)
+        self.uses_xla = bool(self.model.jit_compile)
 
     def _begin(self, setup: SplitSetup) -> None:
         """Find all variables, those that only a first step creates, too; undo that step."""
         before = {id(variable): variable.numpy() for variable in _variables(self.model)}
         rows = setup.train[: setup.batch_size]
         batch = take(setup.x, rows), setup.y[rows], setup.train_weight[: setup.batch_size]
-        with recorded_variables() as created, run_eagerly(self.model):
+        with _run_eagerly(self.model) as created:
             self._step(*batch)
-        known = {id(variable) for variable in self._own_variables()}
+        known = {id(variable) for variable in tf.nest.flatten(self._held())}
         self._others = [v for v in _variables(self.model) if id(v) not in known]
         for variable in _variables(self.model):
             value = before.get(id(variable), created.get(id(variable)))
@@ -90,7 +79,11 @@ class KerasLoop:
         if not bool(state.is_finite[0]):
             return state
         self._load(state)
-        self._set({name: float(value[0, 0]) for name, value in of_optimizer(values).items()})
+        settings = {name: float(value[0, 0]) for name, value in of_optimizer(values).items()}
+        if settings != self._settings:  # which the optimizer reads where a step is traced
+            vars(self.model.optimizer).update(settings)
+            self.model.train_function = None
+            self._settings = settings
         loss_sum, is_finite = float(state.loss_sum[0]), True
         for step in range(n_steps):
             batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
@@ -102,18 +95,8 @@ class KerasLoop:
             loss_sum += loss * n_rows[step]
         return self._state(loss_sum, is_finite)
 
-    def _set(self, settings: dict[str, float]) -> None:
-        """Set numbers that the optimizer reads where a step is traced."""
-        if settings != self._settings:
-            vars(self.model.optimizer).update(settings)
-            self.model.train_function = None
-            self._settings = settings
-
     def _step(self, x: Any, y: np.ndarray, weight: np.ndarray) -> float:
-        """Take a step as ``Model.fit`` does, which hands weights over only where it was given any.
-
-        (``Model.train_on_batch`` always does.)
-        """
+        """Take a step as ``Model.fit`` does, which, unlike ``train_on_batch``, adds no weights."""
         self.model.reset_metrics()  # the loss that Keras returns is a mean since then
         batch = (x, y, weight) if self.is_weighted else (x, y)
         self.model.make_train_function()
@@ -148,29 +131,23 @@ class KerasLoop:
     ) -> np.ndarray:
         """Return the cosine (1,); see :meth:`.Program.align`."""
         self._load_delivered(state)
-        weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.model(x, training=False)
             loss = self.task.losses(outputs, target, weight)[0]
-        gradients = tape.gradient(loss, [variable.value for variable in weights])
+        gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
         after = [value[0] for value in state.members.weights]
         return np.array([cosine(gradients, after, [value[0] for value in before])])
 
-    def _own_variables(self) -> list[Any]:
-        """Return the variables that Keras lists, in the order of a member's state."""
-        floats, seeds = split_variables(self.model)
-        weights, optimizer_variables = (
-            self.model.trainable_variables,
-            self.model.optimizer.variables,
-        )
-        return [_native(variable) for variable in [*weights, *floats, *optimizer_variables, *seeds]]
+    def _held(self) -> tuple[MemberState, list[Any]]:
+        """Return the variables of a member's state, and those of random generators, apart."""
+        others, seeds = split_variables(self.model)
+        of_optimizer = [*self.model.optimizer.variables, *self._others]
+        members = MemberState(self.model.trainable_variables, others, of_optimizer)
+        return tf.nest.map_structure(_native, (members, seeds))
 
     def _load(self, state: GroupState) -> None:
-        n_seeds = len(state.shared.seeds)
-        own = self._own_variables()
-        variables = [*own[: len(own) - n_seeds], *self._others, *own[len(own) - n_seeds :]]
         values = [value[0] for value in tf.nest.flatten(state.members)] + state.shared.seeds
-        for variable, value in zip(variables, values, strict=True):
+        for variable, value in zip(tf.nest.flatten(self._held()), values, strict=True):
             variable.assign(value)
 
     def _load_delivered(self, state: GroupState) -> None:
@@ -180,23 +157,13 @@ class KerasLoop:
 
     def _state(self, loss_sum: float, is_finite: bool) -> GroupState:
         """Return the state that the model's variables hold now."""
-        floats, seeds = split_variables(self.model)
-        optimizer_variables = [*map(_native, self.model.optimizer.variables), *self._others]
+        members, seeds = self._held()
         return GroupState(
-            members=MemberState(
-                [_first(variable.numpy()) for variable in self.model.trainable_variables],
-                [_first(variable.numpy()) for variable in floats],
-                [_first(variable.numpy()) for variable in optimizer_variables],
-            ),
+            members=tf.nest.map_structure(lambda v: tf.constant(v.numpy()[None]), members),
             shared=SharedState(tf.constant(0), [tf.constant(v.numpy()) for v in seeds]),
             loss_sum=tf.constant([loss_sum], tf.float32),
             is_finite=tf.constant([is_finite]),
         )
-
-
-def _first(value: np.ndarray) -> Any:
-    """Return a value as that of the first and only member of a group."""
-    return tf.constant(value[None])
 
 
 def _native(variable: Any) -> Any:
@@ -227,19 +194,11 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def run_eagerly(model: keras.Model) -> Iterator[None]:
-    """Have a model train eagerly meanwhile: variables are then created with their values."""
-    before = model.run_eagerly
-    model.run_eagerly, model.train_function = True, None
-    try:
-        yield
-    finally:
-        model.run_eagerly, model.train_function = before, None
+def _run_eagerly(model: keras.Model) -> Iterator[dict[int, np.ndarray]]:
+    """Have a model train eagerly meanwhile, so that variables are created with their values.
 
-
-@contextmanager
-def recorded_variables() -> Iterator[dict[int, np.ndarray]]:
-    """Record the initial values of variables that are created meanwhile, by their identity."""
+    Yields these initial values, by the identities of the variables.
+    """
     created: dict[int, np.ndarray] = {}
 
     def create(next_creator: Any, **arguments: Any) -> Any:
@@ -248,5 +207,10 @@ def recorded_variables() -> Iterator[dict[int, np.ndarray]]:
             created[id(variable)] = variable.numpy()
         return variable
 
-    with tf.variable_creator_scope(create):
-        yield created
+    before = model.run_eagerly
+    model.run_eagerly, model.train_function = True, None
+    try:
+        with tf.variable_creator_scope(create):
+            yield created
+    finally:
+        model.run_eagerly, model.train_function = before, None

@@ -27,41 +27,24 @@ LANES = (*COMPILED_LANES, "keras")
 GROUP_BYTES = 5 * 2**19
 """State of the members that a compiled program trains at once: what a core's cache holds.
 
-Of more, a step waits for memory; of less, for its own overhead. 8 members of 26,000
-weights and Adam's two moments fill it.
+With more, a step waits for memory; with less, for its own overhead. 8 members of 26,000 weights and
+Adam's two moments fill it.
 """
 
-MIN_GROUP_SIZE = 4
-"""Members that are trained at once however large: fewer did not train faster."""
-
-TRAINING_BYTES_PER_STATE = 4
-"""Memory of a training step over that of a member's state: the new one, gradients, the rest."""
-
-MIN_STEPS_TO_COMPILE = 500
-"""From about this many steps on, XLA saves more time than it takes to compile."""
-
-MAX_TIME_STEPS = 128
-"""Loops over time of more steps than these are not written out: tracing takes 0.1 s a step."""
-
-MIN_STEPS_TO_UNROLL = 1000
-"""Steps of members from which on vectorised ones save more than tracing unrolled loops takes."""
+MIN_GROUP_SIZE = 4  # however large members are, fewer at once did not train faster
+TRAINING_BYTES_PER_STATE = 4  # a step takes four times a member's state: gradients, the new state
+MIN_STEPS_TO_COMPILE = 500  # from about here on, XLA saves more time than it takes to compile
+MAX_TIME_STEPS = 128  # longer loops over time are not unrolled: tracing takes 0.1 s a time step
+MIN_STEPS_TO_UNROLL = 1000  # of all members; below, tracing unrolled loops takes more than it saves
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A way to train the members of a block.
+    """A way to train the members of a block, and the reason why no quicker one was taken.
 
-    Attributes
-    ----------
-    name : {"vectorized", "compiled", "keras"}
-    reason : str
-        Why members are not trained in a quicker way.
-    programs : list of Program or KerasLoop
-        One for each split; splits whose models are the same function share one.
-    may_pad : bool
-        Whether rows of weight 0 may fill up a batch.
-    group_size : int
-        How many members train at once.
+    There is a program for each split; splits whose models are the same function share one.
+    `may_pad` tells whether rows of weight 0 may fill up a batch, `group_size` how many members
+    train at once.
     """
 
     name: str
@@ -82,34 +65,19 @@ class Lane:
 
 
 def next_lane(
-    names: list[str],
-    reason: str,
-    setups: list[SplitSetup],
-    n_candidates: int,
-    options: Options,
+    names: list[str], reason: str, setups: list[SplitSetup], n_candidates: int, options: Options
 ) -> Lane:
-    """Open the first of some lanes that takes the model.
+    """Open the first of some lanes that takes the model, for `n_candidates` members of each split.
 
-    Parameters
-    ----------
-    names : list of str
-        The lanes; those that were tried are removed.
-    reason : str
-        Why those before were not taken.
-    setups : list of SplitSetup
-        One for each split.
-    n_candidates : int
-        How many members each split has.
-    options : Options
-
-    Raises
-    ------
-    NotVectorizableError
-        If none of them takes it.
+    The lanes that were tried are removed from `names`; `reason` says why those before them were not
+    taken. Raises NotVectorizableError if no lane takes the model.
     """
+    model, batch_size = setups[0].model, setups[0].batch_size
     while True:
         name = names.pop(0)
-        why_not = _why_not(name, setups[0])
+        why_not = None if name == "keras" else why_not_compilable(model)
+        if name == "vectorized":
+            why_not = why_not or why_not_vectorizable(model, batch_size)
         if why_not is None:
             try:
                 return open_lane(name, reason, setups, n_candidates, options)
@@ -120,36 +88,33 @@ def next_lane(
         reason = why_not
 
 
-def _why_not(name: str, setup: SplitSetup) -> str | None:
-    """Say why the model cannot be trained in a lane, where it is known that it cannot."""
-    if name == "keras":
-        return None
-    reason = why_not_compilable(setup.model)
-    if reason is None and name == "vectorized":
-        return why_not_vectorizable(setup.model, setup.batch_size)
-    return reason
-
-
 def open_lane(
     name: str, reason: str, setups: list[SplitSetup], n_candidates: int, options: Options
 ) -> Lane:
     """Open a lane of this name; see :func:`next_lane`."""
-    pads = name != "keras" and all(may_pad(setup.model) for setup in setups)
-    n_steps = options.budget * sum(setup.steps_per_epoch for setup in setups)
+    if name == "keras":
+        loops = [KerasLoop(setup, options.task) for setup in setups]
+        return Lane(name, reason, loops, may_pad=False, group_size=1)
+    vectorized = name == "vectorized"
+    pads = all(may_pad(setup.model) for setup in setups)
     is_weighted = pads or any(setup.is_weighted for setup in setups)
-    first = range(len(setups)) if name == "keras" else first_alike(setups)
-    made: dict[int, Program | KerasLoop] = {}
+    n_steps = options.budget * sum(setup.steps_per_epoch for setup in setups)
+    jit = pays_to_compile(n_steps if vectorized else n_candidates * n_steps)
+    may_unroll = vectorized and n_candidates * n_steps >= MIN_STEPS_TO_UNROLL
+    first = first_alike(setups)
+    made: dict[int, Program] = {}
     for number in set(first):
-        if name == "keras":
-            made[number] = KerasLoop(setups[number], options.task)
-        else:
-            made[number] = _program(
-                setups[number], n_steps, n_candidates, options, name == "vectorized", is_weighted
-            )
+        model = setups[number].model
+        made[number] = program_for(
+            model,
+            options.task,
+            jit=jit and suits_xla(model, setups[number].batch_size, vectorized),
+            vectorized=vectorized,
+            is_weighted=is_weighted,
+            unrolls=may_unroll and 0 < n_time_steps(model) <= MAX_TIME_STEPS,
+        )
     programs = [made[number] for number in first]
-    size = 1
-    if name == "vectorized":
-        size = _group_size(programs[0], setups[0], n_candidates, options)
+    size = _group_size(programs[0], setups[0], n_candidates, options) if vectorized else 1
     return Lane(name, reason, programs, pads, size)
 
 
@@ -158,34 +123,8 @@ def pays_to_compile(n_steps: int) -> bool:
     return n_steps >= MIN_STEPS_TO_COMPILE
 
 
-def _program(
-    setup: SplitSetup,
-    n_steps: int,
-    n_candidates: int,
-    options: Options,
-    vectorized: bool,
-    is_weighted: bool,
-) -> Program:
-    model = setup.model
-    jit = pays_to_compile((1 if vectorized else n_candidates) * n_steps)
-    return program_for(
-        model,
-        options.task,
-        jit=jit and suits_xla(model, setup.batch_size, vectorized),
-        vectorized=vectorized,
-        is_weighted=is_weighted,
-        unrolls=vectorized
-        and has_loops(model)
-        and n_candidates * n_steps >= MIN_STEPS_TO_UNROLL
-        and n_time_steps(model) <= MAX_TIME_STEPS,
-    )
-
-
-def _group_size(
-    program: Program | KerasLoop, setup: SplitSetup, n_candidates: int, options: Options
-) -> int:
+def _group_size(program: Program, setup: SplitSetup, n_candidates: int, options: Options) -> int:
     """Return how many members to train at once, within the memory that there is."""
-    assert isinstance(program, Program)
     member_bytes = program.member_bytes(setup.model)
     size, n_threads = n_candidates, 1
     if program.jit:

@@ -1,12 +1,12 @@
 """Which models one program can serve: those that are the same function of their variables.
 
 A model may hold more than its variables: random features that a layer draws when it is built, a
-table that is looked up. What such a model computes is traced, and compared with all constants
-that the trace has captured.
+table that is looked up. So what it computes is traced, and compared with all captured constants.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,11 @@ from .batches import take
 from .scope import Scope
 from .setups import SplitSetup
 
-NAMES = ("shared_name", "container")
-"""Attributes of operations that hold names."""
+NAMES = ("shared_name", "container")  # attributes of operations that hold names
 
 
 def first_alike(setups: list[SplitSetup]) -> list[int]:
-    """Return for each setup the number of the first whose model is the same function.
-
-    Parameters
-    ----------
-    setups : list of SplitSetup
-        Whose models need not be alike.
-    """
+    """Return for each setup the number of the first whose model is the same function."""
     models = {id(setup.model): setup for setup in setups}
     if len(models) == 1:
         return [0] * len(setups)
@@ -43,18 +36,16 @@ def first_alike(setups: list[SplitSetup]) -> list[int]:
 
 
 def _traced(setup: SplitSetup) -> str | None:
-    """Return a text that is equal for models that are the same function of their variables.
-
-    None where that cannot be told.
-    """
+    """Return a hash of what a model computes from its variables; None where that is not known."""
     model, rows = setup.model, setup.train[: setup.batch_size]
     variables = model.variables
 
     def computed(values: list[Any], x: Any, y: Any) -> Any:
-        with Scope(model, list(zip(variables, values, strict=True))):
+        mapping = list(zip(variables, values, strict=True))
+        with Scope(model, mapping):
             outputs = model(x, training=True)
             loss = training_loss(model, x, y, outputs, None)
-        with Scope(model, list(zip(variables, values, strict=True))):
+        with Scope(model, mapping):
             return outputs, loss, model(x, training=False)
 
     x, y = take(setup.x, rows), np.take(setup.y, rows, axis=0)
@@ -62,8 +53,7 @@ def _traced(setup: SplitSetup) -> str | None:
     of_variables = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
     try:
         function = tf.function(computed, autograph=False)
-        traced = function.get_concrete_function(of_variables, *specs)
-        return _text(traced)
+        return _text(function.get_concrete_function(of_variables, *specs))
     except Exception:  # of the user's code, or of TensorFlow's: then each has its own program
         return None
 
@@ -74,37 +64,25 @@ def _text(traced: Any) -> str | None:
     if any(tensor.dtype in (tf.resource, tf.variant) for tensor in constants):
         return None
     graph = traced.graph.as_graph_def()
-    of_functions: dict[str, str] = {}
-    left = {function.signature.name: function for function in graph.library.function}
-    while left:  # those that call others after those
-        ready = [f for f in left.values() if not _calls(f.node_def) & left.keys()]
-        if not ready:
-            return None
-        for function in ready:
-            signature = function.signature
-            of_functions[signature.name] = _hash(
-                _lines(
-                    function.node_def,
-                    [argument.name for argument in signature.input_arg],
-                    [function.ret[argument.name] for argument in signature.output_arg],
-                    of_functions,
-                )
-            )
-            del left[signature.name]
+    library = {function.signature.name: function for function in graph.library.function}
+
+    @cache
+    def hash_of(name: str) -> str:
+        """Return a hash of what a function of the graph computes; another's name as it is."""
+        if name not in library:
+            return name
+        function, signature = library[name], library[name].signature
+        arguments = [argument.name for argument in signature.input_arg]
+        returned = [function.ret[argument.name] for argument in signature.output_arg]
+        return _hash(_lines(function.node_def, arguments, returned, hash_of))
+
     values = [tensor.numpy().tobytes().hex() for tensor in constants]
     returned = [tensor.name for tensor in traced.graph.outputs]
-    return _hash(_lines(graph.node, [], returned, of_functions) + values)
-
-
-def _calls(nodes: Iterable[Any]) -> set[str]:
-    """Return the names of the functions that some nodes call."""
-    attributes = [value for node in nodes for value in node.attr.values()]
-    listed = [function.name for value in attributes for function in value.list.func]
-    return {value.func.name for value in attributes if value.HasField("func")} | set(listed)
+    return _hash(_lines(graph.node, [], returned, hash_of) + values)
 
 
 def _lines(
-    nodes: Iterable[Any], arguments: list[str], returned: list[str], functions: dict[str, str]
+    nodes: Iterable[Any], arguments: list[str], returned: list[str], hash_of: Callable[[str], str]
 ) -> list[str]:
     """Return what a graph computes, with numbers in place of names: a line a node, and results."""
     names = [*arguments, *(node.name for node in nodes)]
@@ -118,7 +96,7 @@ def _lines(
     lines = []
     for node in nodes:
         attributes = [
-            f"{key}={_attribute(value, functions)}"
+            f"{key}={_attribute(value, hash_of)}"
             for key, value in sorted(node.attr.items())
             if not key.startswith("_") and key not in NAMES
         ]
@@ -126,11 +104,11 @@ def _lines(
     return [*lines, *map(renamed, returned)]
 
 
-def _attribute(value: Any, functions: dict[str, str]) -> str:
+def _attribute(value: Any, hash_of: Callable[[str], str]) -> str:
     if value.HasField("func"):
-        return functions.get(value.func.name, value.func.name)
+        return hash_of(value.func.name)
     if value.list.func:
-        return ",".join(functions.get(f.name, f.name) for f in value.list.func)
+        return ",".join(hash_of(function.name) for function in value.list.func)
     return str(value.SerializeToString(deterministic=True).hex())
 
 

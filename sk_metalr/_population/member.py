@@ -1,35 +1,31 @@
 """One member: training and scoring as pure functions of its state.
 
-Nothing here knows about candidates, splits or populations; :mod:`.program` maps these
-functions over many members.
+Nothing here knows about candidates, splits or populations; :mod:`.program` maps these functions
+over many members.
 """
 
+from threading import Lock
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from .._keras import seed_states, training_loss
+from .._keras import has_schedule, seed_states, training_loss
+from .._models.keras_model import build_optimizer
 from .._space import RATE
 from .._task import Classification
 from ..exceptions import NotVectorizableError
-from .hyperparameters import taking
-from .optimizer import applied, initial_variables, stateless_optimizer
+from .optimizer import applied, stateless_optimizer
 from .scope import Scope, ValueScope
+
+_building = Lock()
 
 
 class MemberState(NamedTuple):
-    """State that training changes and that differs between members.
+    """State that training changes and that differs between members: variables, as tensors.
 
-    Attributes
-    ----------
-    weights : list of tensors
-        Values of the model's trainable variables.
-    non_trainable : list of tensors
-        Values of its non-trainable variables, but for the states of random generators:
-        moving statistics of batch normalisation, counters.
-    optimizer_variables : list of tensors
-        Values of the optimizer's variables after iteration and learning rate.
+    `non_trainable` holds moving statistics and counters, but no states of random generators;
+    `optimizer_variables` leaves out iteration and learning rate.
     """
 
     weights: list[Any]
@@ -38,15 +34,10 @@ class MemberState(NamedTuple):
 
 
 class SharedState(NamedTuple):
-    """State that training changes alike in all members of a group.
+    """State that training changes alike in all members of a group, as tensors.
 
-    Attributes
-    ----------
-    iteration : tensor
-        The optimizer's step counter.
-    seeds : list of tensors
-        States of the model's random generators. Sharing them gives all members the
-        same dropout masks: common random numbers, as a fair comparison wants.
+    `iteration` is the optimizer's step counter, and `seeds` are the states of random generators.
+    Sharing them gives all members the same dropout masks: common random numbers, for fairness.
     """
 
     iteration: Any
@@ -56,19 +47,9 @@ class SharedState(NamedTuple):
 class Member:
     """A Keras model with its loss and optimizer, as functions of a member's state.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled. Only its structure is used; its variables are left alone.
-    task : Classification
-        What held-out rows are scored by.
-    is_weighted : bool
-        Whether the loss is given a weight for each row.
-
-    Raises
-    ------
-    NotVectorizableError
-        If the optimizer cannot be trained as a population.
+    Of `model`, built and compiled, only the structure is used; its variables are left alone. `task`
+    scores held-out rows. `is_weighted` says whether the loss is given a weight for each row. Raises
+    NotVectorizableError if the optimizer cannot be trained as a population.
     """
 
     def __init__(self, model: keras.Model, task: Classification, is_weighted: bool = True) -> None:
@@ -78,51 +59,26 @@ class Member:
         self.optimizer = stateless_optimizer(model)
 
     def initial_state(self, model: keras.Model) -> tuple[MemberState, SharedState]:
-        """Return the state of a member that starts from the variables of `model`.
-
-        Parameters
-        ----------
-        model : keras.Model
-            Of the same architecture as the member's own; its optimizer is built.
-        """
+        """Return the state, as arrays, that `model`, of this architecture, has once it is built."""
+        with _building:  # threads train several members of one model
+            build_optimizer(model)
         non_trainable, seeds = split_variables(model)
-        iteration, _, *optimizer_variables = initial_variables(model)
-        state = MemberState(
-            [variable.numpy() for variable in model.trainable_variables],
-            [variable.numpy() for variable in non_trainable],
-            optimizer_variables,
-        )
-        return state, SharedState(iteration, [variable.numpy() for variable in seeds])
+        iteration, *others = model.optimizer.variables
+        of_optimizer = others if has_schedule(model.optimizer) else others[1:]  # without the rate
+        member = MemberState(model.trainable_variables, non_trainable, of_optimizer)
+        state = member, SharedState(iteration, seeds)
+        return tf.nest.map_structure(lambda variable: variable.numpy(), state)
 
     def train_step(
         self, state: MemberState, shared: SharedState, values: Any, x: Any, y: Any, weight: Any
     ) -> tuple[MemberState, SharedState, Any]:
-        """Take one step of gradient descent.
+        """Take one step of gradient descent; return the states after it and the loss before it.
 
-        Parameters
-        ----------
-        state, shared : MemberState, SharedState
-            Before the step.
-        values : dict of str to tensor of shape ()
-            Member hyperparameters, the learning rate among them.
-        x : tensor of shape (batch, ...), or a list or dict of such
-            Features.
-        y : tensor of shape (batch, ...)
-            Targets.
-        weight : tensor of shape (batch,)
-            Weight of each row in the loss, where it is given any.
-
-        Returns
-        -------
-        state, shared : MemberState, SharedState
-            After the step.
-        loss : tensor of shape ()
-            Training loss before the step, regularisation included, in nats.
-
-        Raises
-        ------
-        NotVectorizableError
-            If the step changes variables that are none of the model's.
+        `values` is a dict of the member hyperparameters, learning rate included, each of shape ().
+        Features `x` (or each of a list or dict of such) and targets `y` are of shape (batch, ...);
+        `weight`, of shape (batch,), weighs rows in the loss, where it is given any. The loss, of
+        shape (), includes regularisation and is in nats. Raises NotVectorizableError if the step
+        changes variables that are none of the model's.
         """
         model = self.model
         with tf.GradientTape() as tape:
@@ -134,15 +90,15 @@ class Member:
             raise NotVectorizableError(
                 f"Its layers change variables that are not among the model's: {scope.unknown[0]!r}"
             )
-        gradients = _gradients(tape, loss, model, state.weights, scope)
-        with taking(self.optimizer, values):
-            weights, (iteration, _, *optimizer_variables) = applied(
-                self.optimizer,
-                gradients,
-                model.trainable_variables,
-                [scope.get_current_value(v) for v in model.trainable_variables],
-                [shared.iteration, values[RATE], *state.optimizer_variables],
-            )
+        gradients = self._gradients(tape, loss, state.weights, scope)
+        weights, (iteration, _, *optimizer_variables) = applied(
+            self.optimizer,
+            values,
+            gradients,
+            model.trainable_variables,
+            [scope.get_current_value(v) for v in model.trainable_variables],
+            [shared.iteration, values[RATE], *state.optimizer_variables],
+        )
         non_trainable, seeds = split_variables(model)
         state = MemberState(
             weights, [scope.get_current_value(v) for v in non_trainable], optimizer_variables
@@ -150,20 +106,27 @@ class Member:
         shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
         return state, shared, tf.cast(loss, tf.float32)
 
+    def _gradients(self, tape: Any, loss: Any, weights: list[Any], scope: Scope) -> list[Any]:
+        """Return the gradient of a loss by each weight: summed over all values that it had."""
+        sources = [
+            [weight, *scope.assigned.get(id(variable), [])]
+            for variable, weight in zip(self.model.trainable_variables, weights, strict=True)
+        ]
+        gradients = []
+        for of_values in tape.gradient(loss, sources):
+            parts = [part for part in of_values if part is not None]
+            gradients.append(tf.add_n(parts) if len(parts) > 1 else next(iter(parts), None))
+        return gradients
+
     def delivered(self, state: MemberState, shared: SharedState) -> MemberState:
         """Return a member with the weights that ``Model.fit`` would leave it with.
 
-        Those that it trained, or what its optimizer puts in their place at the end: averages.
+        They are those that it trained, or averages that its optimizer puts in their place.
         """
         weights = self.model.trainable_variables
-        iteration, rate, *optimizer_variables = self.optimizer.variables
-        mapping = [
-            *zip(weights, state.weights, strict=True),
-            *zip(optimizer_variables, state.optimizer_variables, strict=True),
-            (iteration, shared.iteration),
-            (rate, 0.0),
-        ]
-        with ValueScope(state_mapping=mapping) as scope:
+        variables = [*weights, *self.optimizer.variables]
+        values = [*state.weights, shared.iteration, 0.0, *state.optimizer_variables]
+        with ValueScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
             self.optimizer.finalize_variable_values(weights)
         return state._replace(weights=[scope.get_current_value(v) for v in weights])
 
@@ -185,22 +148,10 @@ class Member:
     ) -> Any:
         """Return the cosine between the held-out gradient and what training has moved.
 
-        All that training moves is about proportional to the learning rate, so that this is
-        the derivative of the held-out loss with respect to the logarithm of the rate, in units
+        It is of shape (); `state` and `shared` are those after an epoch, `before` holds the weights
+        before it. All that training moves is about proportional to the learning rate, so that this
+        is the derivative of the held-out loss with respect to the logarithm of the rate, in units
         of both lengths: below 0, a higher rate would have been better.
-
-        Parameters
-        ----------
-        state, shared : MemberState, SharedState
-            The member after an epoch.
-        before : list of tensors
-            Its weights before the epoch.
-        x, target, weight
-            Held-out rows.
-
-        Returns
-        -------
-        cosine : tensor of shape ()
         """
         with tf.GradientTape() as tape:
             delivered = self.delivered(state, shared)
@@ -220,29 +171,9 @@ class Member:
     def _scope(self, state: MemberState, shared: SharedState, tape: Any = None) -> Scope:
         """Return a scope in which the model's variables have a member's values."""
         non_trainable, seeds = split_variables(self.model)
-        mapping = [
-            *zip(self.model.trainable_variables, state.weights, strict=True),
-            *zip(non_trainable, state.non_trainable, strict=True),
-            *zip(seeds, shared.seeds, strict=True),
-        ]
-        return Scope(self.model, mapping, tape)
-
-
-def _gradients(
-    tape: Any, loss: Any, model: keras.Model, weights: list[Any], scope: Scope
-) -> list[Any]:
-    """Return the gradient of a loss by each weight: summed over all values that it had."""
-    sources = [
-        [weight, *scope.assigned.get(id(variable), [])]
-        for variable, weight in zip(model.trainable_variables, weights, strict=True)
-    ]
-    return [
-        _sum([part for part in parts if part is not None]) for parts in tape.gradient(loss, sources)
-    ]
-
-
-def _sum(parts: list[Any]) -> Any:
-    return tf.add_n(parts) if len(parts) > 1 else next(iter(parts), None)
+        variables = [*self.model.trainable_variables, *non_trainable, *seeds]
+        values = [*state.weights, *state.non_trainable, *shared.seeds]
+        return Scope(self.model, list(zip(variables, values, strict=True)), tape)
 
 
 def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
@@ -259,9 +190,7 @@ def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:
 
 
 def split_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
-    """Return the non-trainable variables of a model, states of random generators apart."""
+    """Return a model's non-trainable variables in two lists; states of random generators last."""
     states, variables = seed_states(model), model.non_trainable_variables
-    return (
-        [v for v in variables if id(v) not in states],
-        [v for v in variables if id(v) in states],
-    )
+    others = [variable for variable in variables if id(variable) not in states]
+    return others, [variable for variable in variables if id(variable) in states]

@@ -1,23 +1,19 @@
 """Keras optimizers as pure functions.
 
-On the TensorFlow backend Keras optimizers update ``tf.Variable`` objects in place. The
-methods that do so override backend-neutral ones of the base class, which work on whatever
-values a scope maps the variables to. Putting the base methods back makes every optimizer a
-pure function of one member's weights, gradients and state, norms and exclusions included.
+On the TensorFlow backend Keras optimizers update ``tf.Variable`` objects in place. The methods that
+do so override backend-neutral ones of the base class, which work on whatever values a scope maps
+the variables to. Putting the base methods back makes every optimizer a pure function of one
+member's weights, gradients and state, norms and exclusions included.
 """
 
-from threading import Lock
 from typing import Any
 
 import keras
-import numpy as np
 
-from .._keras import StatelessOptimizer, has_schedule, spare_of_decay
-from .._models.keras_model import build_optimizer
+from .._keras import StatelessOptimizer, spare_of_decay
+from .._space import RATE
 from ..exceptions import NotVectorizableError
 from .scope import ValueScope
-
-_building = Lock()
 
 _NOT_YET = {
     "ema_overwrite_frequency": "averages that replace the weights (ema_overwrite_frequency)",
@@ -29,87 +25,64 @@ _NOT_YET_CLASSES = {"LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
 
 
 def stateless_optimizer(model: keras.Model) -> Any:
-    """Return an optimizer like the model's own for :func:`applied`.
+    """Return an optimizer for :func:`applied` like that of a compiled model, built for its weights.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled.
-
-    Returns
-    -------
-    optimizer : keras.optimizers.Optimizer
-        Built for the model's trainable variables. Its second variable is the
-        learning rate.
-
-    Raises
-    ------
-    NotVectorizableError
-        If the optimizer keeps state that cannot be trained per member yet.
+    Its second variable is the learning rate. Raises NotVectorizableError if the model's own
+    optimizer keeps state that cannot be trained per member yet.
     """
     own = model.optimizer
     name = type(own).__name__
+    kept = [f"{name} with {what}" for setting, what in _NOT_YET.items() if getattr(own, setting, 0)]
     if name in _NOT_YET_CLASSES:
+        kept = [name]
+    if kept:
         raise NotVectorizableError(
-            f"The optimizer {name} keeps state that is no pure function of each step."
+            f"The optimizer {kept[0]} keeps state that is no pure function of each step."
         )
-    for setting, what in _NOT_YET.items():
-        if getattr(own, setting, None):
-            raise NotVectorizableError(
-                f"The optimizer {name} with {what} keeps state that is no pure function of each "
-                "step."
-            )
     if type(own).apply_gradients is not keras.optimizers.Optimizer.apply_gradients:
         raise NotVectorizableError(f"The optimizer {name} applies gradients in a way of its own.")
-    # A schedule has no variable of its own; the rate of each member is data here.
-    config = own.get_config() | {"learning_rate": 1.0}
     stateless: Any = type(name, (type(own), StatelessOptimizer), {})
-    optimizer = stateless.from_config(config)
+    # A schedule has no variable of its own; the rate of each member is data here.
+    optimizer = stateless.from_config(own.get_config() | {"learning_rate": 1.0})
     optimizer.build(model.trainable_variables)
     spare_of_decay(optimizer, model)
     return optimizer
 
 
-def applied(
-    optimizer: Any, gradients: list[Any], variables: list[Any], weights: list[Any], state: list[Any]
-) -> tuple[list[Any], list[Any]]:
-    """Return weights and state after an optimizer has applied gradients.
+def of_optimizer(values: dict[str, Any]) -> dict[str, Any]:
+    """Return member hyperparameters by the attributes of an optimizer that hold them.
 
-    Parameters
-    ----------
-    optimizer : keras.optimizers.Optimizer
-        What :func:`stateless_optimizer` returned.
-    gradients, variables, weights : list
-        Of the loss by each trainable variable, these, and their values.
-    state : list of tensors
-        Values of the optimizer's variables.
+    Their keys are those of ``estimator.set_params``: ``optimizer__weight_decay``. The learning rate
+    is left out: it is a variable of the optimizer, all others are plain numbers.
+    """
+    return {n.removeprefix("optimizer__"): value for n, value in values.items() if n != RATE}
+
+
+def applied(
+    optimizer: Any,
+    values: dict[str, Any],
+    gradients: list[Any],
+    variables: list[Any],
+    weights: list[Any],
+    state: list[Any],
+) -> tuple[list[Any], list[Any]]:
+    """Return weights and state after an optimizer of :func:`stateless_optimizer` took a step.
+
+    `values` holds member hyperparameters, tensors of shape (), which it reads in place of its own
+    numbers. `gradients` are those of the loss by each of the trainable `variables`, `weights` their
+    values, and `state` holds the values of the optimizer's variables: all are tensors.
     """
     mapping = [*zip(variables, weights, strict=True), *zip(optimizer.variables, state, strict=True)]
-    with ValueScope(state_mapping=mapping) as scope:
-        optimizer.apply(gradients)
+    own = vars(optimizer)  # past the setter, which would track tensors
+    settings = of_optimizer(values)
+    before = {name: own[name] for name in settings}
+    own.update(settings)
+    try:
+        with ValueScope(state_mapping=mapping) as scope:
+            optimizer.apply(gradients)
+    finally:
+        own.update(before)
     return (
         [scope.get_current_value(variable) for variable in variables],
         [scope.get_current_value(variable) for variable in optimizer.variables],
     )
-
-
-def initial_variables(model: keras.Model) -> list[Any]:
-    """Return the values that the variables of a model's own optimizer have now.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled; its optimizer is built where it is not yet.
-
-    Returns
-    -------
-    values : list of ndarray
-        Iteration, learning rate (0 where a schedule stands in for it), and all others.
-    """
-    optimizer = model.optimizer
-    with _building:  # threads train several members of one model
-        build_optimizer(model)
-    iteration, *others = [variable.numpy() for variable in optimizer.variables]
-    if has_schedule(optimizer):
-        others.insert(0, np.float32(0))
-    return [iteration, *others]

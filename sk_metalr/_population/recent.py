@@ -7,13 +7,7 @@ from typing import Any
 
 
 class Recent:
-    """The things that were asked for last, by their keys; threads may share it.
-
-    Parameters
-    ----------
-    n_kept : int
-        How many are kept.
-    """
+    """The `n_kept` things that were asked for last, by their keys; threads may share it."""
 
     def __init__(self, n_kept: int) -> None:
         self._n_kept = n_kept
@@ -25,7 +19,7 @@ class Recent:
         with self._lock:
             thing = self._kept.pop(key, None) or make()
             self._kept[key] = thing
-            while len(self._kept) > self._n_kept:
+            if len(self._kept) > self._n_kept:
                 self._kept.popitem(last=False)
         return thing
 

@@ -10,7 +10,7 @@ class ValueScope(keras.StatelessScope):
     """A scope in which variables have given values, and may be assigned each other's."""
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Take an assignment down; called by Keras."""
+        """Note an assignment; called by Keras."""
         variable, value = update
         if isinstance(value, keras.Variable):
             value = value.value  # which Keras would look up only later, outside of the scope
@@ -18,41 +18,27 @@ class ValueScope(keras.StatelessScope):
 
 
 class Scope(ValueScope):
-    """A scope in which the variables of a model have given values.
+    """A scope in which the variables of a model have the values that `mapping` pairs them with.
 
-    Keras takes the gradient with respect to the values that a variable was read with. So a
-    value that the forward pass assigns to a trainable variable is a source of gradients of
-    its own, and none flows through what it was computed from.
+    Keras takes the gradient with respect to the values that a variable was read with. So a value
+    that the forward pass assigns to a trainable variable is a source of gradients of its own, which
+    `tape` watches, and none flows through what it was computed from.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Whose metrics may change unseen.
-    mapping : list of (keras.Variable, tensor)
-        Its variables and their values.
-    tape : tf.GradientTape or None
-        What watches assigned values.
-
-    Attributes
-    ----------
-    assigned : dict of int to list of tensors
-        Values that were assigned to each trainable variable, by its identity.
-    unknown : list of str
-        Names of variables that were assigned to and are neither mapped nor metrics.
+    `assigned` lists these by the identities of the variables; `unknown` lists the paths of assigned
+    variables that are neither mapped nor in metrics of the model.
     """
 
     def __init__(self, model: keras.Model, mapping: list[Any], tape: Any = None) -> None:
         super().__init__(state_mapping=mapping, collect_losses=True)
         self._tape = tape
-        self._known = set(self.state_mapping)
-        self._ignored = {id(variable) for variable in model.metrics_variables}
+        self._known = {*self.state_mapping, *map(id, model.metrics_variables)}
         self.assigned: dict[int, list[Any]] = {}
         self.unknown: list[str] = []
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Take note of an assignment; called by Keras."""
+        """Note an assignment; called by Keras."""
         variable, value = update
-        if id(variable) not in self._known | self._ignored:
+        if id(variable) not in self._known:
             self.unknown.append(variable.path)
         if self._tape is not None:
             value = tf.stop_gradient(value)
