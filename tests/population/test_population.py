@@ -13,6 +13,7 @@ from tensorflow.python.framework import config
 from sk_metalr._population import Population, lanes, program
 from sk_metalr._population.batches import shuffled
 from sk_metalr._population.member import cosine
+from sk_metalr._space import RATE
 from sk_metalr._space.schedules import check_schedules
 from sk_metalr._task import Classification
 from sk_metalr.exceptions import NotVectorizableError
@@ -264,7 +265,8 @@ def test_what_xla_cannot_compile_runs_without_it(monkeypatch):
         rates = np.full((1, n_members), 0.1, np.float32)
         rows, weight = np.zeros((1, 4, N_FEATURES), np.float32), np.ones((1, 4), np.float32)
         state = pooled.initial_state(model, n_members)
-        return pooled.train(state, rates, rows, np.zeros((1, 4, 1)), weight, np.array([4]), 1)
+        target = np.zeros((1, 4, 1))
+        return pooled.train(state, {RATE: rates}, rows, target, weight, np.array([4]), 1)
 
     def interrupted(*_):
         raise RuntimeError("not run")
@@ -311,7 +313,7 @@ def test_what_xla_refuses_changes_no_other_function():
         if scored_first:
             assert np.isfinite(one.score(state, rows, code, ones, 1)).all()
         rates = np.full((1, 1), 0.1, np.float32)
-        return one.train(state, rates, rows, code[..., None], ones, np.array([4]), 1)
+        return one.train(state, {RATE: rates}, rows, code[..., None], ones, np.array([4]), 1)
 
     loss = trained(True, scored_first=False).loss_sum.numpy()
     np.testing.assert_array_equal(loss, trained(True, scored_first=True).loss_sum.numpy())
