@@ -75,7 +75,7 @@ def edge_message(best: float, rates: Sequence[float] | np.ndarray) -> str:
 
 
 def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
-    """Tell whether rates beyond the edge were known, but only so many were asked for."""
+    """Tell whether rates beyond the edge were known, but only `n_candidates` were asked for."""
     return n_candidates is not None and cost.get("n_drawn_at_random") == 0
 
 
@@ -113,10 +113,9 @@ def off_scale(
     """Say how features are off the scale that a network starts from; empty if they are not.
 
     A network that begins with an embedding, a normalization or a rescaling takes features of any
-    size. So large ones count only where the network begins far worse than the class frequencies,
-    as the lowest of the `rates` (n_candidates,) shows. The held-out log-losses are of shape
-    (n_candidates, n_splits, n_epochs); all losses are in nats. The scale is the largest root mean
-    square of a feature.
+    size. So large ones, by their largest root mean square, count only where the network begins far
+    worse than the class frequencies, as the lowest of the rates (n_candidates,) shows. All losses
+    are in nats, the held-out log-losses of shape (n_candidates, n_splits, n_epochs).
     """
     begins = losses[np.argmin(rates), :, 0].mean()
     if feature_scale > LARGE and not begins < FAR_WORSE * baseline_loss:

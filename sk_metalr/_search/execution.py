@@ -22,9 +22,8 @@ SAVE_SECONDS = 20.0
 class Execution:
     """Execution settings of a search, and what it has cost so far.
 
-    `n_workers` of joblib's workers train; 1 for none but this process. The best mean over splits
-    of the score `told` is told at each rung. Among the seconds, spent on each part, are the
-    ``member_epochs``.
+    `n_workers` of joblib's workers train; 1 for none but this process. At each rung, the best mean
+    of the score `told` is told. `seconds` counts those of each part, and ``member_epochs``.
     """
 
     stage: Stage = silent

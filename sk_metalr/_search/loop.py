@@ -22,7 +22,7 @@ from .sweep import swept
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Result of a search; the costs are counts of candidates that its algorithm tells of."""
+    """Result of a search; `costs` are what its algorithm has counted, for ``search_cost_``."""
 
     history: History
     choice: Choice
@@ -98,7 +98,7 @@ class _Rounds:
     execution: Execution
 
     def train(self, candidates: Candidates, before: History | None) -> tuple[History, Population]:
-        """Train until the algorithm, the budget or the time ends the round; join those before."""
+        """Train until the algorithm, budget or time ends the round; add it to those before."""
         n, budget, worst_loss = len(candidates), self.evaluation.n_epochs, self.scoring.worst_loss
         n_rounds = 0 if before is None else before.n_rounds
         unseen = np.empty((n, len(self.evaluation.splits), 0))

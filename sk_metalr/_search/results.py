@@ -54,7 +54,7 @@ def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) 
 
 
 def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -> dict[str, Any]:
-    """Return ``search_cost_``: what was trained, in all refits too, and how long it took."""
+    """Return ``search_cost_``: what was trained, refits included, how, and in which time."""
     history, seconds = result.history, dict(execution.seconds)
     n_candidates, n_splits, n_epochs = history.recorded.shape
     member_epochs = int(seconds.pop("member_epochs"))
@@ -74,7 +74,6 @@ def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -
 def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
     """Return what there is to record of a search: its curve for each optimizer and schedule.
 
-    The search is that of a fitted MetaLRClassifier, whose fit began with what was prepared.
     Candidates that were not trained for the whole budget are left out.
     """
     losses, n_resources = fitted.laplace_learning_curves_, fitted.cv_results_["n_resources"]

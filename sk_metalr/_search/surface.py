@@ -105,9 +105,9 @@ def response_surface(
 def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
     """Flatten losses above the baseline, keeping their order.
 
-    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands
-    of nats, or none at all, and would push a good rate away by itself. Above
-    L₀ = `baseline_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
+    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands of nats, or
+    none at all, and would push a good rate away by itself. Above L₀ = `baseline_loss` a loss L
+    becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
     """
     ratio = np.where(np.isnan(losses), np.inf, losses) / baseline_loss
     bent = np.minimum(1.0 + np.log(np.maximum(ratio, 1.0)), MAX_COMPRESSED)
@@ -117,12 +117,11 @@ def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
 def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.ndarray) -> np.ndarray:
     """Smooth finite losses of shape (n_candidates, n_splits, n_epochs) over rates and epochs.
 
-    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
-    "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
-    losses are. Over epochs, the first few are smoothed hardly at all.
-
-    :func:`weights_over_rates` returned the weights (n_candidates, n_candidates). Each smoothed
-    loss, in nats, is a mean over those that `is_trained` (n_candidates, n_epochs) says there are.
+    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya, "On estimating
+    regression", 1964, doi:10.1137/1109020), evaluated where the losses are. Over epochs, the first
+    few are smoothed hardly at all. Over rates, :func:`weights_over_rates` returned the weights
+    (n_candidates, n_candidates). Each smoothed loss, in nats, is a mean over those that there are:
+    `is_trained` of shape (n_candidates, n_epochs).
     """
     epochs = np.arange(1, losses.shape[2] + 1)
     over_epochs = _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
