@@ -13,12 +13,6 @@ from .._space import Candidates, StrategySpace
 from ..exceptions import SingleCandidateWarning
 from .history import History, Rung
 
-SINGLE = (
-    "n_candidates=1 draws a single learning rate at random, and compares it with no other: raise "
-    "n_candidates, or give the rate itself, such as learning_rates=[1e-3], to train at exactly "
-    "that one."
-)
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -26,18 +20,12 @@ class Problem:
 
     Attributes
     ----------
-    space : StrategySpace
-        Where candidates come from.
-    was_open : bool
-        Whether its learning rates were left open, and found by a sweep.
-    n_candidates : int or None
-        How many candidates to try in all, as given by the user.
-    budget : int
-        The full budget, in epochs.
-    random_state : numpy.random.RandomState
-        Where draws come from.
-    describe : callable
-        Returns the :class:`.Situation` of the search, by which it is compared with others.
+    space : StrategySpace, where candidates come from
+    was_open : bool, whether its learning rates were left open, and found by a sweep
+    n_candidates : int or None, how many candidates to try in all, as given by the user
+    budget : int, in epochs
+    random_state : numpy.random.RandomState, where draws come from
+    describe : callable, returns the :class:`.Situation` by which searches are compared
     remember : callable
         Takes a name and a value of numbers, strings, arrays, lists and dicts. Returns the value,
         or that which was remembered where a saved search goes on.
@@ -95,7 +83,12 @@ class BaseSearch(BaseEstimator):
         if history is not None:
             return None
         if problem.n_candidates == 1 and problem.space.has_more_than(1):
-            warn(SingleCandidateWarning(SINGLE), stacklevel=7)
+            message = (
+                "n_candidates=1 draws a single learning rate at random, and compares it with no "
+                "other: raise n_candidates, or give the rate itself, such as "
+                "learning_rates=[1e-3], to train at exactly that one."
+            )
+            warn(SingleCandidateWarning(message), stacklevel=7)
         return problem.space.sample(problem.n_candidates, problem.random_state)
 
     def promote(self, rung: Rung) -> tuple[np.ndarray, int]:

@@ -7,7 +7,6 @@ started again does the same again, but for the training that was saved: that is 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from .._persistence import (
-    decode,
-    encode,
-    identity,
-    of_data,
-    of_versions,
-    read_archive,
-    write_archive,
-)
+from .. import _persistence as persistence
 from .._population import GroupSnapshot, Population, Snapshot
 from .._progress import warn
 from .._recorded import Recorded
@@ -40,17 +31,8 @@ WITHOUT_EFFECT = {"checkpoint_dir", "max_memory", "max_time", "n_jobs", "verbose
 def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint | None"]:
     """Hold a folder while a search is saved in it; None for a search that is not saved.
 
-    Parameters
-    ----------
-    folder : str, os.PathLike or None
-        Made where there is none.
-
-    Raises
-    ------
-    ValueError
-        If another fit uses the folder, or nothing can be written there.
-    RefusedFileError
-        If what was saved there is damaged.
+    A folder that is missing is made. Raises ValueError if another fit uses it or nothing can be
+    written there, and RefusedFileError if what was saved there is damaged.
     """
     if folder is None:
         yield None
@@ -58,8 +40,7 @@ def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint 
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / LOCK, timeout=0)
-        lock.acquire()
+        held = FileLock(path / LOCK, timeout=0).acquire()
     except Timeout as error:
         raise ValueError(
             "The 'checkpoint_dir' parameter of MetaLRClassifier must be a folder of its own for "
@@ -71,31 +52,24 @@ def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint 
             "The 'checkpoint_dir' parameter of MetaLRClassifier must be a folder that can be "
             f"written to. Got {str(folder)!r} instead ({error.strerror or error})."
         ) from error
-    with lock:
+    with held:
         yield Checkpoint(path / FILE)
 
 
 class Checkpoint:
-    """A search as it is saved.
-
-    Parameters
-    ----------
-    path : Path
-        The file, which may hold a search already.
-    """
+    """A search as it is saved in a file, which may hold one already."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._n_populations = 0
         self._is_writable = True
-        self._saved: dict[str, Any] = {
-            **{"identity": {}, "random_state": None, "remembered": {}, "populations": []}
-        }
+        saved: Any = {"identity": {}, "random_state": None, "remembered": {}, "populations": []}
         for unfinished in path.parent.glob(f".{path.name}.*.tmp"):
             unfinished.unlink()
         if path.exists():
-            manifest, parts = read_archive(path, self._check_format)
-            self._saved = decode(manifest["search"], parts)
+            manifest, parts = persistence.read_archive(path, self._check_format)
+            saved = persistence.decode(manifest["search"], parts)
+        self._saved: dict[str, Any] = saved
 
     def _check_format(self, manifest: dict[str, Any]) -> None:
         if manifest.get("format") != FORMAT:
@@ -118,18 +92,7 @@ class Checkpoint:
         return self._saved["remembered"].setdefault(name, value)
 
     def check(self, identity: dict[str, str]) -> None:
-        """Check that the search that was saved is the one that is being done.
-
-        Parameters
-        ----------
-        identity : dict of str to str
-            What the search depends on, by its name in a message.
-
-        Raises
-        ------
-        ValueError
-            If it is another one.
-        """
+        """Raise ValueError if another search was saved; `identity` is what a search depends on."""
         saved = self._saved["identity"]
         differing = [name for name in identity if saved.get(name, identity[name]) != identity[name]]
         if differing:
@@ -144,12 +107,8 @@ class Checkpoint:
     def begin(self, population: Population) -> tuple[int, Recorded | None]:
         """Have a population go on from where it was saved.
 
-        Returns
-        -------
-        number : int
-            How many populations of the search there were before.
-        recorded : Recorded or None
-            What was saved of it; None where it was not saved yet.
+        Returns how many populations of the search there were before, and what was recorded of
+        this one; None where it was not saved yet.
         """
         number, self._n_populations = self._n_populations, self._n_populations + 1
         of_part = f" of part {number + 1} of the search" if number else ""
@@ -157,25 +116,26 @@ class Checkpoint:
         if number >= len(self._saved["populations"]):
             return number, None
         saved = self._saved["populations"][number]
-        population.restore([_snapshot(one) for one in saved["snapshots"]])
+        snapshots = []
+        for plain in saved["snapshots"]:
+            groups = [GroupSnapshot(**group) for group in plain["groups"]]
+            snapshots.append(Snapshot(**plain | {"groups": groups}))
+        population.restore(snapshots)
         return number, Recorded(tuple(saved["names"]), saved["values"])
 
     def save(self, number: int, recorded: Recorded, snapshots: list[Snapshot]) -> None:
-        """Save a population as it is now; of those before, what they have shown.
-
-        Warns, once, where that is not possible.
-        """
+        """Save a population as it is now, and what those before have shown; or warn, once."""
         before = self._saved["populations"][:number]
         for population in before:
             for snapshot in population["snapshots"]:
                 snapshot["groups"] = [group | {"state": None} for group in snapshot["groups"]]
-        of_snapshots = [_plain(snapshot) for snapshot in snapshots]
-        saved = {"names": recorded.names, "values": recorded.values, "snapshots": of_snapshots}
+        plain = [vars(one) | {"groups": [vars(group) for group in one.groups]} for one in snapshots]
+        saved = {"names": recorded.names, "values": recorded.values, "snapshots": plain}
         self._saved["populations"] = [*before, saved]
         parts: dict[str, bytes] = {}
-        search = encode(self._saved, parts)
+        manifest = {"format": FORMAT, "search": persistence.encode(self._saved, parts)}
         try:
-            write_archive(self.path, {"format": FORMAT, "search": search}, parts)
+            persistence.write_archive(self.path, manifest, parts)
         except OSError as error:
             if self._is_writable:
                 told = f"The search goes on but is not saved: {error}"
@@ -188,36 +148,16 @@ class Checkpoint:
 
 
 def search_identity(estimator: Any, algorithm: Any, prepared: Any) -> dict[str, str]:
-    """Return what a search depends on, by its name in a message.
-
-    Parameters
-    ----------
-    estimator : MetaLRClassifier
-        Its parameters are read.
-    algorithm : BaseSearch
-        The search algorithm.
-    prepared : Prepared
-        The rows that are searched on, and their splits.
-    """
+    """Return what a search depends on, by its name in a message: parameters, data, versions."""
     of_algorithm = algorithm.get_params(deep=False)
     of_algorithm.pop("experience", None)  # but for the candidates that it proposes
     given = estimator.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
     if not isinstance(estimator.random_state, Integral):
         del given["random_state"]  # the one that the search began with is saved
     params = {
-        f"the parameter {name!r}": identity(value)
+        f"the parameter {name!r}": persistence.identity(value)
         for name, value in given.items()
         if name not in WITHOUT_EFFECT
     }
-    evaluation = prepared.evaluation
-    return of_data(evaluation.data, evaluation.splits) | of_versions() | params
-
-
-def _plain(snapshot: Snapshot) -> dict[str, Any]:
-    """Return a snapshot as a dict of numbers, strings, lists and arrays."""
-    return vars(snapshot) | {"groups": [dict(vars(group)) for group in snapshot.groups]}
-
-
-def _snapshot(plain: dict[str, Any]) -> Snapshot:
-    groups = [GroupSnapshot(**group) for group in plain["groups"]]
-    return replace(Snapshot(**plain), groups=groups)
+    of_data = persistence.of_data(prepared.evaluation.data, prepared.evaluation.splits)
+    return of_data | persistence.of_versions() | params

@@ -5,22 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import exceptions
 from .._data import TrainingData
 from .._space import RATE
-from ..exceptions import (
-    BaselineWarning,
-    BudgetWarning,
-    EdgeOfSpaceWarning,
-    InterruptedSearchWarning,
-    ScaleWarning,
-)
 from .loop import SearchResult
 
 NOTICEABLE = 0.01
 """Fall of the loss over the last quarter of the budget, in multiples of the baseline loss, from
 which on more epochs are worth a try. On nine tables with budgets of 4 to 40 epochs, twice the
-budget then gained that much in 54 % of the searches, and in 97 % of those whose rates were all low.
-"""
+budget then gained that much in 54 % of searches, and in 97 % of those whose rates were all low."""
 
 LARGE, SMALL = 10.0, 0.01
 """Root mean squares beyond which features are off the scale. Networks start from about 1."""
@@ -38,65 +31,39 @@ would be seen: digits of 0 … 16 end at 0.04, as scaled ones do, those of 0 …
 def diagnose(
     result: SearchResult, data: TrainingData, n_candidates: int | None
 ) -> Iterator[UserWarning]:
-    """Yield reasons to doubt what a search found.
-
-    Parameters
-    ----------
-    result : SearchResult
-        What it found.
-    data : TrainingData
-        All rows.
-    n_candidates : int or None
-        The parameter of the classifier.
-    """
+    """Yield reasons to doubt what a search found; `n_candidates` is the classifier's parameter."""
     feature_scale, baseline_loss = data.feature_scale, data.baseline_loss
-    history, choice = result.history, result.choice
+    history, choice, best = result.history, result.choice, result.choice.index
     n_epochs, n_seen = history.budget, history.n_resources.max()
     if n_seen < n_epochs:
-        yield InterruptedSearchWarning(
+        yield exceptions.InterruptedSearchWarning(
             f"The search ended after {n_seen} of {n_epochs} epochs, out of time; the choice was "
             "made on these."
         )
-    rates, family = history.candidates.learning_rates, history.candidates.families
-    at_edge = edge_message(rates[choice.index], rates[family == family[choice.index]])
+    at_edge = edge_message(*history.rate_in_family(best))
     if at_edge and not is_edge_known(n_candidates, result.costs):
-        yield EdgeOfSpaceWarning(at_edge)
-    losses, loss = history.recorded["log_loss"], choice.losses[choice.index]
-    how = off_scale(feature_scale, losses, rates, baseline_loss)
-    at_baseline = ""
-    if history.baseline_loss is not None:
-        at_baseline = baseline_message(loss, baseline_loss, how)
-    n_chosen = choice.n_epochs[choice.index]
-    chosen = losses[choice.index, :, n_chosen - 1].mean()
-    harm = scale_message(how, chosen, baseline_loss, feature_scale)
+        yield exceptions.EdgeOfSpaceWarning(at_edge)
+    losses, n_chosen = history.recorded["log_loss"], choice.n_epochs[best]
+    how = off_scale(feature_scale, losses, history.candidates.learning_rates, baseline_loss)
+    is_log_loss, loss = history.baseline_loss is not None, choice.losses[best]
+    at_baseline = baseline_message(loss, baseline_loss, how) if is_log_loss else ""
+    harm = scale_message(how, losses[best, :, n_chosen - 1].mean(), baseline_loss, feature_scale)
     if at_baseline:
-        yield BaselineWarning(at_baseline)
+        yield exceptions.BaselineWarning(at_baseline)
     elif harm:
-        yield ScaleWarning(harm)
-    too_short = budget_message(losses, choice.index, n_chosen, baseline_loss)
-    if too_short:
-        yield BudgetWarning(too_short)
+        yield exceptions.ScaleWarning(harm)
+    if too_short := budget_message(losses, best, n_chosen, baseline_loss):
+        yield exceptions.BudgetWarning(too_short)
 
 
 def family_of(params: list[dict[str, Any]], index: int) -> tuple[float, list[float]]:
     """Return the learning rate of a candidate, and those of all candidates of its family."""
-    others = [one | {RATE: None} for one in params]
-    family = [
-        one[RATE] for one, other in zip(params, others, strict=True) if other == others[index]
-    ]
-    return params[index][RATE], family
+    rate = params[index][RATE]
+    return rate, [one[RATE] for one in params if (one | {RATE: rate}) == params[index]]
 
 
-def edge_message(best: float, rates: Sequence[float]) -> str:
-    """Say that the best learning rate is the lowest or the highest; empty if it is not.
-
-    Parameters
-    ----------
-    best : float
-        The one with the lowest loss.
-    rates : sequence of float
-        All that were tried with its optimizer and schedule, in increasing order.
-    """
+def edge_message(best: float, rates: Sequence[float] | np.ndarray) -> str:
+    """Say that the best rate is the lowest or the highest of its sorted family; empty if not."""
     if len(rates) < 2 or rates[0] < best < rates[-1]:
         return ""
     edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
@@ -108,17 +75,7 @@ def edge_message(best: float, rates: Sequence[float]) -> str:
 
 
 def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
-    """Tell whether rates beyond the edge were known and not asked for.
-
-    That of a portfolio of so many rates is not the edge of what the experience knows.
-
-    Parameters
-    ----------
-    n_candidates : int or None
-        The parameter of the classifier.
-    cost : dict of str to number or str
-        What is in ``search_cost_`` of the experience.
-    """
+    """Tell whether rates beyond the edge were known, but only `n_candidates` were asked for."""
     return n_candidates is not None and cost.get("n_drawn_at_random") == 0
 
 
@@ -129,16 +86,8 @@ def budget_message(losses: np.ndarray, index: int, n_epochs: int, baseline_loss:
     rates there is one for which the budget is just long enough. So it is empty, too, where some
     candidate was as good before the last quarter of the budget.
 
-    Parameters
-    ----------
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-losses, in nats; as many epochs as the budget has.
-    index : int
-        The chosen candidate.
-    n_epochs : int
-        For how many of them it was chosen.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
+    The held-out log-losses, of shape (n_candidates, n_splits, n_epochs), cover the whole budget;
+    the candidate at `index` was chosen, for `n_epochs` of it. All losses are in nats.
     """
     _, n_splits, budget = losses.shape
     if n_epochs < budget or budget < 2:
@@ -148,8 +97,7 @@ def budget_message(losses: np.ndarray, index: int, n_epochs: int, baseline_loss:
     last = chosen[:, -quarter:].mean(axis=1)
     falls = chosen[:, -2 * quarter : -quarter].mean(axis=1) - last
     error = falls.std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
-    early = losses[:, :, :-quarter].mean(axis=1)
-    was_as_good = (early <= last.mean()).any()
+    was_as_good = (losses[:, :, :-quarter].mean(axis=1) <= last.mean()).any()
     if was_as_good or not falls.mean() > max(error, NOTICEABLE * baseline_loss):
         return ""
     return (
@@ -165,18 +113,9 @@ def off_scale(
     """Say how features are off the scale that a network starts from; empty if they are not.
 
     A network that begins with an embedding, a normalization or a rescaling takes features of any
-    size. So large ones count only where the network begins far worse than the class frequencies.
-
-    Parameters
-    ----------
-    feature_scale : float
-        Largest root mean square of a feature.
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-losses, in nats.
-    rates : ndarray of shape (n_candidates,)
-        Learning rates; the lowest one shows how the network begins.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
+    size. So large ones, by their largest root mean square, count only where the network begins far
+    worse than the class frequencies, as the lowest of the rates (n_candidates,) shows. All losses
+    are in nats, the held-out log-losses of shape (n_candidates, n_splits, n_epochs).
     """
     begins = losses[np.argmin(rates), :, 0].mean()
     if feature_scale > LARGE and not begins < FAR_WORSE * baseline_loss:
@@ -190,16 +129,9 @@ def off_scale(
 
 
 def scale_message(how: str, loss: float, baseline_loss: float, feature_scale: float) -> str:
-    """Say that features off the scale did harm; empty if they are not, or did not.
+    """Say that features off the scale, as :func:`off_scale` said, did harm; empty if they did not.
 
-    Parameters
-    ----------
-    how : str
-        What :func:`off_scale` returned.
-    loss : float
-        Held-out log-loss of the chosen candidate, in nats.
-    baseline_loss, feature_scale
-        As for :func:`off_scale`.
+    The loss is the held-out log-loss of the chosen candidate. All losses are in nats.
     """
     harmed = HARMED_BY_LARGE if feature_scale > LARGE else HARMED_BY_SMALL
     if not how or loss <= harmed * baseline_loss:
@@ -210,25 +142,16 @@ def scale_message(how: str, loss: float, baseline_loss: float, feature_scale: fl
     )
 
 
-def baseline_message(loss: float, baseline_loss: float, how_off_scale: str | None = None) -> str:
-    """Say that the lowest loss is no better than the class frequencies'; empty if it is.
+def baseline_message(loss: float, baseline_loss: float, how_off_scale: str = "") -> str:
+    """Say that the lowest loss is no better than that of the class frequencies; empty if it is.
 
-    Parameters
-    ----------
-    loss : float
-        The lowest loss, in nats, as the choice saw it.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    how_off_scale : str or None
-        What :func:`off_scale` returned; None where nobody knows the features.
+    Features may be to blame, as :func:`off_scale` said. All losses are in nats.
     """
     if loss < baseline_loss:
         return ""
-    scaled = "scale the features in a Pipeline, "
-    remedies = "train for more epochs, or doubt that the features tell anything."
-    if how_off_scale is not None:
-        scaled = f"{how_off_scale}; {scaled}" if how_off_scale else ""
+    scaled = f"{how_off_scale}; scale the features in a Pipeline, " if how_off_scale else ""
     return (
         f"No learning rate did better on held-out rows ({loss:.3g} nats) than always predicting "
-        f"the class frequencies ({baseline_loss:.3g} nats): {scaled}{remedies}"
+        f"the class frequencies ({baseline_loss:.3g} nats): {scaled}train for more epochs, or "
+        "doubt that the features tell anything."
     )

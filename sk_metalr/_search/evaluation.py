@@ -10,36 +10,16 @@ import numpy as np
 
 from .. import _models as models
 from .._data import TrainingData
-from .._population import (
-    Block,
-    Options,
-    Population,
-    SplitSetup,
-    Workers,
-    preserved_random_state,
-)
+from .._population import Block, Options, Population, SplitSetup, Workers, preserved_random_state
 from .._space import Candidates, Schedule
 from .._splits import Split
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """On what candidates are trained and scored.
+    """The evaluation of candidates: what is trained, on which rows and splits, and how.
 
-    Attributes
-    ----------
-    estimator : scikeras.wrappers.KerasClassifier
-        The wrapped classifier, which is left as it is.
-    plan : TrainingPlan
-        How it trains.
-    data : TrainingData
-        All rows.
-    splits : list of (train, test) row indices
-        The held-out splits.
-    seed : int
-        Seed of initial weights and order of rows.
-    options : Options
-        How members are trained and scored.
+    The wrapped estimator is left as it is. The seed is that of initial weights and order of rows.
     """
 
     estimator: Any
@@ -59,16 +39,10 @@ class Evaluation:
         return self.plan.n_epochs
 
     def populate(self, candidates: Candidates, *, n_workers: int = 1, **changes: Any) -> Population:
-        """Return candidates on all splits, untrained.
+        """Return candidates, in order of their static parameters, on all splits, untrained.
 
-        Parameters
-        ----------
-        candidates : Candidates
-            In order of their static parameters.
-        n_workers : int
-            How many of joblib's workers train them; 1 for none but this process.
-        **changes : dict
-            Options that differ from those of the evaluation.
+        `n_workers` of joblib's workers train them; 1 for none but this process. `changes` are
+        options that differ from those of the evaluation.
         """
         options = replace(self.options, **changes)
         blocks = []
@@ -76,10 +50,8 @@ class Evaluation:
             strategies = [candidates.strategy(int(position)) for position in positions]
             schedules = [strategy.schedule for strategy in strategies]
             of_block = (strategies[0].static, candidates.members(positions), schedules)
-            executor = None
-            if n_workers > 1:
-                executor = Workers(partial(_in_worker, self, of_block, options), n_workers)
-            blocks.append(self.block(*of_block, options, executor=executor))
+            block = partial(self.block, *of_block, options)
+            blocks.append(block(executor=Workers(block, n_workers) if n_workers > 1 else None))
         return Population(blocks)
 
     def block(
@@ -89,25 +61,19 @@ class Evaluation:
         schedules: list[Schedule],
         options: Options,
         trained: Collection[int] | None = None,
+        n_threads: int | None = None,
         executor: Any = None,
     ) -> Block:
-        """Return candidates of one static setting, untrained.
+        """Return candidates of one static setting, untrained; see :class:`.Block`.
 
-        Parameters
-        ----------
-        static : dict of str to object
-            The setting.
-        values : dict of str to ndarray of shape (n_candidates,)
-            Member hyperparameters.
-        schedules : list of Schedule
-        options : Options
-        trained : collection of int or None
-            Splits that are going to be trained on, the others only counted; None for all.
-        executor : callable or None
-            See :class:`.Block`.
+        The values of each member hyperparameter are of shape (n_candidates,). `trained` are the
+        splits that a worker trains in `n_threads`, the others only counted; None for all, here.
         """
-        setups = self._open_setups(static) if trained is None else None
-        setups = setups or self.setups(static, trained)
+        if trained is None:
+            setups = self._open_setups(static) or self.setups(static)
+        else:
+            setups = self.setups(static, trained)
+            options = replace(options, n_rows_later=0, n_threads=n_threads)  # no refit is compiled
         task = replace(options.task, from_logits=models.has_logits(setups[0].model))
         options = replace(options, task=task)
         block = Block(setups, values, schedules, options, executor)
@@ -116,15 +82,11 @@ class Evaluation:
         return block
 
     def _open_setups(self, static: dict[str, Any]) -> list[SplitSetup] | None:
-        """Return the setups of the block before, if it has left their models as they were.
-
-        Keras's own loop trains them; programs only read them.
-        """
+        """Return the setups of the block before, unless Keras's own loop has trained its models."""
         for of_block, reference in self._latest:
             before = reference()
             if before is not None and of_block == static and before.lane.name != "keras":
-                setups: list[SplitSetup] = before.setups
-                return setups
+                return before.setups
         return None
 
     def setups(
@@ -151,37 +113,13 @@ class Evaluation:
         ]
 
 
-def _in_worker(
-    evaluation: Evaluation, of_block: Any, options: Options, splits: set[int], n_threads: int
-) -> Block:
-    """Return the block that a worker trains some splits of; its refit is not compiled."""
-    options = replace(options, n_rows_later=0, n_threads=n_threads)
-    static, values, schedules = of_block
-    return evaluation.block(static, values, schedules, options, trained=splits)
-
-
 def make_setup(
-    opened: Any,
-    data: TrainingData,
-    train: np.ndarray,
-    test: np.ndarray,
-    batch_size: int,
-    seed: int,
+    opened: Any, data: TrainingData, train: np.ndarray, test: np.ndarray, batch_size: int, seed: int
 ) -> SplitSetup:
-    """Return what the members of a split start from and train on.
+    """Return what the members of a split start from, and the rows that they are given.
 
-    Parameters
-    ----------
-    opened : scikeras.wrappers.KerasClassifier
-        What ``open_estimator`` returned.
-    data : TrainingData
-        All rows.
-    train, test : int ndarray of shape (n_train,), (n_test,)
-        Which of them are trained on and held out.
-    batch_size : int
-        Rows of a step.
-    seed : int
-        Seed of the order of rows.
+    `opened` is what ``open_estimator`` returned, `train` (n_train,) and `test` (n_test,) are
+    numbers of rows, `batch_size` is in rows, and the seed is that of their order.
     """
     x, y = models.encode(opened, data.X, data.y)
     weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight

@@ -22,20 +22,8 @@ SAVE_SECONDS = 20.0
 class Execution:
     """Execution settings of a search, and what it has cost so far.
 
-    Attributes
-    ----------
-    stage : callable
-        Takes a name and a number of steps; see :meth:`.Progress.stage`.
-    clock : Clock or None
-        Ends the search early where time is short.
-    checkpoint : Checkpoint or None
-        Where the search is saved.
-    n_workers : int
-        How many of joblib's workers train; 1 for none but this process.
-    told : Score or None
-        Whose best mean over splits is told at each rung; None for none.
-    seconds : Counter of str to float
-        Seconds spent compiling, training and scoring.
+    `n_workers` of joblib's workers train; 1 for none but this process. At each rung, the best mean
+    of the score `told` is told. `seconds` counts those of each part, and ``member_epochs``.
     """
 
     stage: Stage = silent
@@ -55,41 +43,17 @@ class Execution:
         return self.clock is None or self.clock.allows(n_epochs, more)
 
     def add_seconds(self, start: float, searched: float) -> None:
-        """Add what the search, the refit and all of it took, by ``time.perf_counter``.
-
-        Parameters
-        ----------
-        start, searched : float
-            When the fit began, and when its search was done; the refit is done now.
-        """
+        """Add the seconds of a fit that began at `start` and had searched at `searched`."""
         now = perf_counter()
-        of_parts = {"search": searched - start, "refit": now - searched, "total": now - start}
-        self.seconds.update(of_parts)
-
-    def begin(self, population: Population) -> "Run":
-        """Return a population under this execution, which goes on from where it was saved."""
-        return Run(population, self)
+        self.seconds.update(search=searched - start, refit=now - searched, total=now - start)
 
 
 class Run:
-    """A population that is trained under an execution.
-
-    Parameters
-    ----------
-    population : Population
-        Untrained.
-    execution : Execution
-        How it is trained.
-
-    Attributes
-    ----------
-    recorded : Recorded or None
-        What was recorded so far; None before the first epoch.
-    """
+    """A population that is trained under an execution, and goes on from where it was saved."""
 
     def __init__(self, population: Population, execution: Execution) -> None:
         self.population = population
-        self.recorded: Recorded | None = None
+        self.recorded: Recorded | None = None  # before the first epoch
         self._execution = execution
         self._number, self._saved, self._saved_at = 0, None, perf_counter()
         self._epoch_seconds = 1.0
@@ -102,18 +66,14 @@ class Run:
         return 0 if self.recorded is None else self.recorded.shape[-1]
 
     def train(self, n_epochs: int, name: str) -> None:
-        """Train further: up to an epoch, counted from 1, or as far as there is time.
-
-        One epoch is always trained.
-        """
+        """Train up to an epoch, counted from 1, or as far as there is time: one at least."""
         left = n_epochs - self.n_epochs
         with self._execution.stage(name, left * self.population.n_groups) as step:
             left -= self._replay(left, step)
             while left and (stride := self._stride(left)):
                 self._train(stride, step)
                 left -= stride
-                if self._is_due(left):
-                    self._save()
+                self._save_if_due(left)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only, unless that was done before it was saved."""
@@ -171,12 +131,10 @@ class Run:
             self._add(recorded)
         return n_shown
 
-    def _is_due(self, left: int) -> bool:
-        if self._execution.checkpoint is None:
-            return False
-        return not left or perf_counter() - self._saved_at >= SAVE_SECONDS
-
-    def _save(self) -> None:
-        checkpoint: Any = self._execution.checkpoint
+    def _save_if_due(self, left: int) -> None:
+        checkpoint = self._execution.checkpoint
+        if checkpoint is None or (left and perf_counter() - self._saved_at < SAVE_SECONDS):
+            return
+        assert self.recorded is not None
         checkpoint.save(self._number, self.recorded, self.population.snapshots())
         self._saved_at = perf_counter()

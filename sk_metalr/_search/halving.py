@@ -61,20 +61,13 @@ class Halving(RandomSearch):
 def rungs(n_epochs: int, factor: float, min_epochs: int | None) -> list[int]:
     """Return the epochs, counted from the start, at which candidates are compared.
 
-    Parameters
-    ----------
-    n_epochs : int
-        The full budget: the last rung.
-    factor : float
-        How many times more epochs each rung has than the one before.
-    min_epochs : int or None
-        The first rung has no fewer epochs. None: a budget over `factor` squared.
+    The last rung is the full budget, each has `factor` times as many epochs as the one before, and
+    the first no fewer than `min_epochs`; None for the budget over `factor` squared.
     """
-    if min_epochs is None:
-        min_epochs = ceil(n_epochs / factor**2)
+    lowest = ceil(n_epochs / factor**2) if min_epochs is None else min_epochs
     result = [n_epochs]
-    while ceil(result[0] / factor) >= min_epochs and ceil(result[0] / factor) < result[0]:
-        result.insert(0, ceil(result[0] / factor))
+    while lowest <= (epoch := ceil(result[0] / factor)) < result[0]:
+        result.insert(0, epoch)
     return result
 
 
@@ -83,19 +76,8 @@ def survivors(rung: Rung, n_keep: int) -> np.ndarray:
 
     Beside the candidates with the lowest smoothed loss so far, that one of the others stays which
     promises most: its loss is carried on to the full budget in a straight line over the logarithm
-    of epochs, as it fell during the second half of its training.
-
-    Parameters
-    ----------
-    rung : Rung
-        What was seen so far.
-    n_keep : int
-        How many stay, the slow starter not counted.
-
-    Returns
-    -------
-    candidates : int ndarray of shape (n,), with n <= n_keep + 1
-        In increasing order; fewer where others diverged.
+    of epochs, as it fell during the second half of its training. In increasing order, these are
+    `n_keep` and the slow starter, or fewer where others diverged.
     """
     trained = rung.n_trained
     _, lowest = rung.surface.lowest

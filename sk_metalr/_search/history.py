@@ -18,22 +18,15 @@ class Rung:
 
     Attributes
     ----------
-    candidates : Candidates
-        All of this round, those that have left, too.
+    candidates : Candidates, all of this round, those that have left, too
     losses : ndarray of shape (n_candidates, n_splits, n_trained)
         Held-out losses after each epoch, as the choice sees them: in nats unless another scorer
         chooses, lower is better; NaN where a candidate diverged or was not trained.
-    n_resources : int ndarray of shape (n_candidates,)
-        Epochs that each candidate was trained for.
-    staying : int ndarray of shape (n_staying,)
-        Positions of the candidates that are still trained.
-    budget : int
-        The full budget, in epochs.
-    n_rounds : int
-        How many rounds of candidates there were before.
-    baseline_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where another scorer
-        chooses.
+    n_resources : int ndarray of shape (n_candidates,), epochs that each was trained for
+    staying : int ndarray of shape (n_staying,), positions of those that are still trained
+    budget : int, in epochs
+    n_rounds : int, how many rounds of candidates there were before
+    baseline_loss : float or None, in nats; None where another scorer than the log-loss chooses
     """
 
     candidates: Candidates
@@ -52,13 +45,7 @@ class Rung:
     @cached_property
     def surface(self) -> ResponseSurface:
         """The losses, smoothed over learning rates and epochs."""
-        return response_surface(
-            self.losses,
-            self.candidates.learning_rates,
-            baseline_loss=self.baseline_loss,
-            family=self.candidates.families,
-            n_resources=self.n_resources,
-        )
+        return surface_of(self.candidates, self.losses, self.n_resources, self.baseline_loss)
 
 
 @dataclass(frozen=True)
@@ -67,24 +54,16 @@ class History:
 
     Attributes
     ----------
-    candidates : Candidates
-        In order; see :meth:`.Candidates.order`.
+    candidates : Candidates, in order; see :meth:`.Candidates.order`
     recorded : Recorded, of shape (n_candidates, n_splits, n_epochs)
         What was recorded of held-out rows after each epoch. NaN from where a member has diverged
         on, even where its loss was finite again later, and where it was not trained.
-    n_resources : int ndarray of shape (n_candidates,)
-        Epochs that each candidate was trained for.
-    iteration : int ndarray of shape (n_candidates,)
-        The last rung, counted from 0, that each candidate reached.
-    n_rounds : int
-        How many rounds of candidates there were.
-    choice : Choice or None
-        The best candidate; None where every one has diverged, or has no score.
-    baseline_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where another scorer
-        chooses.
-    trained : list of Trained, of length n_candidates
-        How each candidate was trained.
+    n_resources : int ndarray of shape (n_candidates,), epochs that each was trained for
+    iteration : int ndarray of shape (n_candidates,), the last rung, from 0, that each reached
+    n_rounds : int, how many rounds of candidates there were
+    choice : Choice or None, the best; None where every one has diverged, or has no score
+    baseline_loss : float or None, in nats; None where another scorer than the log-loss chooses
+    trained : list of Trained, of length n_candidates, how each was trained
     trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
         Learning rate of each epoch; None where candidates do not move theirs.
     """
@@ -105,11 +84,6 @@ class History:
         return self.recorded.shape[-1]
 
     @property
-    def is_complete(self) -> bool:
-        """Tell whether some candidate was trained for the full budget."""
-        return int(self.n_resources.max()) == self.budget
-
-    @property
     def beats_baseline(self) -> bool:
         """Tell whether the best candidate does better than the class frequencies."""
         if self.choice is None:
@@ -127,3 +101,18 @@ class History:
     def is_diverged(self) -> np.ndarray:
         """Tell which candidates diverged: bool (n_candidates,)."""
         return np.asarray(self.is_bad.any(axis=1))
+
+    def rate_in_family(self, index: int) -> tuple[float, np.ndarray]:
+        """Return the learning rate of a candidate, and those of its family: (n,), increasing."""
+        families, rates = self.candidates.families, self.candidates.learning_rates
+        return float(rates[index]), rates[families == families[index]]
+
+
+def surface_of(
+    candidates: Candidates, losses: np.ndarray, n_resources: np.ndarray, baseline_loss: float | None
+) -> ResponseSurface:
+    """Return the response surface of candidates, see :func:`.response_surface`."""
+    rates, family = candidates.learning_rates, candidates.families
+    return response_surface(
+        losses, rates, baseline_loss=baseline_loss, family=family, n_resources=n_resources
+    )

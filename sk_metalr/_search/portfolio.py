@@ -12,8 +12,8 @@ from .._progress import warn
 from .._space import N_CANDIDATES, RATE, Candidates, StrategySpace
 from ..exceptions import ExperienceWarning
 from .base import BaseSearch, Problem
-from .edge import MAX_GROWTH, rates_of_family
 from .history import History
+from .random import MAX_GROWTH
 
 N_PROPOSED = 4
 """Number of learning rates that are proposed for each optimizer and schedule, by default."""
@@ -58,16 +58,33 @@ class Portfolio(BaseSearch):
         """Raise an error where rates are a list, or there is no such experience."""
         for number in range(space.n_families):
             space.bounds(number)
-        self._store = _open(self.experience)
+        if isinstance(self.experience, Experience):
+            self._store = self.experience.refresh()
+        elif self.experience != "default" and Path(self.experience).is_dir():
+            raise ValueError(
+                "The 'experience' parameter of Portfolio must be a file, 'default' or an "
+                f"Experience. Got the folder {str(self.experience)!r} instead; name a file in it."
+            )
+        else:
+            self._store = Experience.load(self.experience)
 
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
-        """Return the rates that the experience proposes; then others, while they are needed."""
+        """Return the rates that the experience proposes; then others, while they are needed.
+
+        Warns where some had to be drawn at random. A saved search that goes on remembers what was
+        proposed: the experience may have grown since.
+        """
         if history is None:
-            return self._first(problem)
+            self._proposed = problem.remember("proposed", _proposed(problem, list(self._store)))
+            self.costs_: dict[str, int] = dict(self._proposed["costs"])
+            candidates = problem.space.candidates(self._proposed["candidates"])
+            if message := _message(self._proposed, len(candidates)):
+                warn(ExperienceWarning(message), stacklevel=6)
+            return candidates
         columns = self._proposed["fallback"]
-        fallback = None if columns is None else problem.space.candidates(columns)
-        if fallback is None or history.n_rounds > MAX_GROWTH:
+        if columns is None or history.n_rounds > MAX_GROWTH:
             return None
+        fallback = problem.space.candidates(columns)
         if history.beats_baseline:
             return _one_beyond(problem.space, history, fallback)
         if history.n_rounds > 1:
@@ -75,31 +92,14 @@ class Portfolio(BaseSearch):
         self.costs_["n_drawn_at_random"] += len(fallback)
         return fallback
 
-    def _first(self, problem: Problem) -> Candidates:
-        """Return candidates from the experience, at random where it knows nothing of the like.
-
-        Warns where some had to be drawn at random. A saved search that goes on remembers what was
-        proposed: the experience may have grown since.
-        """
-        self._proposed = problem.remember("proposed", _proposed(problem, list(self._store)))
-        self.costs_: dict[str, int] = dict(self._proposed["costs"])
-        candidates = problem.space.candidates(self._proposed["candidates"])
-        message = _message(self._proposed, len(candidates))
-        if message:
-            warn(ExperienceWarning(message), stacklevel=7)
-        return candidates
-
 
 def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, Any]:
     """Return what is proposed and what it rests on: arrays, numbers and strings.
 
-    Returns
-    -------
-    proposed : dict
-        Columns of the ``candidates``. Those of ``fallback`` ones, for each optimizer and schedule
-        whose candidates were not drawn at random: None where all were, or their number was given.
-        ``costs``, what ``search_cost_`` says of it. ``unlike``, optimizers and schedules whose
-        candidates were all drawn at random, and why, in words.
+    There are columns of the ``candidates``, and of ``fallback`` ones for each optimizer and
+    schedule whose candidates were not drawn at random: None where all were, or their number was
+    given. ``costs`` is what ``search_cost_`` says of it, and ``unlike`` are optimizers and
+    schedules whose candidates were all drawn at random, and why, in words.
     """
     situation, space = problem.describe(), problem.space
     others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
@@ -134,18 +134,6 @@ def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, An
     }
 
 
-def _open(experience: Any) -> Experience:
-    """Return the store that a parameter names."""
-    if isinstance(experience, Experience):
-        return experience.refresh()
-    if experience != "default" and Path(experience).is_dir():
-        raise ValueError(
-            "The 'experience' parameter of Portfolio must be a file, 'default' or an Experience. "
-            f"Got the folder {str(experience)!r} instead; name a file in it."
-        )
-    return Experience.load(experience)
-
-
 def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Return as many rates as were drawn, first those that lie furthest from all others."""
     for _ in range(len(drawn) - len(rates)):
@@ -159,11 +147,10 @@ def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 def _one_beyond(space: StrategySpace, history: History, fallback: Candidates) -> Candidates | None:
     """Return one rate beyond the best, where that is the outermost of those proposed."""
     assert history.choice is not None
-    best = history.choice.index
-    candidates = history.candidates
+    candidates, best = history.candidates, history.choice.index
     of_best = {n: column[best] for n, column in candidates.columns.items() if n != RATE}
     was_proposed = np.all([fallback.columns[n] == value for n, value in of_best.items()], axis=0)
-    rates, edge = rates_of_family(candidates, best)
+    edge, rates = history.rate_in_family(best)
     if len(rates) < 2 or not np.any(was_proposed):
         return None
     step = {rates.min(): -STEP_BEYOND, rates.max(): STEP_BEYOND}.get(edge, 0.0)

@@ -45,18 +45,8 @@ OTHER_ARGUMENTS = {
 class Prepared:
     """A fit that is about to begin, checked.
 
-    Attributes
-    ----------
-    data : TrainingData
-        All rows, which the refit trains on.
-    space : StrategySpace
-        Where candidates come from.
-    evaluation : Evaluation
-        The rows that are searched on, their splits, and how members train on them.
-    scoring : Scoring
-        What the choice is made on.
-    refit_seeds : tuple of (int, int)
-        Of initial weights and of the order of rows in the refit.
+    The refit trains on all rows of `data`, the search on those of the evaluation. `refit_seeds`
+    are those of initial weights and of the order of rows in the refit.
     """
 
     data: TrainingData
@@ -80,24 +70,10 @@ def prepare(
     validation: tuple[Any, Any],
     random_state: np.random.RandomState,
 ) -> Prepared:
-    """Check all that a fit was given, and draw what it begins with.
+    """Check all that a fit was given, ``(X_val, y_val)`` as `validation`, and draw its seeds.
 
-    Parameters
-    ----------
-    classifier : MetaLRClassifier
-        Its parameters are read; of its attributes, those of scikit-learn's ``validate_data`` are
-        set.
-    X, y, sample_weight, groups
-        As given to ``fit``.
-    validation : tuple of (array-like or None, array-like or None)
-        ``X_val`` and ``y_val``.
-    random_state : numpy.random.RandomState
-        Where everything is drawn from.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If something cannot be used.
+    Parameters of the classifier are read; of its attributes, those of scikit-learn's
+    ``validate_data`` are set. Raises ValueError or TypeError if something cannot be used.
     """
     estimator = models.as_keras_classifier(classifier.estimator)
     if classifier.n_models > 1 and classifier.refit:
@@ -136,33 +112,24 @@ def _warn_of_ignored_settings(estimator: Any, refit: Any) -> None:
     """Warn of a learning rate that the chosen one replaces, or that replaces the chosen one."""
     setters = models.rate_setters(estimator) if refit else []
     if setters:
-        warn(
-            CallbackWarning(
-                f"The callback {setters[0]} of the wrapped KerasClassifier sets the learning rate "
-                "of the refit in place of the one that is chosen, and acts in no candidate. Leave "
-                "it out; param_distributions={'schedule': [...]} searches rates that change."
-            ),
-            stacklevel=5,
+        message = (
+            f"The callback {setters[0]} of the wrapped KerasClassifier sets the learning rate of "
+            "the refit in place of the one that is chosen, and acts in no candidate. Leave it out; "
+            "param_distributions={'schedule': [...]} searches rates that change."
         )
+        warn(CallbackWarning(message), stacklevel=5)
     rate = models.ignored_rate(estimator)
     if rate is not None:
-        warn(
-            IgnoredRateWarning(
-                f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
-                "effect, because fit chooses the learning rate. Remove it from the classifier, or "
-                "from the grid of an outer search, and give rates to choose from as "
-                "learning_rates=[...]."
-            ),
-            stacklevel=5,
+        message = (
+            f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
+            "effect, because fit chooses the learning rate. Remove it from the classifier, or from "
+            "the grid of an outer search, and give rates to choose from as learning_rates=[...]."
         )
+        warn(IgnoredRateWarning(message), stacklevel=5)
 
 
 def _split(
-    classifier: Any,
-    data: TrainingData,
-    X_val: Any,
-    y_val: Any,
-    random_state: np.random.RandomState,
+    classifier: Any, data: TrainingData, X_val: Any, y_val: Any, random_state: np.random.RandomState
 ) -> tuple[TrainingData, list[Split]]:
     """Return the rows to search on, and which of them are held out in each split."""
     if X_val is None and y_val is None:
@@ -182,11 +149,10 @@ def validated(classifier: Any, *arrays: Any, **settings: Any) -> Any:
     """Return features (and labels) as arrays, features of Keras's float type."""
     check_unmasked(**dict(zip("Xy", arrays, strict=False)))
     check_no_times(arrays[0])
+    settings |= {"dtype": models.input_dtype(), "allow_nd": True}
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # it looks for infinity next
-            return validate_data(
-                classifier, *arrays, dtype=models.input_dtype(), allow_nd=True, **settings
-            )
+            return validate_data(classifier, *arrays, **settings)
     except (ValueError, TypeError, OverflowError) as error:
         if str(error).startswith("Sparse data was passed"):
             raise TypeError(
@@ -195,9 +161,7 @@ def validated(classifier: Any, *arrays: Any, **settings: Any) -> Any:
                 "pass X.toarray() where it fits into memory."
             ) from error
         if "NA is ambiguous" in str(error):
-            raise ValueError(
-                "y holds missing values (NA); leave out rows without a label."
-            ) from error
+            raise ValueError("y holds missing values (NA); leave out their rows.") from error
         if not str(error).startswith(NO_NUMBERS):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError

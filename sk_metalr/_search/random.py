@@ -1,9 +1,16 @@
 """Random search."""
 
+import numpy as np
+from scipy.stats import loguniform
+
 from .._space import Candidates
 from .base import BaseSearch, Problem
-from .edge import beyond_the_edge
 from .history import History
+
+MAX_GROWTH = 4
+"""Number of times that a space grows: by a decade, or by one rate where rates were proposed."""
+
+MIN_NEW_CANDIDATES = 3
 
 
 class RandomSearch(BaseSearch):
@@ -20,7 +27,21 @@ class RandomSearch(BaseSearch):
     """
 
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
-        """Return candidates drawn at random; then those beyond the edge of an open space."""
-        if history is not None and problem.was_open:
-            return beyond_the_edge(problem, history)
-        return super().propose(problem, history)
+        """Return candidates drawn at random; then, of an open space, those beyond its edge.
+
+        The latter lie in the decade beyond the best one, if that is the outermost.
+        """
+        if history is None or not problem.was_open:
+            return super().propose(problem, history)
+        if history.choice is None or history.n_rounds > MAX_GROWTH:
+            return None
+        best = history.choice.index
+        edge, rates = history.rate_in_family(best)
+        if len(rates) < 2 or rates.min() < edge < rates.max():
+            return None
+        low, high = (edge / 10, edge) if edge == rates.min() else (edge, edge * 10)
+        decades = np.log10(rates.max() / rates.min())
+        n = max(MIN_NEW_CANDIDATES, round(len(rates) / decades))
+        # Away from the edge itself, where a candidate is already.
+        parts = (np.arange(n) + problem.random_state.uniform(0.25, 0.75, size=n)) / n
+        return history.candidates.with_rates(np.sort(loguniform(low, high).ppf(parts)), like=best)

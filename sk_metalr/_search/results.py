@@ -1,58 +1,47 @@
-"""Results of a search, in scikit-learn's form."""
+"""Results of a search, in scikit-learn's form, and as records for searches to come."""
 
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
+from .._experience import ExperienceRecord, provenance
 from .._space import RATE
 from .execution import Execution
-from .history import History
+from .history import History, surface_of
 from .loop import SearchResult
+from .prepare import Prepared
 from .selection import Choice
 
 
 class SearchResultsMixin:
-    """Marks estimators that hold the results of a search once they are fitted.
-
-    Displays and reports look for it inside of other estimators.
-    """
+    """Marks estimators that hold a search's results, for displays to find inside of others."""
 
 
 def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return ``cv_results_``: one row a candidate, scores greater-is-better.
+    """Return ``cv_results_``, columns of shape (n_candidates,) by name.
 
-    Parameters
-    ----------
-    history : History
-        What the search saw.
-    choice : Choice
-        What was chosen; its ``n_epochs`` say where each candidate is scored.
-    scores : dict of str to ndarray of shape (n_candidates, n_splits, n_epochs)
-        Scores by name, greater is better.
-
-    Returns
-    -------
-    results : dict of str to ndarray of shape (n_candidates,) or list
-        Scores are NaN and ranked last where a candidate diverged.
+    Each candidate is scored at the epoch that the choice names. Scores, by name and of shape
+    (n_candidates, n_splits, n_epochs), are greater-is-better; where a candidate diverged, those
+    in the results are NaN and ranked last.
     """
     params, diverged = history.candidates.params(), history.is_diverged
     at = (np.arange(len(params)), slice(None), choice.n_epochs - 1)
     columns: dict[str, np.ndarray] = {}
+    for name in params[0]:
+        column = np.array([one[name] for one in params], dtype=None if name == RATE else object)
+        columns[f"param_{name}"] = np.ma.MaskedArray(column, mask=False)
     for name, values in scores.items():
         column = np.where(diverged[:, None], np.nan, values[at])
         mean = column.mean(axis=1)
         ranked = np.where(np.isnan(mean), np.inf, -mean)
         columns |= {f"split{i}_test_{name}": one for i, one in enumerate(column.T)}
-        columns |= {
-            f"mean_test_{name}": mean,
-            f"std_test_{name}": column.std(axis=1),
-            f"rank_test_{name}": rankdata(ranked, method="min").astype(np.int32),
-        }
+        columns[f"mean_test_{name}"] = mean
+        columns[f"std_test_{name}"] = column.std(axis=1)
+        columns[f"rank_test_{name}"] = rankdata(ranked, method="min").astype(np.int32)
     finite = np.isfinite(choice.losses)
     return {
         "params": params,
-        **{f"param_{name}": _column(name, params) for name in params[0]},
         **columns,
         "selection_score": np.where(finite, -choice.losses, np.nan),
         "selection_standard_error": np.where(finite, choice.standard_errors, np.nan),
@@ -64,23 +53,8 @@ def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) 
     }
 
 
-def _column(name: str, params: list[dict[str, Any]]) -> np.ma.MaskedArray:
-    values = np.array([one[name] for one in params], dtype=None if name == RATE else object)
-    return np.ma.MaskedArray(values, mask=False)
-
-
 def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -> dict[str, Any]:
-    """Return ``search_cost_``: what was trained and how, and the seconds each part took.
-
-    Parameters
-    ----------
-    result : SearchResult
-        What the search found.
-    execution : Execution
-        How it was executed, and what that took.
-    refit_epochs : int
-        Epochs of all refits.
-    """
+    """Return ``search_cost_``: what was trained, refits included, how, and in which time."""
     history, seconds = result.history, dict(execution.seconds)
     n_candidates, n_splits, n_epochs = history.recorded.shape
     member_epochs = int(seconds.pop("member_epochs"))
@@ -95,3 +69,31 @@ def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -
         **{f"{name}_seconds": value for name, value in seconds.items()},
         **result.costs,
     }
+
+
+def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
+    """Return what there is to record of a search: its curve for each optimizer and schedule.
+
+    Candidates that were not trained for the whole budget are left out.
+    """
+    losses, n_resources = fitted.laplace_learning_curves_, fitted.cv_results_["n_resources"]
+    candidates = prepared.space.named(fitted.cv_results_["params"])
+    surface = surface_of(candidates, losses, n_resources, fitted.baseline_loss_)
+    epochs, curve = surface.lowest
+    errors = np.where(np.isfinite(curve), surface.standard_errors, np.inf)
+    went_on = n_resources == losses.shape[2]
+    records = []
+    for family in np.unique(candidates.families[went_on]):
+        (mine,) = np.nonzero((candidates.families == family) & went_on)
+        record = ExperienceRecord(
+            prepared.situation.rows,
+            prepared.situation.features(candidates.strategy(int(mine[0]))),
+            candidates.learning_rates[mine],
+            curve[mine],
+            errors[mine],
+            epochs[mine] + 1,
+            fitted.baseline_loss_,
+            provenance=provenance(),
+        )
+        records.append(record)
+    return records

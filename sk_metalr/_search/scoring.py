@@ -2,7 +2,6 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,30 +19,20 @@ LOG_LOSS = "neg_log_loss"
 def check_scorers(scoring: Any, refit: bool | str) -> tuple[dict[str, Any], str]:
     """Return scorers by name, None for the log-loss, and the name of the one that chooses.
 
-    Parameters
-    ----------
-    scoring : str, callable, list of str, or dict of str to str or callable
-        As scikit-learn's searches take it.
-    refit : bool or name of a scorer
-        The parameter of the classifier.
-
-    Raises
-    ------
-    ValueError
-        If there is none, a name is unknown, or `refit` names none of them.
+    Takes `scoring` and `refit` as scikit-learn's searches do. Raises ValueError if there is no
+    scorer, a name is unknown, or `refit` names none of them.
     """
-    if isinstance(scoring, str):
-        given: dict[str, Any] = {scoring: scoring}
-    elif callable(scoring):
-        given = {"score": scoring}
-    else:
-        given = scoring if isinstance(scoring, dict) else {str(name): name for name in scoring}
-    if not given:
+    if callable(scoring):
+        scoring = {"score": scoring}
+    elif not isinstance(scoring, dict):
+        names = [scoring] if isinstance(scoring, str) else scoring
+        scoring = {str(name): name for name in names}
+    if not scoring:
         raise ValueError(
             "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
             "empty list instead; leave it out for the log-loss."
         )
-    scorers = {str(name): _check_scorer(scorer) for name, scorer in given.items()}
+    scorers = {str(name): _check_scorer(scorer) for name, scorer in scoring.items()}
     decisive = refit if isinstance(refit, str) else next(iter(scorers))
     if decisive not in scorers:
         raise ValueError(
@@ -67,25 +56,9 @@ def _check_scorer(scorer: Any) -> Any:
 class Scoring:
     """The scores of a search, and the losses that its choice is made on.
 
-    Parameters
-    ----------
-    scorers : dict of str to (scorer or None)
-        Scorers by name; None for the log-loss, which is recorded anyway.
-    decisive : str
-        Name of the one that chooses.
-    rows : TrainingData
-        All rows.
-    splits : list of (train, test) row indices
-        Which of them are held out in each split.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-    smoothed : bool
-        Whether the choice is made on the Laplace-smoothed log-loss.
-
-    Attributes
-    ----------
-    names : list of str
-        Names of the metrics that are computed from predictions; the log-loss is none of them.
+    The scorer of the log-loss, which is recorded anyway, is None; `decisive` names the one that
+    chooses. The baseline loss is the log-loss of always predicting the class frequencies, in nats.
+    `names` are those of the metrics that are computed from predictions.
     """
 
     def __init__(
@@ -95,21 +68,16 @@ class Scoring:
         rows: TrainingData,
         splits: list[Split],
         baseline_loss: float,
-        smoothed: bool = True,
     ) -> None:
         self.decisive = decisive
-        self.baseline_loss = baseline_loss
-        self.n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
-        self._smoothed = smoothed
-        self._all = list(scorers)
-        self._scorers = {name: s for name, s in scorers.items() if s is not None}
-        self._classes = rows.classes
+        self.names = [name for name, scorer in scorers.items() if scorer is not None]
+        self._scorers, self._classes, self._baseline_loss = scorers, rows.classes, baseline_loss
+        self._n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
         weight = rows.sample_weight
         self._held_out = [
             (rows.y[test], None if weight is None else weight[test]) for _, test in splits
         ]
-        self.names = list(self._scorers)
-        for split in range(len(splits) if self._scorers else 0):
+        for split in range(len(splits) if self.names else 0):
             self._check(split)
 
     def _check(self, split: int) -> None:
@@ -126,71 +94,50 @@ class Scoring:
             ) from error
 
     @property
-    def chooses_by_loss(self) -> bool:
-        """Tell whether the log-loss chooses, which can be compared with the baseline."""
-        return self.decisive not in self._scorers
-
-    @property
     def worst_loss(self) -> float | None:
-        """The baseline loss, in nats; None where another score chooses."""
-        return self.baseline_loss if self.chooses_by_loss else None
+        """The baseline loss, in nats; None where another score than the log-loss chooses."""
+        return None if self.decisive in self.names else self._baseline_loss
 
     def losses(self, recorded: Recorded) -> np.ndarray:
-        """Return the losses that the choice is made on, of the shape of what was recorded.
-
-        The log-loss, Laplace-smoothed, in nats; or else the negative of a score.
-        """
-        if not self.chooses_by_loss:
+        """Return the losses that the choice is made on: log-losses, or negatives of a score."""
+        if self.decisive in self.names:
             return -recorded[self.decisive]
-        return self.log_losses(recorded) if self._smoothed else recorded["log_loss"]
+        return self.log_losses(recorded)
 
     def log_losses(self, recorded: Recorded) -> np.ndarray:
         """Return Laplace-smoothed log-losses, in nats, of the shape of what was recorded."""
-        return Classification.smoothed(recorded, self.n_held_out)
+        return Classification.smoothed(recorded, self._n_held_out)
 
     def scores(self, recorded: Recorded) -> dict[str, np.ndarray]:
         """Return scores by name, greater is better, of the shape of what was recorded."""
-        return {name: self.score(name, recorded) for name in self._all}
-
-    def score(self, name: str, recorded: Recorded) -> np.ndarray:
-        """Return one of the scores."""
-        return recorded[name] if name in self._scorers else -recorded["log_loss"]
+        return {
+            name: -recorded["log_loss"] if scorer is None else recorded[name]
+            for name, scorer in self._scorers.items()
+        }
 
     def decisive_score(self, recorded: Recorded) -> np.ndarray:
         """Return the score that chooses."""
-        return self.score(self.decisive, recorded)
+        return self.scores(recorded)[self.decisive]
 
     def __call__(self, split: int, probabilities: np.ndarray) -> np.ndarray:
-        """Return scores of shape (n_metrics,), greater is better.
-
-        Parameters
-        ----------
-        split : int
-            Number of the split.
-        probabilities : ndarray of shape (n_test, n_classes)
-            Of its held-out rows.
-        """
+        """Return scores (n_metrics,), greater is better, of probabilities (n_test, n_classes)."""
         y, weight = self._held_out[split]
         probabilities = probabilities.astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         predicted = _Predicted(self._classes, probabilities)
         rows = np.arange(len(y))[:, None]
-        return np.array([_score(s, predicted, rows, y, weight) for s in self._scorers.values()])
+        scorers = [self._scorers[name] for name in self.names]
+        return np.array([_score(scorer, predicted, rows, y, weight) for scorer in scorers])
 
 
-def _score(
-    scorer: Callable[..., float], predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any
-) -> float:
-    # A function of the user's need not know weights; scikit-learn's own do.
-    takes_weight = weight is not None and _takes_weight(getattr(scorer, "_score_func", None))
-    return float(scorer(predicted, rows, y, **({"sample_weight": weight} if takes_weight else {})))
-
-
-def _takes_weight(function: Callable[..., float] | None) -> bool:
-    if function is None:
-        return False
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+def _score(scorer: Any, predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any) -> float:
+    function = getattr(scorer, "_score_func", None)
+    if weight is not None and function is not None:
+        # A function of the user's need not know weights; scikit-learn's own do.
+        parameters = inspect.signature(function).parameters.values()
+        if any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
+            return float(scorer(predicted, rows, y, sample_weight=weight))
+    return float(scorer(predicted, rows, y))
 
 
 class _Predicted(ClassifierMixin, BaseEstimator):
@@ -199,9 +146,6 @@ class _Predicted(ClassifierMixin, BaseEstimator):
     def __init__(self, classes: Any = None, probabilities: Any = None) -> None:
         self.classes_ = classes
         self.probabilities = probabilities
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
     def fit(self, X: Any, y: Any) -> "_Predicted":
         """Return itself: scikit-learn asks for this method."""

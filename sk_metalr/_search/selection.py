@@ -20,10 +20,8 @@ class Choice:
 
     Attributes
     ----------
-    index : int
-        The chosen candidate: that of the lowest smoothed loss.
-    n_epochs : ndarray of shape (n_candidates,)
-        Best number of epochs of each candidate.
+    index : int, the chosen candidate
+    n_epochs : int ndarray of shape (n_candidates,), the best number for each candidate
     losses, standard_errors : ndarray of shape (n_candidates,)
         Smoothed loss of each candidate at its number of epochs, and its standard error, in nats.
     interval : tuple of (float, float)
@@ -42,14 +40,8 @@ def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
     """Choose the candidate of the lowest smoothed loss, and its number of epochs.
 
     Only candidates that were trained for all epochs are chosen; others, where all of those have
-    diverged in the end.
-
-    Parameters
-    ----------
-    surface : ResponseSurface
-        At least one candidate is finite on every split.
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each candidate, in increasing order within a family.
+    diverged in the end. At least one has to be finite on every split. Learning rates, of shape
+    (n_candidates,), are in increasing order within a family.
     """
     eligible = surface.is_trained[:, -1] & ~surface.is_diverged
     if not eligible.any():  # all that were left diverged in the end
@@ -59,20 +51,13 @@ def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
     index = int(np.where(eligible, losses, np.inf).argmin())
     inside = eligible & (surface.family == surface.family[index])
     low, high = run_around(inside & (losses <= losses[index] + errors[index]), index)
-    return Choice(
-        index=index,
-        n_epochs=epochs + 1,
-        losses=losses,
-        standard_errors=errors,
-        interval=(float(learning_rates[low]), float(learning_rates[high])),
-    )
+    interval = float(learning_rates[low]), float(learning_rates[high])
+    return Choice(index, epochs + 1, losses, errors, interval)
 
 
 def run_around(inside: np.ndarray, index: int) -> tuple[int, int]:
     """Return first and last position of the unbroken run of True that holds `index`."""
-    low = high = index
-    while low > 0 and inside[low - 1]:
-        low -= 1
-    while high < len(inside) - 1 and inside[high + 1]:
-        high += 1
+    outside = np.flatnonzero(~inside)
+    low = outside[outside < index].max(initial=-1) + 1
+    high = outside[outside > index].min(initial=len(inside)) - 1
     return low, high

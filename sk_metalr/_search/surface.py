@@ -26,16 +26,12 @@ class ResponseSurface:
 
     Attributes
     ----------
-    compressed, smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Losses in nats; of no meaning where a candidate was not trained.
-    is_trained : bool ndarray of shape (n_candidates, n_epochs)
-        Which epochs each candidate was trained for.
-    is_diverged : bool ndarray of shape (n_candidates,)
-        Whether it diverged on any split while it was.
-    over_rates : ndarray of shape (n_candidates, n_candidates)
-        Weights that losses were smoothed with.
-    family : int ndarray of shape (n_candidates,)
-        Which candidates were smoothed together.
+    compressed, smoothed : ndarray of shape (n_candidates, n_splits, n_epochs), in nats
+        Losses; of no meaning where a candidate was not trained.
+    is_trained : bool ndarray of shape (n_candidates, n_epochs), for which epochs
+    is_diverged : bool ndarray of shape (n_candidates,), on any split while it was trained
+    over_rates : ndarray of shape (n_candidates, n_candidates), weights of the smoothing
+    family : int ndarray of shape (n_candidates,), which candidates were smoothed together
     """
 
     compressed: np.ndarray
@@ -47,10 +43,7 @@ class ResponseSurface:
 
     @property
     def lowest(self) -> tuple[np.ndarray, np.ndarray]:
-        """The position of each candidate's best epoch, and its smoothed loss there, in nats.
-
-        Both of shape (n_candidates,). Candidates that diverged have an infinite loss.
-        """
+        """Positions and smoothed losses of the best epochs, inf if diverged: (n_candidates,)."""
         mean = np.where(self.is_trained, self.smoothed.mean(axis=1), np.inf)
         mean[self.is_diverged] = np.inf
         epochs = mean.argmin(axis=1)
@@ -58,15 +51,15 @@ class ResponseSurface:
 
     @property
     def standard_errors(self) -> np.ndarray:
-        """Standard error of each candidate's smoothed loss at its best epoch, in nats."""
+        """Standard errors of the smoothed losses at the best epochs, in nats: (n_candidates,)."""
         epochs, _ = self.lowest
         return np.array([self.standard_error(i, int(epoch)) for i, epoch in enumerate(epochs)])
 
     def standard_error(self, index: int, epoch: int) -> float:
-        """Return the standard error of the smoothed loss of one candidate at one epoch.
+        """Return the standard error of one candidate's smoothed loss at one epoch, in nats.
 
-        Over splits where there are several. With one split, the scatter of the losses
-        around the smoothed curve near that candidate stands in for it.
+        With a single split, the scatter of the losses around the smoothed curve near that
+        candidate stands in for it.
         """
         smoothed = self.smoothed[:, :, epoch]
         n_splits = smoothed.shape[1]
@@ -85,23 +78,14 @@ def response_surface(
     family: np.ndarray | None = None,
     n_resources: np.ndarray | None = None,
 ) -> ResponseSurface:
-    """Compress and smooth losses.
+    """Compress and smooth held-out losses of shape (n_candidates, n_splits, n_epochs), in nats.
 
-    Parameters
-    ----------
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out losses after each epoch, in nats, lower is better; not finite once diverged, and
-        where not trained.
-    learning_rates : ndarray of shape (n_candidates,)
-        Learning rate of each candidate, in increasing order within a family.
-    baseline_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where `losses` are no
-        log-losses, but any score, negative.
-    family : int ndarray of shape (n_candidates,) or None
-        Candidates that differ in nothing but their rate bear the same number, and follow each
-        other; losses are smoothed within a family. None: all are one.
-    n_resources : int ndarray of shape (n_candidates,) or None
-        Epochs that each candidate was trained for. None: all of them.
+    They are not finite once a candidate diverged, and where it was not trained: each was trained
+    for `n_resources` epochs (n_candidates,), None for all. Candidates that differ in nothing but
+    their rate bear the same number in `family` (n_candidates,), None where all do; they follow
+    each other, their learning rates (n_candidates,) increase, and losses are smoothed among them.
+    The baseline loss, in nats, is the log-loss of always predicting the class frequencies; None
+    where the losses are no log-losses, but any score, negative.
     """
     n_candidates, _, n_epochs = losses.shape
     family = np.zeros(n_candidates, int) if family is None else family
@@ -113,22 +97,17 @@ def response_surface(
     else:
         compressed = compress_losses(losses, baseline_loss)
     over_rates = weights_over_rates(learning_rates, family)
-    return ResponseSurface(
-        compressed=compressed,
-        smoothed=smooth_losses(compressed, over_rates, is_trained),
-        is_trained=is_trained,
-        is_diverged=(~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1),
-        over_rates=over_rates,
-        family=family,
-    )
+    smoothed = smooth_losses(compressed, over_rates, is_trained)
+    is_diverged = (~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1)
+    return ResponseSurface(compressed, smoothed, is_trained, is_diverged, over_rates, family)
 
 
 def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
     """Flatten losses above the baseline, keeping their order.
 
-    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands
-    of nats, or none at all, and would push a good rate away by itself. Above
-    L₀ = `baseline_loss` a loss L becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
+    Smoothing averages neighbours. A neighbour that diverged has a loss of thousands of nats, or
+    none at all, and would push a good rate away by itself. Above L₀ = `baseline_loss` a loss L
+    becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
     """
     ratio = np.where(np.isnan(losses), np.inf, losses) / baseline_loss
     bent = np.minimum(1.0 + np.log(np.maximum(ratio, 1.0)), MAX_COMPRESSED)
@@ -136,25 +115,13 @@ def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
 
 
 def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.ndarray) -> np.ndarray:
-    """Smooth losses over log10 learning rate and over epochs.
+    """Smooth finite losses of shape (n_candidates, n_splits, n_epochs) over rates and epochs.
 
-    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya,
-    "On estimating regression", 1964, doi:10.1137/1109020), evaluated where the
-    losses are. Over epochs, the first few are smoothed hardly at all.
-
-    Parameters
-    ----------
-    losses : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Finite losses, in nats.
-    over_rates : ndarray of shape (n_candidates, n_candidates)
-        What :func:`weights_over_rates` returned.
-    is_trained : bool ndarray of shape (n_candidates, n_epochs)
-        Which losses there are; each smoothed one is a mean over those.
-
-    Returns
-    -------
-    smoothed : ndarray of shape (n_candidates, n_splits, n_epochs)
-        In nats.
+    A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya, "On estimating
+    regression", 1964, doi:10.1137/1109020), evaluated where the losses are. Over epochs, the first
+    few are smoothed hardly at all. Over rates, :func:`weights_over_rates` returned the weights
+    (n_candidates, n_candidates). Each smoothed loss, in nats, is a mean over those that there are:
+    `is_trained` of shape (n_candidates, n_epochs).
     """
     epochs = np.arange(1, losses.shape[2] + 1)
     over_epochs = _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
@@ -163,10 +130,9 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
 
 
 def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:
-    """Return weights of shape (n_candidates, n_candidates) that average over neighbours.
+    """Return weights (n_candidates, n_candidates) that average over neighbours: row i for i.
 
-    Row i holds the weights of the candidates that candidate i is averaged with: those of
-    its family, by their distance in log10 learning rate.
+    Neighbours are of one family, weighted by their distance in log10 learning rate.
     """
     same = family[:, None] == family
     bandwidth = np.where(same.sum(axis=1) < FEW, BANDWIDTH_OF_FEW, RATE_BANDWIDTH)

@@ -7,7 +7,7 @@ from scipy.stats import loguniform
 
 from .._space import StrategySpace
 from .evaluation import Evaluation
-from .execution import Execution
+from .execution import Execution, Run
 from .selection import run_around
 
 SWEPT_RATES = np.geomspace(1e-8, 1e3, 23)
@@ -28,7 +28,7 @@ def swept(
         candidates = space.family(number, SWEPT_RATES).without_schedules()
         key = repr(candidates.params()[0])
         if key not in found:
-            run = execution.begin(first.populate(candidates))
+            run = Run(first.populate(candidates), execution)
             run.train(1, "sweep of learning rates")
             run.finish()
             assert run.recorded is not None
@@ -41,22 +41,12 @@ def swept(
 def usable_range(
     learning_rates: np.ndarray, losses: np.ndarray, baseline_loss: float
 ) -> tuple[float, float]:
-    """Return the learning rates between no progress and divergence.
+    """Return the lowest and the highest learning rate between no progress and divergence.
 
-    Parameters
-    ----------
-    learning_rates : ndarray of shape (n,)
-        Rates of a wide sweep, in increasing order; the lowest leaves a model as it was.
-    losses : ndarray of shape (n,)
-        Held-out log-loss after one epoch at each, in nats; not finite once diverged.
-    baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
-
-    Returns
-    -------
-    low, high : float
-        The next rates below and above the best one that got nothing better by 1 %; two
-        decades apart at least. 1e-5 … 1 where no rate got better.
+    These are the next rates below and above the best one at which the held-out log-loss got better
+    by less than 1 % of the baseline loss; they are two decades apart at least, and 1e-5 … 1 where
+    no rate got better. A wide sweep gave the losses (n,) after one epoch, in nats, not finite once
+    diverged, of rates (n,) in increasing order, the lowest of which leaves a model as it was.
     """
     losses = np.nan_to_num(losses, nan=np.inf)
     better = losses < losses[0] - 0.01 * baseline_loss
