@@ -314,7 +314,7 @@ class BaseMetaLR(
         return prepared
 
     def _experience_records(self, *data: Any) -> list[ExperienceRecord]:
-        """Return what :meth:`Experience.record` adds; the data are as for :meth:`_prepared_again`."""
+        """Return what :meth:`Experience.record` adds for the data of a fit."""
         return search.finished_searches(self, self._prepared_again(*data))
 
     def _sk_visual_block_(self) -> Block:
