@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -19,7 +18,7 @@ from ._display import Block, diagram, summary
 from ._experience import ExperienceRecord
 from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
-from ._progress import PREFIX, Progress, Score, Stage, tell, warn
+from ._progress import PREFIX, Progress, Score, tell, warn
 from ._refit import chosen_refit, probe
 from ._sklearn import (
     CallbackSupportMixin,
@@ -30,22 +29,6 @@ from ._sklearn import (
     validate_params,
 )
 from ._space import RATE
-
-_OF_CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
-
-
-@dataclass
-class _Making:
-    """How a fit was made: what it takes to repeat it.
-
-    That is the random state with which the fit began, whether XLA compiled the training of each
-    candidate, whether ``Model.fit`` refitted, and whether XLA compiled that.
-    """
-
-    random_state: Any
-    uses_xla: list[bool]
-    by_keras: bool = False
-    refit_uses_xla: bool = False
 
 
 class BaseMetaLR(
@@ -175,7 +158,7 @@ class BaseMetaLR(
             random_state = check_random_state(self.random_state)
             if checkpoint is not None:
                 random_state = checkpoint.random_state(random_state)
-            began_with = random_state.get_state()
+            self._began_with = random_state.get_state()
             progress = Progress(self)
 
             # The strategy space S and the evaluation f(s, D), with everything checked.
@@ -189,7 +172,7 @@ class BaseMetaLR(
                 checkpoint.check(search.search_identity(self, algorithm, prepared))
             execution = self._execution(prepared, progress, start, checkpoint)
             result = search.run(algorithm, prepared, execution, self.n_candidates, random_state)
-            self._store(prepared, result, began_with)
+            self._store(prepared, result)
             for warning in search.diagnose(result, prepared.data, self.n_candidates):
                 warn(warning, stacklevel=3)
             searched = perf_counter()
@@ -197,7 +180,11 @@ class BaseMetaLR(
             # The application M(s*, D): all rows, the chosen strategy; none is held out.
             progress.score = None
             if self.refit:
-                self._refitted(prepared, result, progress.stage)
+                lane = result.history.trained[result.choice.index].lane
+                engine = self.engine if lane == "vectorized" else lane
+                self._refitted = chosen_refit(self, prepared).train(engine, progress.stage)
+                self.estimators_ = self._refitted.fitted
+                self.best_estimator_ = self.estimators_[0]
             execution.add_seconds(start, searched)
             n_epochs = self.n_models * self.best_n_epochs_ if self.refit else 0
             self.search_cost_ = search.search_cost(result, execution, n_epochs)
@@ -216,7 +203,8 @@ class BaseMetaLR(
             yield
         except BaseException:
             # What scikit-learn needs to end its callbacks, it removes itself.
-            kept = {name: vars(self)[name] for name in _OF_CALLBACKS if name in vars(self)}
+            of_callbacks = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
+            kept = {name: vars(self)[name] for name in of_callbacks if name in vars(self)}
             self.__dict__ = before | kept
             raise
 
@@ -249,11 +237,10 @@ class BaseMetaLR(
         validate_params(algorithm)
         return algorithm
 
-    def _store(
-        self, prepared: search.Prepared, result: search.SearchResult, began_with: Any
-    ) -> None:
+    def _store(self, prepared: search.Prepared, result: search.SearchResult) -> None:
         """Keep what was found, in place of what an earlier fit found."""
-        for of_an_earlier_fit in ("estimators_", "best_estimator_", "learning_rate_trajectories_"):
+        of_refit = "estimators_", "best_estimator_", "_refitted"
+        for of_an_earlier_fit in (*of_refit, "learning_rate_trajectories_"):
             self.__dict__.pop(of_an_earlier_fit, None)
         history, choice, scoring = result.history, result.choice, prepared.scoring
         scores, decisive = scoring.scores(history.recorded), scoring.decisive
@@ -273,32 +260,20 @@ class BaseMetaLR(
         self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
         if history.trajectories is not None:
             self.learning_rate_trajectories_ = history.trajectories
-        self._made_by = _Making(began_with, [trained.uses_xla for trained in history.trained])
-
-    def _refitted(
-        self, prepared: search.Prepared, result: search.SearchResult, stage: Stage
-    ) -> None:
-        """Train classifiers on all rows with the chosen strategy, in the lane of its search."""
-        lane = result.history.trained[result.choice.index].lane
-        engine = self.engine if lane == "vectorized" else lane
-        refitted = chosen_refit(self, prepared).train(engine, stage)
-        self._made_by.by_keras = refitted.by_keras
-        self._made_by.refit_uses_xla = refitted.uses_xla
-        self.estimators_ = refitted.fitted
-        self.best_estimator_ = self.estimators_[0]
+        self._uses_xla = [trained.uses_xla for trained in history.trained]
 
     def _prepared_again(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, own_rows: tuple[Any, Any]
     ) -> search.Prepared:
         """Return what the fit began with, made anew from the same data, or raise ValueError."""
         check_is_fitted(self, "best_learning_rate_")
-        if not hasattr(self, "_made_by"):
+        if not hasattr(self, "_began_with"):
             raise ValueError(
                 "This estimator was loaded from a file, which keeps no random states. Do this "
                 "where it was fitted, or with a pickle of it."
             )
         random_state = np.random.RandomState()
-        random_state.set_state(self._made_by.random_state)
+        random_state.set_state(self._began_with)
         before = vars(self).copy()
         try:
             with warnings.catch_warnings(action="ignore"):  # they were given in fit

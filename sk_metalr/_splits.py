@@ -68,7 +68,11 @@ def make_splits(
         missing = np.setdiff1d(code, code[split[0]])
         if missing.size:
             if not is_drawn:
-                raise ValueError(_not_trained_on(classes[missing], number))
+                raise ValueError(
+                    f"Class {classes[missing].tolist()[0]!r} is in no training row of split "
+                    f"{number}. Merge or drop classes that are this rare, or pass a cv that keeps "
+                    "every class in every training part."
+                )
             # Folds of whole groups may hold out all that a class is in.
             rare = np.union1d(rare, missing)
             split = _moved(split, _with_their_groups(np.isin(code, missing), groups))
@@ -100,13 +104,6 @@ def _moved(split: Split, kept: np.ndarray) -> Split:
     """Return a split whose training part has all rows of a mask, and its held-out part none."""
     train, test = split
     return np.append(train, np.setdiff1d(np.flatnonzero(kept), train)), test[~kept[test]]
-
-
-def _not_trained_on(missing: np.ndarray, number: int) -> str:
-    return (
-        f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge or drop "
-        "classes that are this rare, or pass a cv that keeps every class in every training part."
-    )
 
 
 def _nothing_to_hold_out(rare: np.ndarray, groups: np.ndarray | None) -> str:
@@ -198,19 +195,16 @@ def _row_numbers(pairs: Any, n_rows: int) -> list[Split]:
     for number, pair in enumerate(pairs):
         try:
             train, test = (rows[part] for part in pair)
+            if train.ndim != 1 or test.ndim != 1:
+                raise IndexError("one of them is not flat")
         except (TypeError, ValueError, IndexError) as error:
-            raise _no_split(number, n_rows, str(error)) from error
-        if train.ndim != 1 or test.ndim != 1:
-            raise _no_split(number, n_rows, "one of them is not flat")
+            raise ValueError(
+                f"Split {number} of cv must be a pair (train, test) of flat arrays: of row "
+                f"numbers, ints below {n_rows}, or of one bool for each of the {n_rows} rows. It "
+                f"is not: {error}."
+            ) from error
         splits.append((train, test))
     return splits
-
-
-def _no_split(number: int, n_rows: int, reason: str) -> ValueError:
-    return ValueError(
-        f"Split {number} of cv must be a pair (train, test) of flat arrays: of row numbers, ints "
-        f"below {n_rows}, or of one bool for each of the {n_rows} rows. It is not: {reason}."
-    )
 
 
 def _check_apart(number: int, train: np.ndarray, test: np.ndarray) -> None:

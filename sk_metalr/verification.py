@@ -53,10 +53,8 @@ def verify(
 
     Raises
     ------
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    TypeError
-        If it is no MetaLRClassifier.
+    TypeError, sklearn.exceptions.NotFittedError
+        If it is no MetaLRClassifier, or not fitted.
     ValueError
         If it was loaded from a file, or the data are not those that it was fitted on.
 
@@ -101,9 +99,10 @@ def verify(
 
 def _weight_difference(fitted: Any, prepared: Prepared) -> float:
     """Return how far refitted weights are from those of ``Model.fit``."""
-    if not fitted.refit or fitted._made_by.by_keras:
+    refitted = getattr(fitted, "_refitted", None)
+    if refitted is None or refitted.by_keras:
         return 0.0
-    models_of_keras = chosen_refit(fitted, prepared).train_by_keras(fitted._made_by.refit_uses_xla)
+    models_of_keras = chosen_refit(fitted, prepared).train_by_keras(refitted.uses_xla)
     differences = [
         np.abs(mine.numpy() - theirs).max(initial=0.0)
         for one, variables in zip(fitted.estimators_, models_of_keras, strict=True)
@@ -134,6 +133,6 @@ def _loss_difference(
         {RATE: rates[:n_epochs]} | others,
         task=Classification(models.has_logits(setup.model)),
         shuffle=evaluation.plan.shuffle,
-        uses_xla=fitted._made_by.uses_xla[row],
+        uses_xla=fitted._uses_xla[row],
     )
     return float(np.abs(losses - recorded[:n_epochs]).max())

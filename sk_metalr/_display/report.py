@@ -56,10 +56,8 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    TypeError
-        If `estimator` holds no MetaLRClassifier.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
+    TypeError, sklearn.exceptions.NotFittedError
+        If `estimator` holds no MetaLRClassifier, or that is not fitted.
     OSError
         If `path` is a folder, or in a folder that does not exist or cannot be written to.
     ImportError
