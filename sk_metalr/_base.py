@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import _search as search
-from ._display import Block, diagram, summary
+from ._display import diagram, summary
 from ._experience import ExperienceRecord
 from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
@@ -170,7 +170,9 @@ class BaseMetaLR(
             algorithm.check(prepared.space)
             if checkpoint is not None:
                 checkpoint.check(search.search_identity(self, algorithm, prepared))
-            execution = self._execution(prepared, progress, start, checkpoint)
+            clock, workers = self._clock(prepared, start), n_workers(self.n_jobs)
+            told = progress.score if self.verbose >= 2 else None
+            execution = search.Execution(progress.stage, clock, checkpoint, workers, told)
             result = search.run(algorithm, prepared, execution, self.n_candidates, random_state)
             self._store(prepared, result)
             for warning in search.diagnose(result, prepared.data, self.n_candidates):
@@ -208,21 +210,14 @@ class BaseMetaLR(
             self.__dict__ = before | kept
             raise
 
-    def _execution(
-        self,
-        prepared: search.Prepared,
-        progress: Progress,
-        start: float,
-        checkpoint: search.Checkpoint | None,
-    ) -> search.Execution:
-        """Return how the search is executed, the refit measured where time is limited."""
-        clock = None
-        if self.max_time is not None:
-            clock = search.Clock(self.max_time, start)
-            if self.refit:
-                clock.measure_refit(probe(prepared, self.n_models, self.engine))
-        told = progress.score if self.verbose >= 2 else None
-        return search.Execution(progress.stage, clock, checkpoint, n_workers(self.n_jobs), told)
+    def _clock(self, prepared: search.Prepared, start: float) -> search.Clock | None:
+        """Return the clock of a fit whose time is limited; it has measured the refit."""
+        if self.max_time is None:
+            return None
+        clock = search.Clock(self.max_time, start)
+        if self.refit:
+            clock.measure_refit(probe(prepared, self.n_models, self.engine))
+        return clock
 
     def _algorithm(self) -> search.BaseSearch:
         """Return the search algorithm, as an object of its own."""
@@ -292,6 +287,5 @@ class BaseMetaLR(
         """Return what :meth:`Experience.record` adds for the data of a fit."""
         return search.finished_searches(self, self._prepared_again(*data))
 
-    def _sk_visual_block_(self) -> Block:
-        """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
-        return diagram(self)
+    _sk_visual_block_ = diagram
+    """What scikit-learn's diagram shows, alone and inside of other estimators."""

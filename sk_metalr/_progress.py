@@ -140,7 +140,10 @@ class _Shown:
         self._name, self._n_steps, self._score = name, n_steps, score
         self._n_taken, self._n_drawn = 0, 0
         self._scores: defaultdict[tuple[int, int], dict[int, float]] = defaultdict(dict)
-        self._redraws = _is_screen(sys.stdout)
+        self._redraws = False
+        with suppress(Exception):  # stdout may be missing, or a stream of somebody's own
+            in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+            self._redraws = sys.stdout.isatty() or in_notebook
         self._start = self._drawn_at = perf_counter()
         tell(f"{PREFIX} {name}")
 
@@ -178,10 +181,3 @@ class _Shown:
         if self._score is None or not finite:
             return ""
         return f", best mean {self._score.name} {max(finite):.4f}"
-
-
-def _is_screen(stream: Any) -> bool:
-    """Tell whether a line that was written to a stream can be written anew."""
-    with suppress(Exception):
-        return bool(stream.isatty()) or type(stream).__module__.startswith("ipykernel")
-    return False

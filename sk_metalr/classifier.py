@@ -37,8 +37,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         ``"schedule"``: ``"constant"``, ``"linear"`` and ``"cosine"`` (down to 0), ``"one_cycle"``
         (up, then down), Keras schedules, or functions that return a factor for the progress from 0
         to 1; by default constant.
-    learning_rates : array-like of float, object with a method ``rvs``, "auto" or None, \
-            default=None
+    learning_rates : array-like, object with a method ``rvs``, "auto" or None, default=None
         The short way to say ``{"optimizer__learning_rate": learning_rates}``. ``"auto"``: the
         rates between those at which one epoch makes no progress and those at which it diverges.
     search : {"random", "halving", "portfolio", "hypergradient"} or BaseSearch, default="random"

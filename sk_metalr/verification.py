@@ -30,16 +30,12 @@ def verify(
     ----------
     fitted : MetaLRClassifier
         Fitted in this process or unpickled; its parameters are as they were.
-    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        The features that it was fitted on.
-    y : array-like of shape (n_samples,)
-        Their labels.
+    X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
+        The features and labels that it was fitted on.
     sample_weight, groups : array-like of shape (n_samples,), default=None
         Their weights and their groups, if there were any.
-    X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
-        The user's own validation rows, if there were any.
-    y_val : array-like of shape (n_val,), default=None
-        Their labels.
+    X_val, y_val : array-like of shape (n_val, ...), and (n_val,), default=None
+        The user's own validation rows and their labels, if there were any.
     n_candidates : int, default=3
         How many candidates to train again, spread over those that did not diverge, each on
         another split than the one before.

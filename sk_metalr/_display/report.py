@@ -93,12 +93,15 @@ def _page(fitted: Any, estimator: Any) -> str:
     )
     environment.filters |= {"digest": _digest, "exact": _exact, "text": _text}
     names = getattr(fitted, "feature_names_in_", ["without names"])
+    results = fitted.cv_results_
+    splits_last = sorted(results, key=lambda name: name.startswith("split"))
+    columns = {name: np.asarray(results[name]) for name in splits_last if name != "params"}
     page: str = environment.get_template("report.html").render(
         title=f"Search report: learning rate {fitted.best_learning_rate_:.3g}",
         tiles=_chosen(fitted) | _trained(fitted),
         worth_knowing=_worth_knowing(fitted),
         figures=_figures(fitted),
-        columns=_columns(fitted.cv_results_),
+        columns={"row": np.arange(len(results["params"]))} | columns,
         best_index=fitted.best_index_,
         cost=fitted.search_cost_,
         data={
@@ -228,13 +231,6 @@ def _figures(fitted: Any) -> dict[str, str]:
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[caption] = base64.b64encode(file.getvalue()).decode()
     return images
-
-
-def _columns(results: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return the columns of the table of candidates, those of single splits last."""
-    columns = {name: np.asarray(one) for name, one in results.items() if name != "params"}
-    names = sorted(columns, key=lambda name: name.startswith("split"))
-    return {"row": np.arange(len(results["params"]))} | {name: columns[name] for name in names}
 
 
 def _listed(values: Any) -> str:
