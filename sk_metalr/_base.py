@@ -278,9 +278,7 @@ class BaseMetaLR(
         data, n_splits = prepared.data, len(prepared.evaluation.splits)
         of_data = data.baseline_loss, data.feature_scale, n_splits
         if of_data != (self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]):
-            raise ValueError(
-                "X, y and the other data must be those that the estimator was fitted on."
-            )
+            raise ValueError("The data must be those that the estimator was fitted on.")
         return prepared
 
     def _experience_records(self, *data: Any) -> list[ExperienceRecord]:

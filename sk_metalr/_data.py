@@ -63,10 +63,7 @@ def check_training_data(
     if groups is not None:
         groups = np.asarray(groups)
         if groups.ndim != 1:
-            raise ValueError(
-                f"groups must be of shape (n_samples,). Got an array of shape {groups.shape} "
-                "instead."
-            )
+            raise ValueError(f"groups must be of shape (n_samples,). Got {groups.shape} instead.")
         _check_sortable(groups, "groups")
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -79,9 +76,7 @@ def check_training_data(
         groups = None if groups is None else groups[kept]
     classes, target = Classification.encode(y)
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2."
-        )
+        raise ValueError(f"y holds one class only ({classes.tolist()[0]!r}); give at least 2.")
     return TrainingData(X, y, classes, target, sample_weight, groups, kept)
 
 
@@ -141,17 +136,13 @@ def check_no_times(X: Any) -> None:
     dtypes = [getattr(X, "dtype", None)] if dtypes is None else list(dtypes)
     times = [dtype for dtype in dtypes if getattr(dtype, "kind", "") in ("m", "M")]
     if times:
-        raise TypeError(
-            f"X holds times ({times[0]}). Features must be numbers: give days since a date, say."
-        )
+        raise TypeError(f"X holds times ({times[0]}); give numbers, such as days since a date.")
 
 
 def _check_labels(y: np.ndarray) -> None:
     """Raise a clear error where labels are no classes."""
     if y.dtype.kind == "V":
-        raise ValueError(
-            f"y must hold one label in each row, a number or a string. Got the type {y.dtype}."
-        )
+        raise ValueError(f"y must hold one label in each row, number or string. Got {y.dtype}.")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError("y holds NaT (not a time); leave out rows without a label.")
     if y.dtype.kind == "O":

@@ -49,9 +49,7 @@ def make_splits(
     if not (is_drawn or hasattr(cv, "split")):
         groups = None  # pairs are taken as they are
     if groups is not None and len(np.unique(groups)) < 2:
-        raise ValueError(
-            "All rows are of the same group, so none can be held out; give at least two groups."
-        )
+        raise ValueError("All rows are of the same group; give at least two groups.")
     classes, code = np.unique(y, return_inverse=True)
     rare = _rare_classes(code, groups)
     kept = _with_their_groups(np.isin(code, rare), groups)

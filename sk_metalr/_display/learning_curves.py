@@ -104,7 +104,10 @@ class LearningCurvesDisplay:
         self._draw_best(epochs, family, lines[best])
         self._mark_ends(scale, top)
         self.ax_.set(xlim=(0.5, 1.5) if single else None, ylim=(bottom, top))
-        self._label_axes()
+        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
+        ticker = drawing.import_optional("matplotlib.ticker")
+        whole = ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        self.ax_.xaxis.set_major_locator(whole)
         if len(lines) > 1:
             for label, line in lines.items():
                 self.ax_.plot([], [], color="0.4", linestyle=line, label=drawing.plain(label))
@@ -144,11 +147,3 @@ class LearningCurvesDisplay:
             marker = "^" if has_diverged else "x"
             style = {"color": scale.to_rgba(rate), "linestyle": ""}
             self.ax_.plot(at, loss, marker, label=labels.pop(marker, None), **style)
-
-    def _label_axes(self) -> None:
-        """Label the axes, with ticks at whole epochs only."""
-        from matplotlib.ticker import MaxNLocator
-
-        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
-        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-        self.ax_.xaxis.set_major_locator(whole)
