@@ -89,11 +89,9 @@ def with_validation_rows(
     (n_val,), and count with weight 1. Raises ValueError if lengths or shapes of rows differ, or a
     label is no class of the training rows; TypeError if labels are not of the type of those.
     """
-    if X_val.shape[1:] != data.X.shape[1:]:
-        raise ValueError(
-            f"X_val must hold rows of the same shape as X, {data.X.shape[1:]}. Got rows of shape "
-            f"{X_val.shape[1:]} instead."
-        )
+    shape, given = data.X.shape[1:], X_val.shape[1:]
+    if given != shape:
+        raise ValueError(f"X_val must hold rows of the same shape as X, {shape}. Got {given}.")
     check_unmasked(y_val=y_val)
     y_val = column_or_1d(y_val, dtype=data.y.dtype if data.y.dtype == object else None)
     check_consistent_length(X_val, y_val)

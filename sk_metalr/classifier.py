@@ -156,10 +156,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         check_not_forked()
         X = validated(self, X, reset=False)
         if not hasattr(self, "best_estimator_"):
-            raise AttributeError(
-                "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
-                "with refit=True."
-            )
+            raise AttributeError("It was fitted with refit=False; to predict, fit with refit=True.")
         return predicted(self.estimators_, X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

@@ -19,17 +19,16 @@ MARKERS = "os^Dvp"
 class ResponseCurve:
     """Held-out loss against learning rate, for one optimizer with one schedule.
 
-    Losses are Laplace-smoothed log-losses, in nats, at the number of epochs of each candidate.
+    The losses are Laplace-smoothed log-losses, in nats, at the number of epochs of each candidate.
 
     Attributes
     ----------
-    label : str, the names of optimizer and schedule, as far as they were searched
-    learning_rates : ndarray of shape (n,), increasing
+    label : str, optimizer and schedule, as far as they were searched
+    learning_rates, diverged : ndarray of shape (n,), in increasing order of the rates
     losses : ndarray of shape (n, n_splits), NaN for candidates that diverged
-    smoothed : ndarray of shape (n,), means over splits, smoothed by a kernel over learning rates
-        and epochs, which the choice minimizes unless it was made on another score
-    error : ndarray of shape (n,), standard errors of `smoothed`, in nats
-    diverged : bool ndarray of shape (n,)
+    smoothed, error : ndarray of shape (n,), means over splits, smoothed by a kernel over learning
+        rates and epochs, which the choice minimizes unless it was made on another score, and
+        their standard errors
     """
 
     label: str
