@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -14,31 +13,13 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._display import Block, diagram, summary
+from . import _search as search
+from ._display import diagram, summary
 from ._experience import ExperienceRecord
 from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
-from ._progress import PREFIX, Progress, Score, Stage, tell, warn
-from ._refit import Refit, chosen_strategy, probe, refit_of
-from ._search import (
-    SEARCHES,
-    BaseSearch,
-    Checkpoint,
-    Clock,
-    Execution,
-    Prepared,
-    SearchResult,
-    SearchResultsMixin,
-    check_fit_arguments,
-    checkpointed,
-    cv_results,
-    diagnose,
-    finished_searches,
-    prepare,
-    run,
-    search_cost,
-    search_identity,
-)
+from ._progress import PREFIX, Progress, Score, tell, warn
+from ._refit import chosen_refit, probe
 from ._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -50,35 +31,12 @@ from ._sklearn import (
 from ._space import RATE
 
 
-@dataclass(frozen=True)
-class _Making:
-    """How a fit was made: what it takes to repeat it.
-
-    Attributes
-    ----------
-    random_state : tuple
-        What the random state was when the fit began.
-    lane : str
-        How the chosen candidate was trained.
-    uses_xla : list of bool
-        Whether XLA compiled the training of each candidate.
-    by_keras, refit_uses_xla : bool
-        Whether ``Model.fit`` refitted, and whether XLA compiled that.
-    """
-
-    random_state: Any
-    lane: str
-    uses_xla: list[bool]
-    by_keras: bool = False
-    refit_uses_xla: bool = False
-
-
 class BaseMetaLR(
-    CallbackSupportMixin, SavingMixin, SearchResultsMixin, MetaEstimatorMixin, BaseEstimator
+    CallbackSupportMixin, SavingMixin, search.SearchResultsMixin, MetaEstimatorMixin, BaseEstimator
 ):
     """Base class of estimators that choose their learning strategy inside ``fit``."""
 
-    _algorithms = SEARCHES
+    _algorithms = search.SEARCHES
 
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
 
@@ -86,7 +44,7 @@ class BaseMetaLR(
         "estimator": "no_validation",  # _models.as_keras_classifier says more
         "param_distributions": "no_validation",  # StrategySpace does
         "learning_rates": ["array-like", HasMethods(["rvs"]), StrOptions({"auto"}), None],
-        "search": [StrOptions(set(SEARCHES)), HasMethods(["propose", "promote"])],
+        "search": [StrOptions(set(search.SEARCHES)), HasMethods(["propose", "promote"])],
         "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "cv": [
             StrOptions({"auto"}),
@@ -165,21 +123,18 @@ class BaseMetaLR(
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, in training and in the choice. A weight of 0 equals
-            leaving the row out.
+            Weights of the rows in training and in the choice; 0 equals leaving the row out.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, such as the patient it is of. No group is both trained on and
-            held out in a split; a splitter given as `cv` is handed them. Where scikit-learn's
-            metadata routing is enabled, it brings them here unless
-            ``set_fit_request(groups=False)`` says otherwise.
+            Group of each row, such as the patient it is of. No group is both trained on and held
+            out in a split; a splitter given as `cv` is handed them. Where scikit-learn's metadata
+            routing is enabled, it brings them here unless ``set_fit_request(groups=False)``.
         X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
             Features to score candidates on, instead of held-out splits of X. In a Pipeline,
             ``transform_input=["X_val"]`` has them transformed as X is.
         y_val : array-like of shape (n_val,), default=None
             Their labels.
         **unknown : dict
-            Refused, with an error that says where it goes: ``epochs``, for instance, to the
-            wrapped classifier.
+            Refused with an error that says where it goes, such as ``epochs`` to the estimator.
 
         Returns
         -------
@@ -188,48 +143,53 @@ class BaseMetaLR(
 
         Raises
         ------
-        ValueError
-            If the data or the model cannot be used; before any training.
-        TypeError
-            If an argument, or data of such a type, cannot be used; before any training.
+        ValueError, TypeError
+            If the data, the model or an argument cannot be used; before any training.
         NotVectorizableError
             If the model cannot be trained as `engine` asks; before any training.
         AllDivergedError
             If no candidate kept a finite loss.
         """
         check_not_forked()
-        check_fit_arguments(unknown)
+        search.check_fit_arguments(unknown)
         algorithm = self._algorithm()
         start = perf_counter()
-        with self._restored_on_failure(), checkpointed(self.checkpoint_dir) as checkpoint:
+        with self._restored_on_failure(), search.checkpointed(self.checkpoint_dir) as checkpoint:
             random_state = check_random_state(self.random_state)
             if checkpoint is not None:
                 random_state = checkpoint.random_state(random_state)
-            began_with = random_state.get_state()
-            progress = Progress(self, self.verbose)
+            self._began_with = random_state.get_state()
+            progress = Progress(self)
 
             # The strategy space S and the evaluation f(s, D), with everything checked.
-            prepared = prepare(self, X, y, sample_weight, groups, (X_val, y_val), random_state)
+            own_rows = X_val, y_val
+            prepared = search.prepare(self, X, y, sample_weight, groups, own_rows, random_state)
             progress.score = Score(prepared.scoring.decisive, prepared.scoring.decisive_score)
 
             # The optimizer: s* = argmax f.
             algorithm.check(prepared.space)
             if checkpoint is not None:
-                checkpoint.check(search_identity(self, algorithm, prepared))
-            execution = self._execution(prepared, progress, start, checkpoint)
-            result = run(algorithm, prepared, execution, self.n_candidates, random_state)
-            self._store(prepared, result, began_with)
-            for warning in diagnose(result, prepared.data, self.n_candidates):
+                checkpoint.check(search.search_identity(self, algorithm, prepared))
+            clock, workers = self._clock(prepared, start), n_workers(self.n_jobs)
+            told = progress.score if self.verbose >= 2 else None
+            execution = search.Execution(progress.stage, clock, checkpoint, workers, told)
+            result = search.run(algorithm, prepared, execution, self.n_candidates, random_state)
+            self._store(prepared, result)
+            for warning in search.diagnose(result, prepared.data, self.n_candidates):
                 warn(warning, stacklevel=3)
             searched = perf_counter()
 
             # The application M(s*, D): all rows, the chosen strategy; none is held out.
             progress.score = None
             if self.refit:
-                self._refitted(prepared, progress.stage)
+                lane = result.history.trained[result.choice.index].lane
+                engine = self.engine if lane == "vectorized" else lane
+                self._refitted = chosen_refit(self, prepared).train(engine, progress.stage)
+                self.estimators_ = self._refitted.fitted
+                self.best_estimator_ = self.estimators_[0]
             execution.add_seconds(start, searched)
             n_epochs = self.n_models * self.best_n_epochs_ if self.refit else 0
-            self.search_cost_ = search_cost(result, execution, n_epochs)
+            self.search_cost_ = search.search_cost(result, execution, n_epochs)
             if self.verbose:
                 tell(f"{PREFIX} {summary(self)}")
             if checkpoint is not None:
@@ -245,47 +205,37 @@ class BaseMetaLR(
             yield
         except BaseException:
             # What scikit-learn needs to end its callbacks, it removes itself.
-            callbacks = {name: vars(self)[name] for name in _CALLBACKS if name in vars(self)}
-            self.__dict__ = before | callbacks
+            of_callbacks = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
+            kept = {name: vars(self)[name] for name in of_callbacks if name in vars(self)}
+            self.__dict__ = before | kept
             raise
 
-    def _execution(
-        self,
-        prepared: Prepared,
-        progress: Progress,
-        start: float,
-        checkpoint: Checkpoint | None,
-    ) -> Execution:
-        """Return how the search is executed, the refit measured where time is limited."""
-        clock = None
-        if self.max_time is not None:
-            clock = Clock(self.max_time, start)
-            if self.refit:
-                clock.measure_refit(probe(prepared, self.n_models, self.engine))
-        return Execution(
-            progress.stage,
-            clock,
-            checkpoint,
-            n_workers=n_workers(self.n_jobs),
-            told=progress.score if self.verbose >= 2 else None,
-        )
+    def _clock(self, prepared: search.Prepared, start: float) -> search.Clock | None:
+        """Return the clock of a fit whose time is limited; it has measured the refit."""
+        if self.max_time is None:
+            return None
+        clock = search.Clock(self.max_time, start)
+        if self.refit:
+            clock.measure_refit(probe(prepared, self.n_models, self.engine))
+        return clock
 
-    def _algorithm(self) -> BaseSearch:
+    def _algorithm(self) -> search.BaseSearch:
         """Return the search algorithm, as an object of its own."""
         if isinstance(self.search, str):
-            return SEARCHES[self.search]()
+            return search.SEARCHES[self.search]()
         if isinstance(self.search, type):
             raise TypeError(
                 "The 'search' parameter of MetaLRClassifier must be a name or an object. Got the "
                 f"class {self.search.__name__} instead; call it: {self.search.__name__}()."
             )
-        algorithm: BaseSearch = clone(self.search)
+        algorithm: search.BaseSearch = clone(self.search)
         validate_params(algorithm)
         return algorithm
 
-    def _store(self, prepared: Prepared, result: SearchResult, began_with: Any) -> None:
+    def _store(self, prepared: search.Prepared, result: search.SearchResult) -> None:
         """Keep what was found, in place of what an earlier fit found."""
-        for of_an_earlier_fit in ("estimators_", "best_estimator_", "learning_rate_trajectories_"):
+        of_refit = "estimators_", "best_estimator_", "_refitted"
+        for of_an_earlier_fit in (*of_refit, "learning_rate_trajectories_"):
             self.__dict__.pop(of_an_earlier_fit, None)
         history, choice, scoring = result.history, result.choice, prepared.scoring
         scores, decisive = scoring.scores(history.recorded), scoring.decisive
@@ -294,7 +244,7 @@ class BaseMetaLR(
         self.classes_ = prepared.data.classes
         self.baseline_loss_ = prepared.data.baseline_loss
         self.feature_scale_ = prepared.data.feature_scale
-        self.cv_results_ = cv_results(history, choice, scores)
+        self.cv_results_ = search.cv_results(history, choice, scores)
         self.best_index_ = choice.index
         self.best_params_ = self.cv_results_["params"][choice.index]
         self.best_learning_rate_ = self.best_params_[RATE]
@@ -305,64 +255,35 @@ class BaseMetaLR(
         self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
         if history.trajectories is not None:
             self.learning_rate_trajectories_ = history.trajectories
-        uses_xla = [trained.uses_xla for trained in history.trained]
-        self._made_by = _Making(began_with, history.trained[choice.index].lane, uses_xla)
-
-    def _refitted(self, prepared: Prepared, stage: Stage) -> None:
-        """Train classifiers on all rows with the chosen strategy."""
-        lane = self._made_by.lane
-        engine = self.engine if lane == "vectorized" else lane
-        refitted = self._refit_of(prepared).train(engine, stage)
-        self._made_by = replace(
-            self._made_by, by_keras=refitted.by_keras, refit_uses_xla=refitted.uses_xla
-        )
-        self.estimators_ = refitted.fitted
-        self.best_estimator_ = self.estimators_[0]
-
-    def _refit_of(self, prepared: Prepared) -> Refit:
-        """Return the refit with the strategy that was chosen."""
-        candidates = prepared.space.named(self.cv_results_["params"])
-        trajectories = getattr(self, "learning_rate_trajectories_", None)
-        strategy = chosen_strategy(candidates, self.best_index_, trajectories)
-        return refit_of(prepared, strategy, self.best_n_epochs_, self.n_models)
+        self._uses_xla = [trained.uses_xla for trained in history.trained]
 
     def _prepared_again(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
-    ) -> Prepared:
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, own_rows: tuple[Any, Any]
+    ) -> search.Prepared:
         """Return what the fit began with, made anew from the same data, or raise ValueError."""
         check_is_fitted(self, "best_learning_rate_")
-        if not hasattr(self, "_made_by"):
+        if not hasattr(self, "_began_with"):
             raise ValueError(
                 "This estimator was loaded from a file, which keeps no random states. Do this "
                 "where it was fitted, or with a pickle of it."
             )
         random_state = np.random.RandomState()
-        random_state.set_state(self._made_by.random_state)
+        random_state.set_state(self._began_with)
         before = vars(self).copy()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they were given in fit
-                prepared = prepare(self, X, y, sample_weight, groups, validation, random_state)
+            with warnings.catch_warnings(action="ignore"):  # they were given in fit
+                prepared = search.prepare(self, X, y, sample_weight, groups, own_rows, random_state)
         finally:
             self.__dict__ = before
         data, n_splits = prepared.data, len(prepared.evaluation.splits)
         of_data = data.baseline_loss, data.feature_scale, n_splits
         if of_data != (self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]):
-            raise ValueError(
-                "X, y and the other data must be those that the estimator was fitted on."
-            )
+            raise ValueError("The data must be those that the estimator was fitted on.")
         return prepared
 
-    def _experience_records(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: tuple[Any, Any]
-    ) -> list[ExperienceRecord]:
-        """Return what :meth:`Experience.record` adds."""
-        prepared = self._prepared_again(X, y, sample_weight, groups, validation)
-        return finished_searches(self, prepared)
+    def _experience_records(self, *data: Any) -> list[ExperienceRecord]:
+        """Return what :meth:`Experience.record` adds for the data of a fit."""
+        return search.finished_searches(self, self._prepared_again(*data))
 
-    def _sk_visual_block_(self) -> Block:
-        """Return what scikit-learn's diagram shows, alone and inside of other estimators."""
-        return diagram(self)
-
-
-_CALLBACKS = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
+    _sk_visual_block_ = diagram
+    """What scikit-learn's diagram shows, alone and inside of other estimators."""

@@ -18,19 +18,10 @@ class TrainingData:
     Attributes
     ----------
     X : ndarray of shape (n_samples, ...)
-        Features.
-    y : ndarray of shape (n_samples,)
-        Labels.
+    y, sample_weight, groups : ndarray of shape (n_samples,); the latter two may be None
     classes : ndarray of shape (n_classes,)
-        The different labels.
-    target : int ndarray of shape (n_samples,)
-        Position of each row's label among the classes.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights, all above 0.
-    groups : ndarray of shape (n_samples,) or None
-        Groups of rows.
-    kept : bool ndarray of shape (n_given,)
-        Which of the rows that were given these are.
+    target : int ndarray of shape (n_samples,), positions of the labels among the classes
+    kept : bool ndarray of shape (n_given,), true for those of the given rows that these are
     """
 
     X: np.ndarray
@@ -60,28 +51,10 @@ def check_training_data(
 ) -> TrainingData:
     """Check labels, weights and groups, and leave out rows of weight 0.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, ...)
-        Validated features.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights.
-    groups : array-like of shape (n_samples,) or None
-        Groups.
-
-    Returns
-    -------
-    data : TrainingData
-
-    Raises
-    ------
-    ValueError
-        If labels are no classes or of one class only, weights are negative, all 0 or beyond
-        the float type of X, or lengths differ.
-    TypeError
-        If labels or groups are of types that cannot be sorted.
+    The features, of shape (n_samples, ...), have been validated; all else has the shape
+    (n_samples,). Raises ValueError if labels are no classes or of one class only, weights are
+    negative, all 0 or beyond the float type of X, or lengths differ; TypeError if labels or groups
+    are of types that cannot be sorted.
     """
     _check_labels(y)
     check_unmasked(sample_weight=sample_weight, groups=groups)
@@ -89,7 +62,9 @@ def check_training_data(
     kept = np.ones(num_samples(X), bool)
     if groups is not None:
         groups = np.asarray(groups)
-        _check_groups(groups)
+        if groups.ndim != 1:
+            raise ValueError(f"groups must be of shape (n_samples,). Got {groups.shape} instead.")
+        _check_sortable(groups, "groups")
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
@@ -101,44 +76,22 @@ def check_training_data(
         groups = None if groups is None else groups[kept]
     classes, target = Classification.encode(y)
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds one class only ({classes.tolist()[0]!r}); a classifier needs at least 2."
-        )
+        raise ValueError(f"y holds one class only ({classes.tolist()[0]!r}); give at least 2.")
     return TrainingData(X, y, classes, target, sample_weight, groups, kept)
 
 
 def with_validation_rows(
     data: TrainingData, X_val: np.ndarray, y_val: Any
 ) -> tuple[TrainingData, tuple[np.ndarray, np.ndarray]]:
-    """Return training rows and validation rows together, and which are which.
+    """Return training and validation rows together, and which rows are trained on and held out.
 
-    Parameters
-    ----------
-    data : TrainingData
-        Training rows.
-    X_val : ndarray of shape (n_val, ...)
-        Validated features of the user's own validation rows; each counts with weight 1.
-    y_val : array-like of shape (n_val,)
-        Their labels.
-
-    Returns
-    -------
-    together : TrainingData
-    split : tuple of int ndarrays of shape (n_samples,), (n_val,)
-        Rows to train on and rows held out.
-
-    Raises
-    ------
-    ValueError
-        If lengths or shapes of rows differ, or a label is no class of the training rows.
-    TypeError
-        If labels are not of the type of those of the training rows.
+    The user's validation rows have validated features of shape (n_val, ...) and labels of shape
+    (n_val,), and count with weight 1. Raises ValueError if lengths or shapes of rows differ, or a
+    label is no class of the training rows; TypeError if labels are not of the type of those.
     """
-    if X_val.shape[1:] != data.X.shape[1:]:
-        raise ValueError(
-            f"X_val must hold rows of the same shape as X, {data.X.shape[1:]}. Got rows of shape "
-            f"{X_val.shape[1:]} instead."
-        )
+    shape, given = data.X.shape[1:], X_val.shape[1:]
+    if given != shape:
+        raise ValueError(f"X_val must hold rows of the same shape as X, {shape}. Got {given}.")
     check_unmasked(y_val=y_val)
     y_val = column_or_1d(y_val, dtype=data.y.dtype if data.y.dtype == object else None)
     check_consistent_length(X_val, y_val)
@@ -153,8 +106,7 @@ def with_validation_rows(
             f"y_val holds the class {unknown.tolist()[0]!r}, which y does not; leave its rows out "
             "of X_val and y_val."
         )
-    weight = data.sample_weight
-    n_train = len(data.y)
+    weight, n_train = data.sample_weight, len(data.y)
     together = replace(
         data,
         X=np.concatenate([data.X, X_val]),
@@ -182,32 +134,19 @@ def check_no_times(X: Any) -> None:
     dtypes = [getattr(X, "dtype", None)] if dtypes is None else list(dtypes)
     times = [dtype for dtype in dtypes if getattr(dtype, "kind", "") in ("m", "M")]
     if times:
-        raise TypeError(
-            f"X holds times ({times[0]}). Features must be numbers: give days since a date, say."
-        )
+        raise TypeError(f"X holds times ({times[0]}); give numbers, such as days since a date.")
 
 
 def _check_labels(y: np.ndarray) -> None:
     """Raise a clear error where labels are no classes."""
     if y.dtype.kind == "V":
-        raise ValueError(
-            f"y must hold one label in each row, a number or a string. Got the type {y.dtype}."
-        )
+        raise ValueError(f"y must hold one label in each row, number or string. Got {y.dtype}.")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError("y holds NaT (not a time); leave out rows without a label.")
     if y.dtype.kind == "O":
-        _different(y, "y")
+        _check_sortable(y, "y")
     with np.errstate(invalid="ignore"):  # of huge floats scikit-learn asks whether they are ints
         check_classification_targets(y)
-
-
-def _check_groups(groups: np.ndarray) -> None:
-    """Raise a clear error where groups do not name one group for each row."""
-    if groups.ndim != 1:
-        raise ValueError(
-            f"groups must be of shape (n_samples,). Got an array of shape {groups.shape} instead."
-        )
-    _different(groups, "groups")
 
 
 def _check_range(weights: np.ndarray, dtype: np.dtype) -> None:
@@ -221,10 +160,10 @@ def _check_range(weights: np.ndarray, dtype: np.dtype) -> None:
         )
 
 
-def _different(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different values in order, and the position of each value among them."""
+def _check_sortable(values: np.ndarray, name: str) -> None:
+    """Raise TypeError where values are of types that cannot be compared."""
     try:
-        return np.unique(values, return_inverse=True)
+        np.unique(values)
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in values.tolist()})
         raise TypeError(

@@ -45,14 +45,8 @@ def warn(warning: Warning, stacklevel: int) -> None:
 class Seen:
     """Held-out scores of some candidates on one split after one epoch.
 
-    Attributes
-    ----------
-    recorded : Recorded, of shape (n,)
-        What was recorded; not finite once a candidate has diverged.
-    candidates : int ndarray of shape (n,)
-        Their numbers.
-    split, epoch : int
-        On which split, and after which epoch.
+    The record and the candidates' numbers have the shape (n,); what is recorded of a candidate is
+    not finite once it has diverged.
     """
 
     recorded: Recorded
@@ -79,14 +73,9 @@ def silent(name: str, n_steps: int) -> AbstractContextManager[Step]:
 
 @dataclass(frozen=True)
 class Score:
-    """The score that a search chooses on.
+    """The score that a search chooses on, by the name of its scorer.
 
-    Attributes
-    ----------
-    name : str
-        Of the scorer.
-    of : callable
-        Takes what was recorded, of any shape; returns scores of that shape, greater is better.
+    `of` makes scores, greater is better, of what was recorded, in the shape of the record.
     """
 
     name: str
@@ -94,25 +83,14 @@ class Score:
 
 
 class Progress:
-    """Tells users, and callbacks, about the stages of a fit.
+    """Tells users, and scikit-learn's callbacks of the estimator, about the stages of a fit.
 
-    Parameters
-    ----------
-    estimator : MetaLRClassifier
-        Which is fitted. Its callbacks are scikit-learn's, of version 1.9 or newer.
-    verbose : int
-        Whether users are told.
-
-    Attributes
-    ----------
-    score : Score or None
-        The best mean over splits of this score is shown; None for none.
+    Users of a verbose estimator see the best mean over splits of `score`, where there is one.
     """
 
-    def __init__(self, estimator: Any, verbose: int) -> None:
+    def __init__(self, estimator: Any) -> None:
         self.score: Score | None = None
         self._estimator = estimator
-        self._verbose = verbose
         self._lock = Lock()
         self._root = callback_context(estimator)
         if self._root is not None:
@@ -125,21 +103,8 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str, n_steps: int) -> Iterator[Step]:
-        """Show how a stage goes.
-
-        Parameters
-        ----------
-        name : str
-            What is done.
-        n_steps : int
-            In how many steps.
-
-        Yields
-        ------
-        step : callable
-            To be called after each step, by any thread.
-        """
-        shown = _Shown(name, n_steps, self.score) if self._verbose else None
+        """Show how a stage goes; yield a function that any thread calls after each step."""
+        shown = _Shown(name, n_steps, self.score) if self._estimator.verbose else None
         context = None
         if self._root is not None:
             context = self._root.subcontext(task_name=name, max_subtasks=n_steps)
@@ -169,23 +134,16 @@ class Progress:
 
 
 class _Shown:
-    """A stage as users see it: a bar on a screen; elsewhere a line at its start and at its end.
-
-    Parameters
-    ----------
-    name : str
-        Of the stage.
-    n_steps : int
-        How many it has.
-    score : Score or None
-        What is shown the best of.
-    """
+    """A stage as users see it: a bar on a screen; elsewhere a line at its start and at its end."""
 
     def __init__(self, name: str, n_steps: int, score: Score | None) -> None:
         self._name, self._n_steps, self._score = name, n_steps, score
         self._n_taken, self._n_drawn = 0, 0
         self._scores: defaultdict[tuple[int, int], dict[int, float]] = defaultdict(dict)
-        self._redraws = _is_screen(sys.stdout)
+        self._redraws = False
+        with suppress(Exception):  # stdout may be missing, or a stream of somebody's own
+            in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+            self._redraws = sys.stdout.isatty() or in_notebook
         self._start = self._drawn_at = perf_counter()
         tell(f"{PREFIX} {name}")
 
@@ -193,9 +151,8 @@ class _Shown:
         """Take a step."""
         self._n_taken += 1
         if seen is not None and self._score is not None:
-            for candidate, score in zip(
-                seen.candidates.tolist(), self._score.of(seen.recorded).tolist(), strict=True
-            ):
+            scores = self._score.of(seen.recorded).tolist()
+            for candidate, score in zip(seen.candidates.tolist(), scores, strict=True):
                 self._scores[candidate, seen.epoch][seen.split] = score
         if self._redraws and perf_counter() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
             left = (perf_counter() - self._start) * (self._n_steps / self._n_taken - 1)
@@ -224,10 +181,3 @@ class _Shown:
         if self._score is None or not finite:
             return ""
         return f", best mean {self._score.name} {max(finite):.4f}"
-
-
-def _is_screen(stream: Any) -> bool:
-    """Tell whether a line that was written to a stream can be written anew."""
-    with suppress(Exception):
-        return bool(stream.isatty()) or type(stream).__module__.startswith("ipykernel")
-    return False

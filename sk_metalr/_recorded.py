@@ -9,14 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Recorded:
-    """Numbers of one shape by their names.
+    """Numbers of one shape by their names: losses in nats, and scores, greater is better.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Names of the numbers: losses in nats, and scores, greater is better.
-    values : ndarray of shape (n_names, ...)
-        Usually (n_names, n_candidates, n_splits, n_epochs). A member that has diverged has NaN.
+    `values` has the shape (n_names, ...), usually (n_names, n_candidates, n_splits, n_epochs). It
+    is NaN where a member has diverged.
     """
 
     names: tuple[str, ...]
@@ -42,4 +38,5 @@ class Recorded:
     @staticmethod
     def concat(parts: Sequence["Recorded"], axis: int) -> "Recorded":
         """Put parts of the same names together, along an axis of their shape."""
-        return parts[0].map(lambda _: np.concatenate([p.values for p in parts], axis=axis + 1))
+        values = np.concatenate([part.values for part in parts], axis=axis + 1)
+        return Recorded(parts[0].names, values)

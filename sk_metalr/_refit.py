@@ -1,28 +1,17 @@
 """From a chosen strategy to fitted classifiers, and to their predictions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from . import _models as models
-from ._data import TrainingData
-from ._population import (
-    COMPILED_LANES,
-    Block,
-    Options,
-    SplitSetup,
-    TrainedMember,
-    keeps_program,
-    outputs_of,
-    preserved_random_state,
-    trained_by_keras,
-)
-from ._progress import Stage, silent
+from . import _population as population
+from ._progress import Stage
 from ._search import Prepared
 from ._search.evaluation import make_setup
-from ._space import RATE, Candidates, Strategy, learned, rates_at
+from ._space import RATE, Strategy, learned, rates_at
 from ._task import Classification
 from .exceptions import AllDivergedError, NotVectorizableError
 
@@ -31,81 +20,47 @@ PROBE_RATE = 1e-7
 
 @dataclass(frozen=True)
 class Refitted:
-    """Classifiers that were fitted with the chosen strategy, and how.
+    """Classifiers fitted by ``Model.fit`` or by a compiled program, which XLA may have compiled."""
 
-    Attributes
-    ----------
-    fitted : list of scikeras.wrappers.KerasClassifier
-        The classifiers.
-    by_keras : bool
-        Whether ``Model.fit`` trained them.
-    uses_xla : bool
-        Whether XLA compiled their training.
-    """
-
-    fitted: list[Any] = field(default_factory=list)
-    by_keras: bool = False
-    uses_xla: bool = False
+    fitted: list[Any]
+    by_keras: bool
+    uses_xla: bool
 
 
 @dataclass(frozen=True)
 class Refit:
-    """One strategy, to be trained on all rows.
+    """One strategy, to be trained on all rows of a fit for some epochs of the budget.
 
-    Attributes
-    ----------
-    estimator : scikeras.wrappers.KerasClassifier
-        The wrapped classifier, which is left as it is.
-    strategy : Strategy
-        The chosen one.
-    plan : TrainingPlan
-        The full budget, batch size and shuffling.
-    data : TrainingData
-        All rows.
-    n_epochs : int
-        How many epochs of the budget to train for.
-    n_models : int
-        How many models, each from initial weights of its own.
-    weights_seed, order_seed : int
-        Seeds of the initial weights, where `estimator` has none, and of the order of rows.
+    Each of the `n_models` models starts from initial weights of its own.
     """
 
-    estimator: Any
+    prepared: Prepared
     strategy: Strategy
-    plan: models.TrainingPlan
-    data: TrainingData
     n_epochs: int
     n_models: int
-    weights_seed: int
-    order_seed: int
 
-    def train(self, engine: str = "auto", stage: Stage = silent) -> Refitted:
+    def train(self, engine: str, stage: Stage) -> Refitted:
         """Fit in the compiled program where that does all of Keras's loop, or else by Keras.
 
-        Parameters
-        ----------
-        engine : {"auto", "vectorized", "compiled", "keras"}
-            See :class:`.Options`.
-        stage : callable
-            See :meth:`.Progress.stage`.
-
-        Raises
-        ------
-        AllDivergedError
-            If the weights do not stay finite.
+        Raises AllDivergedError if the weights do not stay finite.
         """
-        with preserved_random_state():
+        with population.preserved_random_state():
             fitted = self._opened()
             # A kept program may keep the model it was made from: never the one handed out.
-            is_kept = any(keeps_program(one.model_) for one in fitted)
+            is_kept = any(population.keeps_program(one.model_) for one in fitted)
             trainable = self._opened() if is_kept else fitted
         trained, uses_xla = None, False
         if engine != "keras" and not models.refits_with_keras(fitted[0]):
             trained, uses_xla = self._train_compiled(trainable, engine, stage)
         if trained is None:
-            self._train_by_keras(fitted, stage)
-        for one, member in zip(fitted, trained or [], strict=False):
-            models.load_trained(one, member)
+            data = self.prepared.data
+            with population.preserved_random_state(), stage("refit", len(fitted)) as step:
+                for one in fitted:
+                    models.fit_with_keras(one, data.X, data.y, data.sample_weight)
+                    step(None)
+        else:
+            for one, member in zip(fitted, trained, strict=True):
+                models.load_trained(one, member)
         if not all(models.is_finite(one) for one in fitted):
             raise AllDivergedError(
                 f"The refit on all rows diverged at the chosen learning rate "
@@ -116,143 +71,106 @@ class Refit:
 
     def _opened(self) -> list[Any]:
         """Return classifiers that are ready to be trained."""
-        data, strategy = self.data, self.strategy
-        X = models.features_to_open(self.estimator, data.X, slice(None))
+        data, strategy = self.prepared.data, self.strategy
+        estimator = self.prepared.evaluation.estimator
+        weights_seed, order_seed = self.prepared.refit_seeds
+        X = models.features_to_open(estimator, data.X, slice(None))
         rate = models.scheduled_rate(
-            self.estimator, strategy.learning_rate, strategy.schedule, len(data.y)
+            estimator, strategy.learning_rate, strategy.schedule, len(data.y)
         )
-        seeds = [None, *(self.order_seed + i for i in range(1, self.n_models))]
-        result = []
-        for seed in seeds:
-            tuned = models.with_strategy(
-                self.estimator, rate, self.n_epochs, self.weights_seed, strategy.settings
-            )
-            result.append(
-                models.open_estimator(
-                    tuned, X, data.y, seed=seed, rate=rate, settings=strategy.settings
-                )
-            )
-        return result
-
-    def _train_by_keras(self, fitted: list[Any], stage: Stage) -> None:
-        data = self.data
-        with preserved_random_state(), stage("refit", len(fitted)) as step:
-            for one in fitted:
-                models.fit_with_keras(one, data.X, data.y, data.sample_weight)
-                step(None)
+        settings = strategy.settings
+        tuned = models.with_strategy(estimator, rate, self.n_epochs, weights_seed, settings)
+        return [
+            models.open_estimator(tuned, X, data.y, seed=seed, rate=rate, settings=settings)
+            for seed in [None, *range(order_seed + 1, order_seed + self.n_models)]
+        ]
 
     def _train_compiled(
         self, opened: list[Any], engine: str, stage: Stage
-    ) -> tuple[list[TrainedMember] | None, bool]:
+    ) -> tuple[list[population.TrainedMember] | None, bool]:
         """Train as a block of one candidate, each model in place of a split.
 
-        Returns
-        -------
-        trained : list of TrainedMember or None
-            None where no compiled program can.
-        uses_xla : bool
-            Whether XLA compiled training.
+        Returns None where no compiled program can, and whether XLA compiled training.
         """
+        plan, strategy = self.prepared.evaluation.plan, self.strategy
+        values, schedules = {RATE: np.array([strategy.learning_rate])}, [strategy.schedule]
         setups = self._setups(opened)
-        values, schedules = (
-            {RATE: np.array([self.strategy.learning_rate])},
-            [self.strategy.schedule],
+        options = population.Options(
+            task=Classification(models.has_logits(opened[0].model_)),
+            budget=plan.n_epochs,
+            shuffle=plan.shuffle,
         )
-        for lane in COMPILED_LANES[COMPILED_LANES.index(engine) if engine != "auto" else 0 :]:
-            options = Options(
-                task=Classification(models.has_logits(opened[0].model_)),
-                budget=self.plan.n_epochs,
-                shuffle=self.plan.shuffle,
-                engine=lane,
-            )
-            n_epochs = opened[0].epochs
+        first = 0 if engine == "auto" else population.COMPILED_LANES.index(engine)
+        for lane in population.COMPILED_LANES[first:]:
             try:
-                block = Block(setups, values, schedules, options)
-                with stage("refit", n_epochs * block.n_groups) as step:
-                    block.train(n_epochs, step)
+                block = population.Block(setups, values, schedules, replace(options, engine=lane))
+                with stage("refit", self.n_epochs * block.n_groups) as step:
+                    block.train(self.n_epochs, step)
             except NotVectorizableError:
                 continue
             members = [block.trained_member(0, number) for number in range(len(opened))]
             return members, block.uses_xla
         return None, False
 
-    def _setups(self, opened: list[Any]) -> list[SplitSetup]:
+    def _setups(self, opened: list[Any]) -> list[population.SplitSetup]:
         """Return a setup for each model, which holds out no rows."""
-        every = np.arange(len(self.data.y))
-        batch_size = self.plan.rows_per_batch(len(every))
+        data, order_seed = self.prepared.data, self.prepared.refit_seeds[1]
+        every = np.arange(len(data.y))
+        batch_size = self.prepared.evaluation.plan.rows_per_batch(len(every))
         return [
-            make_setup(one, self.data, every, every[:0], batch_size, self.order_seed + number)
+            make_setup(one, data, every, every[:0], batch_size, order_seed + number)
             for number, one in enumerate(opened)
         ]
 
     def train_by_keras(self, uses_xla: bool) -> list[list[np.ndarray]]:
         """Return the variables of each model after ``Model.fit`` itself has trained it."""
-        with preserved_random_state():
+        plan = self.prepared.evaluation.plan
+        with population.preserved_random_state():
             opened = self._opened()
         return [
-            trained_by_keras(
+            population.trained_by_keras(
                 setup,
-                {RATE: step_rates(self.strategy, self.plan.n_epochs, setup)[: self.n_epochs]},
+                {RATE: step_rates(self.strategy, plan.n_epochs, setup)[: self.n_epochs]},
                 task=Classification(models.has_logits(setup.model)),
-                shuffle=self.plan.shuffle,
+                shuffle=plan.shuffle,
                 uses_xla=uses_xla,
             )[1]
             for setup in self._setups(opened)
         ]
 
 
-def chosen_strategy(
-    candidates: Candidates, index: int, trajectories: np.ndarray | None = None
-) -> Strategy:
-    """Return the strategy of a candidate, with the rates that it has learned where it has.
+def chosen_refit(fitted: Any, prepared: Prepared) -> Refit:
+    """Return the refit of a MetaLRClassifier with the strategy that its fit has chosen.
 
-    Parameters
-    ----------
-    candidates : Candidates
-    index : int
-        Position of the candidate.
-    trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
-        Learning rate of each epoch; the refit follows the mean of their logarithms over splits.
+    Where candidates have learned their rates, it follows the mean of their logarithms over splits.
     """
-    strategy = candidates.strategy(index)
-    if trajectories is None:
-        return strategy
-    trajectory = np.exp(np.log(trajectories[index]).mean(axis=0))
-    return replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
-
-
-def refit_of(prepared: Prepared, strategy: Strategy, n_epochs: int, n_models: int) -> Refit:
-    """Return the refit of a fit on all its rows, with a strategy."""
-    evaluation = prepared.evaluation
-    weights_seed, order_seed = prepared.refit_seeds
-    return Refit(
-        evaluation.estimator,
-        strategy,
-        evaluation.plan,
-        prepared.data,
-        n_epochs,
-        n_models,
-        weights_seed,
-        order_seed,
-    )
+    strategy = prepared.space.named(fitted.cv_results_["params"]).strategy(fitted.best_index_)
+    if hasattr(fitted, "learning_rate_trajectories_"):
+        trajectories = fitted.learning_rate_trajectories_[fitted.best_index_]
+        trajectory = np.exp(np.log(trajectories).mean(axis=0))
+        strategy = replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
+    return Refit(prepared, strategy, fitted.best_n_epochs_, fitted.n_models)
 
 
 def probe(prepared: Prepared, n_models: int, engine: str) -> Callable[[int, Stage], Any]:
     """Return a function that refits for some epochs, at a rate that changes nothing much."""
     harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
-    estimator = prepared.evaluation.estimator
-    if estimator.callbacks:  # which are not to see it
-        estimator, engine = models.without_callbacks(estimator), "keras"
+    evaluation = prepared.evaluation
+    if evaluation.estimator.callbacks:  # which are not to see it
+        quiet = models.without_callbacks(evaluation.estimator)
+        prepared, engine = (
+            replace(prepared, evaluation=replace(evaluation, estimator=quiet)),
+            "keras",
+        )
 
     def fit(n_epochs: int, stage: Stage) -> Any:
-        n_epochs = min(n_epochs, prepared.evaluation.n_epochs)
-        refit = refit_of(prepared, harmless, n_epochs, n_models)
-        return replace(refit, estimator=estimator).train(engine, stage)
+        n_epochs = min(n_epochs, evaluation.n_epochs)
+        return Refit(prepared, harmless, n_epochs, n_models).train(engine, stage)
 
     return fit
 
 
-def step_rates(strategy: Strategy, budget: int, setup: SplitSetup) -> np.ndarray:
+def step_rates(strategy: Strategy, budget: int, setup: population.SplitSetup) -> np.ndarray:
     """Return the learning rates of a budget of epochs: (n_epochs, n_steps)."""
     n_steps = budget * setup.steps_per_epoch
     rates = rates_at(np.arange(n_steps), n_steps, [strategy.learning_rate], [strategy.schedule])
@@ -260,16 +178,11 @@ def step_rates(strategy: Strategy, budget: int, setup: SplitSetup) -> np.ndarray
 
 
 def predicted(fitted: list[Any], X: np.ndarray) -> np.ndarray:
-    """Return class probabilities (n_samples, n_classes): the mean over fitted classifiers.
+    """Return class probabilities (n_samples, n_classes) for features (n_samples, ...).
 
-    Parameters
-    ----------
-    fitted : list of scikeras.wrappers.KerasClassifier
-        With models of one architecture.
-    X : ndarray of shape (n_samples, ...)
-        Features.
+    They are the mean over fitted classifiers, whose models are of one architecture.
     """
     models.check_row_shape(fitted[0], X)
     encoded = [models.encode_features(one, X) for one in fitted]
-    outputs = outputs_of([one.model_ for one in fitted], encoded)
+    outputs = population.outputs_of([one.model_ for one in fitted], encoded)
     return np.asarray(models.to_probabilities(fitted[0], outputs).mean(axis=0))

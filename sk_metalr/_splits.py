@@ -1,5 +1,6 @@
 """Held-out splits: on which rows candidates are trained and on which they are scored."""
 
+from collections.abc import Iterable
 from itertools import islice
 from math import ceil
 from numbers import Integral, Real
@@ -32,47 +33,23 @@ def n_auto_splits(n_rows: int) -> int:
 
 
 def make_splits(
-    cv: Any,
-    y: np.ndarray,
-    *,
-    groups: np.ndarray | None,
-    random_state: np.random.RandomState,
+    cv: Any, y: np.ndarray, *, groups: np.ndarray | None, random_state: np.random.RandomState
 ) -> list[Split]:
-    """Return the (train, test) row indices of every split, all of them usable.
+    """Return the row numbers of every split, (n_train,) and (n_test,), all of them usable.
 
     A class of one row, or in one group only, cannot be both trained on and held out: its rows stay
-    in every training part, and a warning says so.
+    in every training part, and a warning says so. `cv` is as for ``MetaLRClassifier``; labels and
+    groups have the shape (n_samples,). Groups are not torn apart, and a splitter is handed them.
 
-    Parameters
-    ----------
-    cv : "auto", int, float, splitter, or iterable of (train, test) index arrays
-        See ``MetaLRClassifier``.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    groups : ndarray of shape (n_samples,) or None
-        Groups of rows that must not be torn apart; a splitter of the user's is handed them.
-    random_state : numpy.random.RandomState
-        Randomness of the splits.
-
-    Returns
-    -------
-    splits : list of (ndarray of shape (n_train,), ndarray of shape (n_test,))
-
-    Raises
-    ------
-    ValueError
-        If a split is no pair of row numbers, has no held-out rows, lacks a class in its
-        training rows, or holds out rows that it also trains on; or if there are no such splits.
-    TypeError
-        If `cv` is a class.
+    Raises ValueError if a split is no pair of row numbers, has no held-out rows, lacks a class in
+    its training rows, or holds out rows that it also trains on, or if there is no split; TypeError
+    if `cv` is a class.
     """
     is_drawn = isinstance(cv, str | Real)
     if not (is_drawn or hasattr(cv, "split")):
         groups = None  # pairs are taken as they are
     if groups is not None and len(np.unique(groups)) < 2:
-        raise ValueError(
-            "All rows are of the same group, so none can be held out; give at least two groups."
-        )
+        raise ValueError("All rows are of the same group; give at least two groups.")
     classes, code = np.unique(y, return_inverse=True)
     rare = _rare_classes(code, groups)
     kept = _with_their_groups(np.isin(code, rare), groups)
@@ -80,8 +57,7 @@ def make_splits(
         raise ValueError(_nothing_to_hold_out(classes[rare], groups))
     rows = np.flatnonzero(~kept) if is_drawn else np.arange(len(y))
     of_rows = None if groups is None else groups[rows]
-    splitter = _splitter(cv, y[rows], of_rows, random_state)
-    pairs = _row_numbers(splitter.split(np.zeros((len(rows), 1)), y[rows], of_rows), len(rows))
+    pairs = _row_numbers(_pairs(cv, y[rows], of_rows, random_state), len(rows))
     splits, has_moved = [], is_drawn
     for number, (train, test) in enumerate(pairs):
         _check_apart(number, train, test)
@@ -90,7 +66,11 @@ def make_splits(
         missing = np.setdiff1d(code, code[split[0]])
         if missing.size:
             if not is_drawn:
-                raise ValueError(_not_trained_on(classes[missing], number))
+                raise ValueError(
+                    f"Class {classes[missing].tolist()[0]!r} is in no training row of split "
+                    f"{number}. Merge or drop classes that are this rare, or pass a cv that keeps "
+                    "every class in every training part."
+                )
             # Folds of whole groups may hold out all that a class is in.
             rare = np.union1d(rare, missing)
             split = _moved(split, _with_their_groups(np.isin(code, missing), groups))
@@ -124,13 +104,6 @@ def _moved(split: Split, kept: np.ndarray) -> Split:
     return np.append(train, np.setdiff1d(np.flatnonzero(kept), train)), test[~kept[test]]
 
 
-def _not_trained_on(missing: np.ndarray, number: int) -> str:
-    return (
-        f"Class {missing.tolist()[0]!r} is in no training row of split {number}. Merge or drop "
-        "classes that are this rare, or pass a cv that keeps every class in every training part."
-    )
-
-
 def _nothing_to_hold_out(rare: np.ndarray, groups: np.ndarray | None) -> str:
     where = "has only 1 row" if groups is None else "is in only 1 group"
     return (
@@ -143,28 +116,29 @@ def _nothing_to_hold_out(rare: np.ndarray, groups: np.ndarray | None) -> str:
 def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
     labels = rare.tolist()
     named = ", ".join(map(repr, labels[:5])) + (", …" if len(labels) > 5 else "")
-    few, their = ("rows", "rows") if groups is None else ("groups", "groups")
+    units = "rows" if groups is None else "groups"
     warn(
         RareClassWarning(
-            f"These classes have too few {few} to be both trained on and held out: {named}. All "
-            f"of their {their} are in every training part and never held out, so the choice does "
+            f"These classes have too few {units} to be both trained on and held out: {named}. All "
+            f"of their {units} are in every training part and never held out, so the choice does "
             "not look at how well they are predicted. Merge or drop them, or give more rows."
         ),
         stacklevel=7,
     )
 
 
-def _splitter(
+def _pairs(
     cv: Any, y: np.ndarray, groups: np.ndarray | None, random_state: np.random.RandomState
-) -> Any:
-    """Return a splitter for these labels; see :func:`make_splits`."""
+) -> Iterable[Split]:
+    """Return the splits that `cv` asks for, as it gives them; see :func:`make_splits`."""
     if isinstance(cv, type):
         raise TypeError(
             "The 'cv' parameter of MetaLRClassifier must be a number, a splitter, or pairs (train, "
             f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
         )
+    X = np.zeros((len(y), 1))
     if not isinstance(cv, str | Real):
-        return check_cv(cv, y, classifier=True)
+        return check_cv(cv, y, classifier=True).split(X, y, groups)
     if isinstance(cv, str):
         fraction, n_splits = AUTO_FRACTION, n_auto_splits(len(y))
     elif isinstance(cv, Integral):
@@ -174,27 +148,36 @@ def _splitter(
     if groups is not None:
         n_groups = len(np.unique(groups))
         n_folds = n_splits if isinstance(cv, Integral) else min(n_groups, round(1 / fraction))
-        n_folds = _n_group_folds(n_groups, max(2, n_folds))
-        return _Folds(StratifiedGroupKFold, n_folds, n_splits, random_state)
+        n_folds = max(2, n_folds)
+        if n_groups < n_folds:
+            raise ValueError(
+                f"{n_folds} folds of whole groups need at least as many groups to hold out. Got "
+                f"{n_groups} instead; give more groups, or a lower cv."
+            )
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+        return islice(folds.split(X, y, groups), n_splits)
     class_counts = np.unique(y, return_counts=True)[1]
-    held_out = max(ceil(fraction * len(y)), len(class_counts))
-    _check_n_trained(len(y), held_out, len(class_counts))
+    n_classes = len(class_counts)
+    held_out = max(ceil(fraction * len(y)), n_classes)
+    n_train = len(y) - held_out
+    if n_train < n_classes:
+        raise ValueError(
+            f"{len(y)} rows are too few: {held_out} are held out, which leaves {n_train} to train "
+            f"on for {n_classes} classes. Give more rows, or hold out a smaller part: cv=0.1."
+        )
     n_folds = round(min(1 / fraction, len(y) + 1))
     is_fold = np.isclose(n_folds * fraction, 1, atol=FOLD_TOLERANCE)
     if is_fold and 2 <= n_folds <= class_counts.min():
-        return _Folds(StratifiedKFold, n_folds, n_splits, random_state)
-    return StratifiedShuffleSplit(n_splits, test_size=held_out, random_state=random_state)
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+        return islice(folds.split(X, y), n_splits)
+    at_random = StratifiedShuffleSplit(n_splits, test_size=held_out, random_state=random_state)
+    return at_random.split(X, y)
 
 
 def renumbered(cv: Any, kept: np.ndarray) -> Any:
-    """Return `cv` for the rows that are kept.
+    """Return `cv` for the rows that a mask (n_samples,) keeps.
 
-    Parameters
-    ----------
-    cv : "auto", int, float, splitter, or iterable of (train, test) index arrays
-        Only an iterable speaks of particular rows; anything else is returned as it is.
-    kept : bool ndarray of shape (n_samples,)
-        Which rows are kept.
+    Only an iterable of pairs speaks of particular rows; anything else is returned as it is.
     """
     if isinstance(cv, str | Real) or hasattr(cv, "split"):
         return cv
@@ -210,19 +193,16 @@ def _row_numbers(pairs: Any, n_rows: int) -> list[Split]:
     for number, pair in enumerate(pairs):
         try:
             train, test = (rows[part] for part in pair)
+            if train.ndim != 1 or test.ndim != 1:
+                raise IndexError("one of them is not flat")
         except (TypeError, ValueError, IndexError) as error:
-            raise _no_split(number, n_rows, str(error)) from error
-        if train.ndim != 1 or test.ndim != 1:
-            raise _no_split(number, n_rows, "one of them is not flat")
+            raise ValueError(
+                f"Split {number} of cv must be a pair (train, test) of flat arrays: of row "
+                f"numbers, ints below {n_rows}, or of one bool for each of the {n_rows} rows. It "
+                f"is not: {error}."
+            ) from error
         splits.append((train, test))
     return splits
-
-
-def _no_split(number: int, n_rows: int, reason: str) -> ValueError:
-    return ValueError(
-        f"Split {number} of cv must be a pair (train, test) of flat arrays: of row numbers, ints "
-        f"below {n_rows}, or of one bool for each of the {n_rows} rows. It is not: {reason}."
-    )
 
 
 def _check_apart(number: int, train: np.ndarray, test: np.ndarray) -> None:
@@ -234,36 +214,3 @@ def _check_apart(number: int, train: np.ndarray, test: np.ndarray) -> None:
             f"Split {number} of cv trains on rows that it also holds out, so its scores would "
             "be too good; keep the two apart."
         )
-
-
-def _check_n_trained(n_rows: int, held_out: int, n_classes: int) -> None:
-    """Raise a clear error where a stratified held-out split cannot be drawn."""
-    n_train = n_rows - held_out
-    if n_train < n_classes:
-        raise ValueError(
-            f"{n_rows} rows are too few: {held_out} are held out, which leaves {n_train} to train "
-            f"on for {n_classes} classes. Give more rows, or hold out a smaller part: cv=0.1."
-        )
-
-
-def _n_group_folds(n_groups: int, n_folds: int) -> int:
-    """Return `n_folds`, once there is a group for each."""
-    if n_groups < n_folds:
-        raise ValueError(
-            f"{n_folds} folds of whole groups need at least as many groups to hold out. Got "
-            f"{n_groups} instead; give more groups, or a lower cv."
-        )
-    return n_folds
-
-
-class _Folds:
-    """The first `n_splits` of shuffled folds."""
-
-    def __init__(
-        self, kind: Any, n_folds: int, n_splits: int, random_state: np.random.RandomState
-    ) -> None:
-        self.folds = kind(n_folds, shuffle=True, random_state=random_state)
-        self.n_splits = n_splits
-
-    def split(self, X: Any, y: Any, groups: Any) -> list[Split]:
-        return list(islice(self.folds.split(X, y, groups), self.n_splits))

@@ -13,10 +13,8 @@ from ._recorded import Recorded
 class Classification:
     """Rows of classes, predicted by probabilities and judged by the log-loss.
 
-    Attributes
-    ----------
-    from_logits : bool
-        Whether the outputs of models are logits; otherwise they are probabilities.
+    The outputs of a model, of shape (n_rows, n_classes), are probabilities unless they come
+    `from_logits`. A single column, of shape (n_rows, 1), is that of the second of two classes.
     """
 
     from_logits: bool = False
@@ -35,25 +33,14 @@ class Classification:
     def baseline_loss(target: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the log-loss of always predicting the class frequencies, in nats: their entropy.
 
-        Parameters
-        ----------
-        target : int ndarray of shape (n_rows,)
-            What :meth:`encode` returned.
-        weight : ndarray of shape (n_rows,) or None
-            Weights of the rows.
+        The rows have positions of classes as their `target`, and a `weight`, both (n_rows,).
         """
         frequency = np.bincount(target, weights=weight)
         frequency = frequency[frequency > 0] / frequency.sum()
         return float(-(frequency * np.log(frequency)).sum())
 
     def predictions(self, outputs: Any) -> Any:
-        """Return probabilities of shape (n_rows, n_classes).
-
-        Parameters
-        ----------
-        outputs : tensor of shape (n_rows, n_classes) or (n_rows, 1)
-            Outputs of a model; a single one is that of the second of two classes.
-        """
+        """Return the probabilities (n_rows, n_classes) that the outputs of a model stand for."""
         outputs = ops.cast(outputs, "float32")
         if outputs.shape[-1] == 1:
             other = ops.zeros_like(outputs) if self.from_logits else 1.0 - outputs
@@ -65,14 +52,7 @@ class Classification:
     def losses(self, outputs: Any, target: Any, weight: Any) -> Any:
         """Return weighted sums over rows of what is :attr:`recorded`, of shape (2,), in nats.
 
-        Parameters
-        ----------
-        outputs : tensor of shape (n_rows, n_classes) or (n_rows, 1)
-            Outputs of a model.
-        target : int tensor of shape (n_rows,)
-            Positions of the rows' classes.
-        weight : tensor of shape (n_rows,)
-            Weights of the rows.
+        The rows have positions of classes as their `target`, and a `weight`, both (n_rows,).
         """
         tiny = float(np.finfo(np.float32).eps)  # as sklearn.metrics.log_loss clips
         surprise = -ops.log(ops.clip(self.predictions(outputs), tiny, 1.0 - tiny))
@@ -82,24 +62,12 @@ class Classification:
 
     @staticmethod
     def smoothed(recorded: Recorded, n_rows: int) -> np.ndarray:
-        """Return log-losses as if one more row had been held out whose class nobody knows.
+        """Return log-losses, in nats, as if one more row had been held out whose class is unknown.
 
         A learning rate that is far too high can be right on every held-out row, and so sure of
         itself that one error among other rows would cost more than all that it gained. Held-out
-        rows without an error tell nothing about that. So one row is added, as in Laplace's rule
-        of succession: its features are those of the rows that were held out, its class is each
-        of the classes, in equal parts.
-
-        Parameters
-        ----------
-        recorded : Recorded
-            What was recorded of held-out rows.
-        n_rows : int
-            How many rows were held out, on all splits together.
-
-        Returns
-        -------
-        losses : ndarray of the shape of the recorded ones
-            Laplace-smoothed log-losses, in nats.
+        rows without an error tell nothing about that. So one row is added to the `n_rows` of all
+        splits, as in Laplace's rule of succession: its features are those of the rows that were
+        held out, its class is each of the classes, in equal parts.
         """
         return (n_rows * recorded["log_loss"] + recorded["uniform_log_loss"]) / (n_rows + 1)

@@ -15,11 +15,10 @@ from ._search import validated
 class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     """Keras classifier that chooses its learning strategy inside ``fit``.
 
-    A strategy is a learning rate and, if asked for, an optimizer and a schedule. All candidate
-    strategies are trained on all held-out splits at once, as one stacked population in one compiled
-    program. The choice is made on held-out log-loss, averaged over splits and smoothed over
-    learning rates and epochs. The wrapped classifier is then refitted on all rows with the chosen
-    strategy.
+    A strategy is a learning rate and, if asked for, an optimizer and a schedule. All candidates are
+    trained on all held-out splits at once, as one stacked population in one compiled program. The
+    choice is made on held-out log-loss, averaged over splits and smoothed over learning rates and
+    epochs. The wrapped classifier is then refitted on all rows with the chosen strategy.
 
     Parameters
     ----------
@@ -38,8 +37,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         ``"schedule"``: ``"constant"``, ``"linear"`` and ``"cosine"`` (down to 0), ``"one_cycle"``
         (up, then down), Keras schedules, or functions that return a factor for the progress from 0
         to 1; by default constant.
-    learning_rates : array-like of float, object with a method ``rvs``, "auto" or None, \
-            default=None
+    learning_rates : array-like, object with a method ``rvs``, "auto" or None, default=None
         The short way to say ``{"optimizer__learning_rate": learning_rates}``. ``"auto"``: the
         rates between those at which one epoch makes no progress and those at which it diverges.
     search : {"random", "halving", "portfolio", "hypergradient"} or BaseSearch, default="random"
@@ -72,8 +70,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         How many of joblib's workers train the population. None: 1, this process, which uses all
         cores, unless in a ``joblib.parallel_config``. The choice is the same.
     max_memory : float or None, default=None
-        How much memory the members that train at a time may take, in bytes. None: a quarter of what
-        is free.
+        Memory, in bytes, that members training at a time may take. None: a quarter of what is free.
     max_time : float or None, default=None
         Seconds that the whole fit may take. The search ends at an epoch, alike for all candidates,
         after which there would not be time for another one and the refit; one epoch is always
@@ -94,16 +91,12 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         The chosen strategy; optimizer and schedule by name.
     best_learning_rate_ : float
         Its learning rate; with a schedule, the highest of the run.
-    best_n_epochs_ : int
-        The chosen number of epochs.
-    best_index_ : int
-        Row of the chosen candidate in ``cv_results_``.
+    best_n_epochs_, best_index_ : int
+        The chosen number of epochs, and the row of the chosen candidate in ``cv_results_``.
     best_score_ : float
         Its mean held-out score: negative log-loss, in nats, unless `scoring` is another.
-    best_estimator_ : scikeras.wrappers.KerasClassifier
-        The refitted classifier; the first, where there are several.
-    estimators_ : list of scikeras.wrappers.KerasClassifier
-        All refitted classifiers.
+    best_estimator_, estimators_ : scikeras.wrappers.KerasClassifier, list of such
+        The first of the refitted classifiers, and all of them.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same optimizer and schedule, whose
         smoothed loss is within one standard error of the best.
@@ -112,25 +105,21 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         score that the choice was made on) and ``selection_standard_error``, ``n_epochs`` (where the
         candidate is scored), ``diverged``, ``diverged_epoch`` (0 where not), ``n_resources``
         (epochs that it was trained for) and ``iter`` (the last rung it reached).
-    learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-loss after every epoch, in nats; NaN once diverged or not trained.
-    laplace_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
-        The same, Laplace-smoothed: as if one more row had been held out whose class nobody knows.
+    learning_curves_, laplace_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
+        Held-out log-loss after every epoch, in nats, NaN once diverged or not trained; and the same
+        Laplace-smoothed, as if one more row had been held out whose class nobody knows.
     learning_rate_trajectories_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Learning rate of each epoch. Only for ``search="hypergradient"``.
     search_cost_ : dict of str to number or str
         Members and epochs trained, the same in ``equivalent_single_fits``, the lane and its reason,
         and the seconds of each part.
-    baseline_loss_ : float
-        Log-loss of always predicting the class frequencies, in nats.
-    feature_scale_ : float
-        Largest root mean square of a feature.
+    baseline_loss_, feature_scale_ : float
+        Log-loss of always predicting the class frequencies, in nats, and the largest root mean
+        square of a feature.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
+        Number of features seen during ``fit``, and their names if X had names that are all strings.
 
     See Also
     --------
@@ -167,10 +156,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         check_not_forked()
         X = validated(self, X, reset=False)
         if not hasattr(self, "best_estimator_"):
-            raise AttributeError(
-                "This MetaLRClassifier was fitted with refit=False, so it cannot predict; fit it "
-                "with refit=True."
-            )
+            raise AttributeError("It was fitted with refit=False; to predict, fit with refit=True.")
         return predicted(self.estimators_, X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from . import _models as models
 from ._base import BaseMetaLR
-from ._population import SplitSetup, check_not_forked, preserved_random_state, trained_by_keras
-from ._refit import step_rates
+from ._population import check_not_forked, preserved_random_state, trained_by_keras
+from ._refit import chosen_refit, step_rates
 from ._search import Prepared
 from ._space import RATE, Candidates
 from ._task import Classification
@@ -31,18 +30,12 @@ def verify(
     ----------
     fitted : MetaLRClassifier
         Fitted in this process or unpickled; its parameters are as they were.
-    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        The features that it was fitted on.
-    y : array-like of shape (n_samples,)
-        Their labels.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Their weights, if there were any.
-    groups : array-like of shape (n_samples,), default=None
-        Their groups, if there were any.
-    X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
-        The user's own validation rows, if there were any.
-    y_val : array-like of shape (n_val,), default=None
-        Their labels.
+    X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
+        The features and labels that it was fitted on.
+    sample_weight, groups : array-like of shape (n_samples,), default=None
+        Their weights and their groups, if there were any.
+    X_val, y_val : array-like of shape (n_val, ...), and (n_val,), default=None
+        The user's own validation rows and their labels, if there were any.
     n_candidates : int, default=3
         How many candidates to train again, spread over those that did not diverge, each on
         another split than the one before.
@@ -56,10 +49,8 @@ def verify(
 
     Raises
     ------
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    TypeError
-        If it is no MetaLRClassifier.
+    TypeError, sklearn.exceptions.NotFittedError
+        If it is no MetaLRClassifier, or not fitted.
     ValueError
         If it was loaded from a file, or the data are not those that it was fitted on.
 
@@ -82,11 +73,10 @@ def verify(
             "The 'n_candidates' parameter of verify must be an int of at least 1. Got "
             f"{n_candidates!r} instead."
         )
-    check_is_fitted(fitted, "best_params_")
     check_not_forked()
     prepared = fitted._prepared_again(X, y, sample_weight, groups, (X_val, y_val))
     candidates = prepared.space.named(fitted.cv_results_["params"])
-    (sound,) = np.nonzero(~fitted.cv_results_["diverged"])
+    sound = np.flatnonzero(~fitted.cv_results_["diverged"])
     at = np.linspace(0, len(sound) - 1, min(n_candidates, len(sound)))
     rows = sound[np.unique(at.round().astype(int))]
     splits = np.arange(len(rows)) % len(prepared.evaluation.splits)
@@ -105,18 +95,17 @@ def verify(
 
 def _weight_difference(fitted: Any, prepared: Prepared) -> float:
     """Return how far refitted weights are from those of ``Model.fit``."""
-    if not fitted.refit or fitted._made_by.by_keras:
+    refitted = getattr(fitted, "_refitted", None)
+    if refitted is None or refitted.by_keras:
         return 0.0
-    refit = fitted._refit_of(prepared)
-    weights = [
+    models_of_keras = chosen_refit(fitted, prepared).train_by_keras(refitted.uses_xla)
+    differences = [
         np.abs(mine.numpy() - theirs).max(initial=0.0)
-        for one, values in zip(
-            fitted.estimators_, refit.train_by_keras(fitted._made_by.refit_uses_xla), strict=True
-        )
-        for mine, theirs in zip(one.model_.variables, values, strict=True)
+        for one, variables in zip(fitted.estimators_, models_of_keras, strict=True)
+        for mine, theirs in zip(one.model_.variables, variables, strict=True)
         if np.issubdtype(theirs.dtype, np.floating)
     ]
-    return float(max(weights, default=0.0))
+    return float(max(differences, default=0.0))
 
 
 def _loss_difference(
@@ -126,7 +115,10 @@ def _loss_difference(
     strategy, evaluation = candidates.strategy(row), prepared.evaluation
     setup = evaluation.setups(strategy.static, {split})[split]
     recorded = fitted.learning_curves_[row, split]
-    n_epochs = _epochs_trained(setup, recorded)
+    n_epochs = int(np.isfinite(recorded).sum())
+    if setup.stops and n_epochs > 1:  # after an early stop, its loss is repeated
+        changes = np.flatnonzero(np.diff(recorded[:n_epochs]))
+        n_epochs = int(changes[-1]) + 1 if len(changes) else 1
     rates = step_rates(strategy, evaluation.n_epochs, setup)
     if hasattr(fitted, "learning_rate_trajectories_"):
         moved = fitted.learning_rate_trajectories_[row, split] / strategy.learning_rate
@@ -137,15 +129,6 @@ def _loss_difference(
         {RATE: rates[:n_epochs]} | others,
         task=Classification(models.has_logits(setup.model)),
         shuffle=evaluation.plan.shuffle,
-        uses_xla=fitted._made_by.uses_xla[row],
+        uses_xla=fitted._uses_xla[row],
     )
     return float(np.abs(losses - recorded[:n_epochs]).max())
-
-
-def _epochs_trained(setup: SplitSetup, recorded: np.ndarray) -> int:
-    """Return how many epochs of a curve were trained; what is after an early stop is repeated."""
-    n_epochs = int(np.isfinite(recorded).sum())
-    if not setup.stops or n_epochs < 2:
-        return n_epochs
-    changes = np.flatnonzero(np.diff(recorded[:n_epochs]))
-    return int(changes[-1]) + 1 if len(changes) else 1

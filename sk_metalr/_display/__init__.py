@@ -5,11 +5,4 @@ from .learning_rate import LearningRateDisplay
 from .report import report
 from .summary import Block, diagram, summary
 
-__all__ = [
-    "Block",
-    "LearningCurvesDisplay",
-    "LearningRateDisplay",
-    "diagram",
-    "report",
-    "summary",
-]
+__all__ = ["Block", "LearningCurvesDisplay", "LearningRateDisplay", "diagram", "report", "summary"]

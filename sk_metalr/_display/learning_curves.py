@@ -1,22 +1,16 @@
 """Display of the learning curves of all candidates."""
 
+from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from .._space import RATE
-from .curves import (
-    EDGE,
-    LINES,
-    MANY_CURVES,
-    fitted_classifier,
-    labels_of,
-    loss_limits,
-    new_axes,
-    plain,
-)
+from . import drawing
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LearningCurvesDisplay:
     """Learning curves of all candidates: held-out log-loss against epochs.
 
@@ -30,10 +24,8 @@ class LearningCurvesDisplay:
         left behind.
     learning_rates : ndarray of shape (n_candidates,)
         Learning rate of each candidate.
-    best_index : int
-        Index of the chosen candidate.
-    best_n_epochs : int
-        The number of epochs chosen for it.
+    best_index, best_n_epochs : int
+        Index of the chosen candidate, and the number of epochs chosen for it.
     baseline_loss : float
         Log-loss of always predicting the class frequencies, in nats.
     labels : list of str or None, default=None
@@ -44,30 +36,17 @@ class LearningCurvesDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib.axes.Axes
-        The axes it was drawn on.
-    figure_ : matplotlib.figure.Figure
-        The figure of these axes.
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes it was drawn on, and their figure.
     """
 
-    def __init__(
-        self,
-        *,
-        losses: np.ndarray,
-        learning_rates: np.ndarray,
-        best_index: int,
-        best_n_epochs: int,
-        baseline_loss: float,
-        labels: list[str] | None = None,
-        diverged: np.ndarray | None = None,
-    ) -> None:
-        self.losses = losses
-        self.learning_rates = learning_rates
-        self.best_index = best_index
-        self.best_n_epochs = best_n_epochs
-        self.baseline_loss = baseline_loss
-        self.labels = labels
-        self.diverged = diverged
+    losses: np.ndarray
+    learning_rates: np.ndarray
+    best_index: int
+    best_n_epochs: int
+    baseline_loss: float
+    labels: list[str] | None = None
+    diverged: np.ndarray | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningCurvesDisplay":
@@ -85,14 +64,14 @@ class LearningCurvesDisplay:
         display : LearningCurvesDisplay
             The display, drawn.
         """
-        fitted = fitted_classifier(estimator, cls.__name__)
+        fitted = drawing.fitted_classifier(estimator, cls.__name__)
         display = cls(
             losses=fitted.learning_curves_.mean(axis=1),
             learning_rates=fitted.cv_results_[f"param_{RATE}"].data,
             best_index=fitted.best_index_,
             best_n_epochs=fitted.best_n_epochs_,
             baseline_loss=fitted.baseline_loss_,
-            labels=labels_of(fitted.cv_results_["params"]),
+            labels=drawing.labels_of(fitted.cv_results_["params"]),
             diverged=fitted.cv_results_["diverged"],
         )
         return display.plot(ax)
@@ -110,91 +89,61 @@ class LearningCurvesDisplay:
         self : LearningCurvesDisplay
             The display, drawn.
         """
-        self.ax_ = new_axes(ax)
+        self.ax_ = drawing.new_axes(ax)
         self.figure_ = self.ax_.figure
-        bottom, top = loss_limits(float(np.nanmin(self.losses)), self.baseline_loss)
-        scale, lines = self._colour_scale(), self._lines
-        epochs = np.arange(1, self.losses.shape[1] + 1)
+        bottom, top = drawing.loss_limits(float(np.nanmin(self.losses)), self.baseline_loss)
+        labels = self.labels or [""] * len(self.losses)
+        lines = dict(zip(dict.fromkeys(labels), cycle(drawing.LINES), strict=False))
+        scale, epochs = self._colour_scale(), np.arange(1, self.losses.shape[1] + 1)
         single = "." if len(epochs) == 1 else None  # a line of one point shows nothing
-        for candidate, curve in enumerate(self.losses):
-            style = {"color": scale.to_rgba(self.learning_rates[candidate]), "linewidth": 1}
-            self.ax_.plot(epochs, curve, linestyle=lines[candidate], marker=single, **style)
-        self._draw_best(lines[self.best_index])
+        for rate, curve, label in zip(self.learning_rates, self.losses, labels, strict=True):
+            style = {"color": scale.to_rgba(rate), "linewidth": 1}
+            self.ax_.plot(epochs, curve, linestyle=lines[label], marker=single, **style)
+        best = labels[self.best_index]
+        family = f" with {drawing.plain(best)}" if len(lines) > 1 else ""
+        self._draw_best(epochs, family, lines[best])
         self._mark_ends(scale, top)
         self.ax_.set(xlim=(0.5, 1.5) if single else None, ylim=(bottom, top))
-        self._label_axes()
-        self._add_legend()
+        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
+        ticker = drawing.import_optional("matplotlib.ticker")
+        whole = ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        self.ax_.xaxis.set_major_locator(whole)
+        if len(lines) > 1:
+            for label, line in lines.items():
+                self.ax_.plot([], [], color="0.4", linestyle=line, label=drawing.plain(label))
+        outside = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2}
+        self.ax_.legend(fontsize="small", **(outside if len(lines) > drawing.MANY_CURVES else {}))
         self.figure_.colorbar(scale, ax=self.ax_, label="learning rate")
         return self
 
     def _colour_scale(self) -> Any:
         """Return the scale of colours that shows learning rates."""
-        from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LogNorm
 
         low, high = self.learning_rates.min(), self.learning_rates.max()
-        return ScalarMappable(LogNorm(low, max(high, low * 1.001)), colormaps["viridis"])
+        return ScalarMappable(LogNorm(low, max(high, low * 1.001)), "viridis")
 
-    def _label_axes(self) -> None:
-        """Label the axes, with ticks at whole epochs only."""
-        from matplotlib.ticker import MaxNLocator
-
-        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
-        whole = MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-        self.ax_.xaxis.set_major_locator(whole)
-
-    @property
-    def _families(self) -> list[str]:
-        """The distinct labels."""
-        return list(dict.fromkeys(self.labels or [""]))
-
-    @property
-    def _lines(self) -> list[Any]:
-        """The line style of each candidate."""
-        labels, families = self.labels or [""] * len(self.losses), self._families
-        return [LINES[families.index(label) % len(LINES)] for label in labels]
+    def _draw_best(self, epochs: np.ndarray, family: str, line: Any) -> None:
+        """Draw the chosen candidate on top of the others."""
+        label = f"chosen: {self.learning_rates[self.best_index]:.2g}{family}"
+        best, at = self.losses[self.best_index], self.best_n_epochs
+        self.ax_.plot(epochs, best, color="black", linestyle=line, linewidth=2.2, label=label)
+        length = "1 epoch" if at == 1 else f"{at} epochs"
+        self.ax_.plot(at, best[at - 1], "o", color="black", label=length)
 
     def _mark_ends(self, scale: Any, top: float) -> None:
         """Mark where candidates diverged or were left behind."""
         n_seen = int(np.isfinite(self.losses).any(axis=0).sum())
         diverged = np.zeros(len(self.losses), bool) if self.diverged is None else self.diverged
         labels = {"^": "diverged", "x": "left behind"}
-        for rate, curve, has_diverged in zip(
-            self.learning_rates, self.losses, diverged, strict=True
-        ):
+        rows = zip(self.learning_rates, self.losses, diverged, strict=True)
+        for rate, curve, has_diverged in rows:
             n_trained = int(np.isfinite(curve).sum())
             if n_trained == n_seen and not has_diverged:
                 continue
             at = max(1, n_trained)
-            loss = curve[at - 1] if n_trained else np.inf
+            loss = min(curve[at - 1] if n_trained else np.inf, drawing.EDGE * top)
             marker = "^" if has_diverged else "x"
-            self.ax_.plot(
-                at,
-                min(loss, EDGE * top),
-                marker,
-                color=scale.to_rgba(rate),
-                label=labels.pop(marker, None),
-                linestyle="",
-            )
-
-    def _draw_best(self, line: Any) -> None:
-        """Draw the chosen candidate on top of the others."""
-        label = f"chosen: {self.learning_rates[self.best_index]:.2g}"
-        if len(self._families) > 1 and self.labels is not None:
-            label += f" with {plain(self.labels[self.best_index])}"
-        best, at = self.losses[self.best_index], self.best_n_epochs
-        epochs = np.arange(1, len(best) + 1)
-        self.ax_.plot(epochs, best, color="black", linestyle=line, linewidth=2.2, label=label)
-        length = "1 epoch" if at == 1 else f"{at} epochs"
-        self.ax_.plot(at, best[at - 1], "o", color="black", label=length)
-
-    def _add_legend(self) -> None:
-        """Add a legend of the marks and the line styles."""
-        families = self._families
-        if len(families) > 1:
-            for number, label in enumerate(families):
-                line = LINES[number % len(LINES)]
-                self.ax_.plot([], [], color="0.4", linestyle=line, label=plain(label))
-        outside = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2}
-        self.ax_.legend(fontsize="small", **(outside if len(families) > MANY_CURVES else {}))
+            style = {"color": scale.to_rgba(rate), "linestyle": ""}
+            self.ax_.plot(at, loss, marker, label=labels.pop(marker, None), **style)

@@ -1,27 +1,70 @@
 """Display of the response curve of a search."""
 
+from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from .curves import (
-    EDGE,
-    LINES,
-    MANY_CURVES,
-    ResponseCurve,
-    fitted_classifier,
-    labels_of,
-    loss_limits,
-    new_axes,
-    plain,
-    response_curves,
-)
+from .._search.surface import response_surface
+from .._space import RATE
+from . import drawing
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours that colour-blind readers can tell apart (Okabe & Ito, 2008)."""
 MARKERS = "os^Dvp"
 
 
+@dataclass(frozen=True)
+class ResponseCurve:
+    """Held-out loss against learning rate, for one optimizer with one schedule.
+
+    The losses are Laplace-smoothed log-losses, in nats, at the number of epochs of each candidate.
+
+    Attributes
+    ----------
+    label : str, optimizer and schedule, as far as they were searched
+    learning_rates, diverged : ndarray of shape (n,), in increasing order of the rates
+    losses : ndarray of shape (n, n_splits), NaN for candidates that diverged
+    smoothed, error : ndarray of shape (n,), means over splits, smoothed by a kernel over learning
+        rates and epochs, which the choice minimizes unless it was made on another score, and
+        their standard errors
+    """
+
+    label: str
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    error: np.ndarray
+    diverged: np.ndarray
+
+
+def response_curves(estimator: Any) -> list[ResponseCurve]:
+    """Return the response curves of a fitted MetaLRClassifier, one for each family."""
+    table = estimator.cv_results_
+    labels = np.array(drawing.labels_of(table["params"]))
+    rates = table[f"param_{RATE}"].data
+    losses, diverged = estimator.laplace_learning_curves_, table["diverged"]
+    surface = response_surface(
+        losses,
+        rates,
+        baseline_loss=estimator.baseline_loss_,
+        family=np.unique(labels, return_inverse=True)[1],
+        n_resources=table["n_resources"],
+    )
+    epochs = table["n_epochs"] - 1
+    at = (np.arange(len(rates)), slice(None), epochs)
+    losses = np.where(diverged[:, None], np.nan, losses[at])
+    smoothed = surface.smoothed[at].mean(axis=1)
+    error = np.array([surface.standard_error(row, epoch) for row, epoch in enumerate(epochs)])
+    columns = rates, losses, smoothed, error, diverged
+    return [
+        ResponseCurve(label, *(column[labels == label] for column in columns))
+        for label in dict.fromkeys(labels.tolist())  # in the order of the candidates
+    ]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
 class LearningRateDisplay:
     """Response curve of a search: held-out log-loss against learning rate.
 
@@ -44,10 +87,8 @@ class LearningRateDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib.axes.Axes
-        The axes it was drawn on.
-    figure_ : matplotlib.figure.Figure
-        The figure of these axes.
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes it was drawn on, and their figure.
 
     Examples
     --------
@@ -60,20 +101,11 @@ class LearningRateDisplay:
     'learning rate'
     """
 
-    def __init__(
-        self,
-        *,
-        curves: list[ResponseCurve],
-        best_learning_rate: float,
-        interval: tuple[float, float],
-        baseline_loss: float,
-        best_label: str = "",
-    ) -> None:
-        self.curves = curves
-        self.best_learning_rate = best_learning_rate
-        self.interval = interval
-        self.baseline_loss = baseline_loss
-        self.best_label = best_label
+    curves: list[ResponseCurve]
+    best_learning_rate: float
+    interval: tuple[float, float]
+    baseline_loss: float
+    best_label: str = ""
 
     @classmethod
     def from_estimator(
@@ -96,13 +128,13 @@ class LearningRateDisplay:
         display : LearningRateDisplay
             The display, drawn.
         """
-        fitted = fitted_classifier(estimator, cls.__name__)
+        fitted = drawing.fitted_classifier(estimator, cls.__name__)
         display = cls(
             curves=response_curves(fitted),
             best_learning_rate=fitted.best_learning_rate_,
             interval=fitted.learning_rate_interval_,
             baseline_loss=fitted.baseline_loss_,
-            best_label=labels_of([fitted.best_params_])[0],
+            best_label=drawing.labels_of([fitted.best_params_])[0],
         )
         return display.plot(ax, default_rate=default_rate)
 
@@ -121,27 +153,26 @@ class LearningRateDisplay:
         self : LearningRateDisplay
             The display, drawn.
         """
-        self.ax_ = new_axes(ax)
+        self.ax_ = drawing.new_axes(ax)
         self.figure_ = self.ax_.figure
         lowest = min(float(curve.smoothed.min()) for curve in self.curves)
-        bottom, top = loss_limits(lowest, self.baseline_loss)
+        bottom, top = drawing.loss_limits(lowest, self.baseline_loss)
         rates = np.concatenate([curve.learning_rates for curve in self.curves])
         if rates.min() == rates.max():  # matplotlib finds no range around a single rate
             self.ax_.set_xlim(rates[0] / 10, rates[0] * 10)
-        for number, curve in enumerate(self.curves):
-            self._draw_curve(curve, number, top)
+        styles = zip(cycle(COLOURS), cycle(drawing.LINES), cycle(MARKERS), strict=False)
+        for curve, (colour, line, marker) in zip(self.curves, styles, strict=False):
+            if len(self.curves) <= drawing.MANY_CURVES:
+                self._draw_members(curve, top, color=colour, marker=marker)
+            self._draw_curve(curve, color=colour, linestyle=line)
         self._draw_divergence()
         self._draw_choice()
         self._draw_references(default_rate)
-        self.ax_.set(
-            xscale="log",
-            ylim=(bottom, top),
-            xlabel="learning rate",
-            ylabel="held-out log-loss (nats)",
-        )
+        self.ax_.set(xscale="log", ylim=(bottom, top))
+        self.ax_.set(xlabel="learning rate", ylabel="held-out log-loss (nats)")
         outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
-        is_outside = len(self.curves) > MANY_CURVES
-        self.ax_.legend(fontsize="small", **(outside if is_outside else {"loc": "best"}))
+        place = outside if len(self.curves) > drawing.MANY_CURVES else {"loc": "best"}
+        self.ax_.legend(fontsize="small", **place)
         return self
 
     def _draw_choice(self) -> None:
@@ -149,7 +180,7 @@ class LearningRateDisplay:
         self.ax_.axvspan(*self.interval, color="0.85", zorder=0, label="within one standard error")
         label = f"chosen: {self.best_learning_rate:.2g}"
         if self.best_label:
-            label += f" with {plain(self.best_label)}"
+            label += f" with {drawing.plain(self.best_label)}"
         self.ax_.axvline(self.best_learning_rate, color="black", linewidth=1.2, label=label)
         for curve in self.curves:
             if curve.label == self.best_label:
@@ -162,34 +193,23 @@ class LearningRateDisplay:
             label = f"default: {default_rate:.2g}"
             self.ax_.axvline(default_rate, color="0.4", linestyle=":", label=label)
         self.ax_.axhline(self.baseline_loss, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
-        self.ax_.annotate(
-            "class frequencies alone",
-            (0.99, self.baseline_loss),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize="small",
-            color="0.4",
-        )
+        at, across = (0.99, self.baseline_loss), ("axes fraction", "data")
+        style = {"ha": "right", "va": "bottom", "fontsize": "small", "color": "0.4"}
+        self.ax_.annotate("class frequencies alone", at, xycoords=across, **style)
 
-    def _draw_curve(self, curve: ResponseCurve, number: int, top: float) -> None:
+    def _draw_curve(self, curve: ResponseCurve, *, color: str, linestyle: Any) -> None:
         """Draw the smoothed curve with its standard error."""
-        colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
-        if len(self.curves) <= MANY_CURVES:
-            self._draw_members(curve, top, color=colour, marker=MARKERS[number % len(MARKERS)])
+        label = f"smoothed mean{f': {drawing.plain(curve.label)}' if curve.label else ''}"
         sound = ~curve.diverged
-        label = f"smoothed mean{f': {plain(curve.label)}' if curve.label else ''}"
-        x, y, error = (
-            values[sound] for values in (curve.learning_rates, curve.smoothed, curve.error)
-        )
-        self.ax_.plot(x, y, color=colour, linestyle=line, linewidth=2, label=label)
-        self.ax_.fill_between(x, y - error, y + error, color=colour, alpha=0.2, linewidth=0)
+        x, y, error = curve.learning_rates[sound], curve.smoothed[sound], curve.error[sound]
+        self.ax_.plot(x, y, color=color, linestyle=linestyle, linewidth=2, label=label)
+        self.ax_.fill_between(x, y - error, y + error, color=color, alpha=0.2, linewidth=0)
 
     def _draw_members(self, curve: ResponseCurve, top: float, *, color: str, marker: str) -> None:
         """Draw a dot for each member, or a triangle at the top where it is beyond the axis."""
         rates = np.repeat(curve.learning_rates[:, None], curve.losses.shape[1], axis=1)
         above = ~(curve.losses < top)  # also NaN
-        edge = np.full(above.sum(), EDGE * top)
+        edge = np.full(above.sum(), drawing.EDGE * top)
         dots = {"color": color, "alpha": 0.45, "linewidths": 0}
         self.ax_.scatter(rates[~above], curve.losses[~above], s=14, marker=marker, **dots)
         self.ax_.scatter(rates[above], edge, s=20, marker="^", **dots)
@@ -197,10 +217,9 @@ class LearningRateDisplay:
     def _draw_divergence(self) -> None:
         """Draw a line at the lowest learning rate of each curve that diverged."""
         labelled: set[float] = set()
-        for number, curve in enumerate(self.curves):
+        for curve, colour in zip(self.curves, cycle(COLOURS), strict=False):
             if not curve.diverged.any():
                 continue
-            colour = COLOURS[number % len(COLOURS)]
             rate = curve.learning_rates[curve.diverged].min()
             self.ax_.axvline(rate, color=colour, linestyle=":", linewidth=1)
             if rate not in labelled:  # curves may share it

@@ -15,18 +15,10 @@ from sklearn.base import BaseEstimator
 
 from .._persistence import versions
 from .._persistence.archive import check_destination, replace_file
-from .._search.diagnostics import (
-    baseline_message,
-    budget_message,
-    edge_message,
-    family_of,
-    is_edge_known,
-    off_scale,
-    scale_message,
-)
+from .._search import diagnostics
 from .._search.scoring import LOG_LOSS
 from .._space import RATE
-from .curves import MANY_CURVES, fitted_classifier, import_optional, labels_of
+from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 
@@ -44,9 +36,9 @@ FIGURES: dict[str, Any] = {
 def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     """Write an HTML page about a fitted classifier.
 
-    The page shows what was chosen, the response curve and the learning curves, a sortable table
-    of all candidates, what the search cost, anything worth knowing, versions and parameters. It
-    is a single file that loads nothing from elsewhere. The same estimator gives the same page.
+    The page shows what was chosen, the response curve and the learning curves, a sortable table of
+    all candidates, what the search cost, anything worth knowing, versions and parameters. It is a
+    single file that loads nothing from elsewhere. The same estimator gives the same page.
 
     Parameters
     ----------
@@ -64,10 +56,8 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    TypeError
-        If `estimator` holds no MetaLRClassifier.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
+    TypeError, sklearn.exceptions.NotFittedError
+        If `estimator` holds no MetaLRClassifier, or that is not fitted.
     OSError
         If `path` is a folder, or in a folder that does not exist or cannot be written to.
     ImportError
@@ -102,19 +92,21 @@ def _page(fitted: Any, estimator: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"digest": _digest, "exact": _exact, "text": _text}
+    names = getattr(fitted, "feature_names_in_", ["without names"])
+    results = fitted.cv_results_
+    splits_last = sorted(results, key=lambda name: name.startswith("split"))
+    columns = {name: np.asarray(results[name]) for name in splits_last if name != "params"}
     page: str = environment.get_template("report.html").render(
         title=f"Search report: learning rate {fitted.best_learning_rate_:.3g}",
         tiles=_chosen(fitted) | _trained(fitted),
         worth_knowing=_worth_knowing(fitted),
         figures=_figures(fitted),
-        columns=_columns(fitted.cv_results_),
+        columns={"row": np.arange(len(results["params"]))} | columns,
         best_index=fitted.best_index_,
         cost=fitted.search_cost_,
         data={
             f"{len(fitted.classes_)} classes": _listed(fitted.classes_),
-            f"{fitted.n_features_in_} features": _listed(
-                getattr(fitted, "feature_names_in_", ["without names"])
-            ),
+            f"{fitted.n_features_in_} features": _listed(names),
         },
         reproducible=_reproducible(fitted),
         estimator=_repr(estimator),
@@ -165,20 +157,17 @@ def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
 def _trained(fitted: Any) -> dict[str, tuple[str, str]]:
     """Return what was trained, and how long it took: value and note by name."""
     cost, n_models = fitted.search_cost_, len(getattr(fitted, "estimators_", []))
-    models = {
-        0: ("none", "refit=False: it cannot predict"),
-        1: ("one model", "on all rows"),
-    }.get(n_models, (f"{n_models} models", "on all rows; their probabilities are averaged"))
+    refitted = f"{n_models} models", "on all rows; their probabilities are averaged"
+    if n_models == 1:
+        refitted = "one model", "on all rows"
+    elif not n_models:
+        refitted = "none", "refit=False: it cannot predict"
+    members = f"{cost['n_candidates']} × {cost['n_splits']}"
+    parts = f"search {cost['search_seconds']:.1f} s, refit {cost['refit_seconds']:.1f} s"
     return {
-        "Searched": (
-            f"{cost['n_candidates']} × {cost['n_splits']}",
-            f"candidates × splits, search={_repr(fitted.search)}",
-        ),
-        "Refitted": models,
-        "Whole fit": (
-            f"{cost['total_seconds']:.1f} s",
-            f"search {cost['search_seconds']:.1f} s, refit {cost['refit_seconds']:.1f} s",
-        ),
+        "Searched": (members, f"candidates × splits, search={_repr(fitted.search)}"),
+        "Refitted": refitted,
+        "Whole fit": (f"{cost['total_seconds']:.1f} s", parts),
     }
 
 
@@ -187,15 +176,15 @@ def _worth_knowing(fitted: Any) -> list[str]:
     results, curves, baseline = fitted.cv_results_, fitted.learning_curves_, fitted.baseline_loss_
     best, n_chosen, scale = fitted.best_index_, fitted.best_n_epochs_, fitted.feature_scale_
     n_seen, n_epochs = results["n_resources"].max(), curves.shape[2]
-    how = off_scale(scale, curves, results[f"param_{RATE}"].data, baseline)
+    how = diagnostics.off_scale(scale, curves, results[f"param_{RATE}"].data, baseline)
     name, _, is_log_loss = _decisive(fitted)
     edge = at_baseline = harm = ""
-    if not is_edge_known(fitted.n_candidates, fitted.search_cost_):
-        edge = edge_message(*family_of(results["params"], best))
+    if not diagnostics.is_edge_known(fitted.n_candidates, fitted.search_cost_):
+        edge = diagnostics.edge_message(*diagnostics.family_of(results["params"], best))
     if is_log_loss:
-        at_baseline = baseline_message(-results["selection_score"][best], baseline, how)
+        at_baseline = diagnostics.baseline_message(-results["selection_score"][best], baseline, how)
     if not at_baseline:
-        harm = scale_message(how, curves[best, :, n_chosen - 1].mean(), baseline, scale)
+        harm = diagnostics.scale_message(how, curves[best, :, n_chosen - 1].mean(), baseline, scale)
     messages = (
         edge,
         f"The search ended after {n_seen} of {n_epochs} epochs." if n_seen < n_epochs else "",
@@ -203,7 +192,7 @@ def _worth_knowing(fitted: Any) -> list[str]:
         "" if is_log_loss else f"The choice was made on {name}; the curves show the log-loss.",
         _divergence(results),
         harm,
-        budget_message(curves, best, n_chosen, baseline),
+        diagnostics.budget_message(curves, best, n_chosen, baseline),
     )
     return [message for message in messages if message]
 
@@ -242,13 +231,6 @@ def _figures(fitted: Any) -> dict[str, str]:
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[caption] = base64.b64encode(file.getvalue()).decode()
     return images
-
-
-def _columns(results: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return the columns of the table of candidates, those of single splits last."""
-    columns = {name: np.asarray(one) for name, one in results.items() if name != "params"}
-    names = sorted(columns, key=lambda name: name.startswith("split"))
-    return {"row": np.arange(len(results["params"]))} | {name: columns[name] for name in names}
 
 
 def _listed(values: Any) -> str:

@@ -9,14 +9,17 @@ from .._space import RATE
 def outcome(fitted: Any) -> dict[str, str]:
     """Return what a fitted MetaLRClassifier chose and what it cost, by name."""
     cost = fitted.search_cost_
-    return {
+    members = f"{cost['n_candidates']} candidates × {cost['n_splits']} splits"
+    told = {
         **_chosen(fitted),
         "held-out score": f"{fitted.best_score_:.4f}",
-        "search": f"{cost['n_candidates']} candidates × {cost['n_splits']} splits in "
-        f"{cost['search_seconds']:.1f} s",
-        **_experience(cost),
-        "refit": f"{cost['refit_seconds']:.1f} s",
+        "search": f"{members} in {cost['search_seconds']:.1f} s",
     }
+    if "n_records" in cost:  # the search has consulted an experience
+        aside, drawn = cost["n_records_set_aside"], cost["n_drawn_at_random"]
+        at_random = f", {drawn} candidates at random" if drawn else ""
+        told["experience"] = f"{cost['n_records']} searches, {aside} more set aside{at_random}"
+    return told | {"refit": f"{cost['refit_seconds']:.1f} s"}
 
 
 def _chosen(fitted: Any) -> dict[str, str]:
@@ -30,15 +33,6 @@ def _chosen(fitted: Any) -> dict[str, str]:
     }
 
 
-def _experience(cost: dict[str, Any]) -> dict[str, str]:
-    """Return what the experience contributed, if the search consulted it."""
-    if "n_records" not in cost:
-        return {}
-    aside, drawn = cost["n_records_set_aside"], cost["n_drawn_at_random"]
-    told = f"{cost['n_records']} searches, {aside} more set aside"
-    return {"experience": told + (f", {drawn} candidates at random" if drawn else "")}
-
-
 def summary(fitted: Any) -> str:
     """Return :func:`outcome` as one line of text."""
     return ", ".join(f"{name} {value}" for name, value in outcome(fitted).items())
@@ -50,15 +44,11 @@ class Block:
 
     Attributes
     ----------
-    kind : {"serial", "parallel", "single"}
-        Whether the box holds others, one below the other or side by side, or none.
-    estimators : list or None
-        The estimators or blocks inside the box.
-    names, name_details : list of (str or None), or str
-        Labels, and the details that fold out of them: one for each estimator inside, or those of
-        the box itself.
-    name_caption : str or None
-        A line below the label of the box.
+    kind : "serial" for a box of others below each other, "parallel" side by side, "single" of none
+    estimators : list of the estimators or blocks inside the box, or None
+    names, name_details : lists of labels, and of details that fold out of them, for each of these;
+        or one str for the box itself
+    name_caption : str or None, a line below the label of the box
     """
 
     kind: str
