@@ -17,8 +17,7 @@ from .._splits import Split
 from .encoding import encode
 from .versions import versions
 
-MAX_DEPTH = 12
-"""Depth to which objects within objects are looked at."""
+MAX_DEPTH = 12  # to which objects within objects are looked at
 
 
 def of_versions() -> dict[str, str]:
@@ -40,11 +39,6 @@ def identity(value: Any) -> str:
     """Return the identity of a value: of what it holds, not of where it lies.
 
     Functions are told apart by their code, objects by their class and attributes.
-
-    Parameters
-    ----------
-    value : object
-        Any.
     """
     text = json.dumps(_described(value, MAX_DEPTH), sort_keys=True)
     return sha256(text.encode()).hexdigest()
@@ -84,10 +78,7 @@ def _contents(value: Any, depth: int) -> Any:
         return described((k, v) for k, v in sorted(value.get_config().items()) if k != "name")
     parts: dict[str, bytes] = {}
     try:
-        stored = encode(value, parts)
+        return [encode(value, parts), [sha256(data).hexdigest() for data in parts.values()]]
     except TypeError:
-        pass
-    else:
-        return [stored, [sha256(data).hexdigest() for data in parts.values()]]
-    attributes = getattr(value, "__dict__", {})
+        attributes = getattr(value, "__dict__", {})
     return described(sorted((name, one) for name, one in attributes.items() if name[:2] != "__"))

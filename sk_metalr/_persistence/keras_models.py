@@ -19,35 +19,17 @@ import keras
 
 from .archive import check_stored
 
-CODE = {
-    "Lambda",
-    "__lambda__",
-    "__typespec__",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-}
+LAYERS_OF_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+CODE = LAYERS_OF_CODE | {"__lambda__", "__typespec__"}
 """Objects that carry code, or read it from another file."""
 
-FUNCTIONS = {
-    f"keras.{name}": getattr(keras, name)
-    for name in (
-        *("activations", "constraints", "initializers", "losses", "metrics", "ops"),
-        "regularizers",
-    )
-}
+HOMES = "activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"
+FUNCTIONS = {f"keras.{name}": getattr(keras, name) for name in HOMES}
 """Modules in which Keras keeps the functions that models name."""
 
 CLASSES = {
-    *FUNCTIONS,
-    "keras",
-    "keras.dtype_policies",
-    "keras.layers",
-    "keras.optimizers",
-    "keras.optimizers.schedules",
-    "keras.quantizers",
-    "keras.random",
+    *(*FUNCTIONS, "keras", "keras.dtype_policies", "keras.layers", "keras.optimizers"),
+    *("keras.optimizers.schedules", "keras.quantizers", "keras.random"),
 }
 """Modules in which Keras keeps the classes of the parts of models."""
 
@@ -58,10 +40,7 @@ PRIVATE_HOMES = "keras.src.models.", "keras.src.ops.", "keras.src.layers."
 def model_to_bytes(model: keras.Model) -> bytes:
     """Return a compiled model as a ``.keras`` file.
 
-    Raises
-    ------
-    ValueError
-        If Keras cannot save it, or it carries code, so that it could not be loaded.
+    Raises ValueError if Keras cannot save it, or it carries code, so that it could not be loaded.
     """
     try:
         with TemporaryDirectory() as folder:
@@ -72,31 +51,21 @@ def model_to_bytes(model: keras.Model) -> bytes:
         raise
     except Exception as error:  # whatever a layer of the user's may raise
         raise ValueError(f"Keras cannot save the refitted model: {short(error)}") from error
-    code = [one["class_name"] for one in named_in(_config(data)) if _is_code(one)]
-    if code:
-        raise ValueError(
-            f"The refitted model has a {code[0]}, which carries code of its own and would not be "
-            "loaded; write it as a subclass of keras.layers.Layer instead, and register that with "
-            "keras.saving.register_keras_serializable."
-        )
+    for one in named_in(_config(data)):
+        if str(one["class_name"]) in CODE:
+            raise ValueError(
+                f"The refitted model has a {one['class_name']}, which carries code of its own and "
+                "would not be loaded; write it as a subclass of keras.layers.Layer instead, and "
+                "register that with keras.saving.register_keras_serializable."
+            )
     return data
 
 
 def model_from_bytes(data: bytes, custom_objects: dict[str, Any] | None = None) -> keras.Model:
     """Return the compiled model of a ``.keras`` file, in Keras's safe mode.
 
-    Parameters
-    ----------
-    data : bytes
-        What :func:`model_to_bytes` returned.
-    custom_objects : dict of str to class or function, or None
-        As for ``keras.saving.load_model``.
-
-    Raises
-    ------
-    ValueError
-        If it holds code, names something that is neither Keras's own nor registered, or is no
-        model.
+    Raises ValueError if it holds code, is no model, or names something that is neither Keras's own,
+    nor registered, nor one of the classes and functions in `custom_objects`.
     """
     _check_config(_config(data), custom_objects)
     try:
@@ -113,10 +82,7 @@ def model_from_bytes(data: bytes, custom_objects: dict[str, Any] | None = None) 
 def object_to_config(value: Any) -> Any:
     """Return an optimizer, schedule, loss or metric as JSON.
 
-    Raises
-    ------
-    ValueError
-        If it is none of Keras's own, nor registered.
+    Raises ValueError if it is neither Keras's own nor registered.
     """
     config = keras.saving.serialize_keras_object(value)
     _check_config(config, None)
@@ -124,13 +90,7 @@ def object_to_config(value: Any) -> Any:
 
 
 def object_from_config(config: Any) -> Any:
-    """Return what :func:`object_to_config` was given.
-
-    Raises
-    ------
-    ValueError
-        If it is none of Keras's own, nor registered.
-    """
+    """Return what :func:`object_to_config` was given; raises ValueError as that does."""
     _check_config(config, None)
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
@@ -147,9 +107,9 @@ def _check_config(config: Any, custom_objects: dict[str, Any] | None) -> None:
     known = {**(custom_objects or {}), **keras.saving.get_custom_objects()}
     for one in named_in(config):
         name = f"{one.get('module')}.{one['class_name']}"
-        if _is_code(one):
+        if str(one["class_name"]) in CODE:
             raise ValueError(f"It names {name}, which carries code or reads it from elsewhere.")
-        if not _is_known(one, known):
+        if registered_name(one) not in known and not is_keras_own(one):
             raise ValueError(
                 f"It names {name} ({registered_name(one)!r}), which is none of Keras's own. If "
                 "you trust the file, import where that is registered with keras.saving."
@@ -170,19 +130,11 @@ def named_in(config: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(one)
 
 
-def _is_code(one: dict[str, Any]) -> bool:
-    return str(one["class_name"]) in CODE
-
-
 def registered_name(one: dict[str, Any]) -> str:
     """Return the name by which Keras looks for a registered object."""
     if one["class_name"] == "function":
         return str(one.get("config"))
     return str(one.get("registered_name") or one["class_name"])
-
-
-def _is_known(one: dict[str, Any], known: dict[str, Any]) -> bool:
-    return registered_name(one) in known or is_keras_own(one)
 
 
 def is_keras_own(one: dict[str, Any]) -> bool:
@@ -191,7 +143,7 @@ def is_keras_own(one: dict[str, Any]) -> bool:
     if module is None:  # Keras looks nowhere else
         return True
     if one["class_name"] == "function":
-        homes = FUNCTIONS.values() if module == "builtins" else [FUNCTIONS.get(str(module))]
+        homes = [home for key, home in FUNCTIONS.items() if module in (key, "builtins")]
         return any(hasattr(home, name) for home in homes)
     return str(module) in CLASSES or str(module).startswith(PRIVATE_HOMES)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from .. import _models as models
-from .pickling import Needed
+from .pickling import Needed, needed_by
 from .saving import load, save
 
 NEEDED = "_needed_by_models"
@@ -21,9 +21,11 @@ class SavingMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         refitted = [one.model_ for one in getattr(self, "estimators_", [])]
-        needed = Needed.of([*refitted, *models.models_given(self.estimator)])
+        objects: dict[str, Any] = {}
+        for model in (*refitted, *models.models_given(self.estimator)):
+            objects |= needed_by(model)
         state: Any = super().__getstate__()
-        return {NEEDED: needed, **state}  # models are read after it
+        return {NEEDED: Needed(objects), **state}  # models are read after it
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -58,7 +60,7 @@ class SavingMixin:
         OSError
             If the file cannot be written.
         """
-        return save(self, path, self._algorithms)
+        return save(self, Path(path))
 
     @classmethod
     def load(
@@ -96,17 +98,15 @@ class SavingMixin:
 
         Examples
         --------
-        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from sklearn.datasets import load_iris
         >>> from sk_metalr import MetaLRClassifier
         >>> X, y = load_iris(return_X_y=True)
         >>> fitted = MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0).fit(X, y)
         >>> with TemporaryDirectory() as folder:
-        ...     path = fitted.save(Path(folder) / "iris.metalr")
-        ...     loaded = MetaLRClassifier.load(path)
+        ...     loaded = MetaLRClassifier.load(fitted.save(f"{folder}/iris.metalr"))
         >>> bool((loaded.predict_proba(X) == fitted.predict_proba(X)).all())
         True
         """
-        fitted: Self = load(cls, path, custom_objects, cls._algorithms)
+        fitted: Self = load(cls, Path(path), custom_objects)
         return fitted

@@ -4,7 +4,8 @@ SciKeras pickles a Keras model as a ``.keras`` file, which names layers of the u
 bring them along. Pickle does, by reference, where they come first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pickle import PicklingError
 from types import FunctionType
 from typing import Any
@@ -22,59 +23,35 @@ PARTS = (
 
 
 class Needed:
-    """Classes and functions that are in scope for Keras from when this is unpickled.
+    """Classes and functions, by Keras's names for them, that are in its scope once unpickled."""
 
-    Parameters
-    ----------
-    objects : dict of str to class or function
-        By the names that Keras looks for.
-    """
-
-    def __init__(self, objects: dict[str, Any]) -> None:
-        self.objects = objects
-        self._scope: Any = None
-
-    @classmethod
-    def of(cls, models: Iterable[keras.Model]) -> "Needed":
-        """Return what is needed by some models.
-
-        Raises
-        ------
-        pickle.PicklingError
-            If one of them could be pickled, but not unpickled.
-        """
-        objects: dict[str, Any] = {}
-        for model in models:
-            objects |= _objects_of(model)
-        return cls(objects)
+    def __init__(self, objects: dict[str, Any], in_scope: bool = False) -> None:
+        self._objects = objects
+        self._scope = ExitStack()
+        if in_scope:
+            self._scope.enter_context(keras.saving.CustomObjectScope(objects))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _entered, (self.objects,)
-
-    def enter(self) -> None:
-        """Put them in scope."""
-        self._scope = keras.saving.CustomObjectScope(self.objects)
-        self._scope.__enter__()
+        return Needed, (self._objects, True)
 
     def leave(self) -> None:
         """Take them out of scope again, where they are in it."""
-        if self._scope is not None:
-            self._scope.__exit__()
+        self._scope.close()
 
 
-def _entered(objects: dict[str, Any]) -> Needed:
-    needed = Needed(objects)
-    needed.enter()
-    return needed
+def needed_by(model: keras.Model) -> dict[str, Any]:
+    """Return the classes and functions that a model needs, by Keras's names for them.
 
-
-def _objects_of(model: keras.Model) -> dict[str, Any]:
+    Raises PicklingError if the model could be pickled, but not unpickled.
+    """
     try:
         named = list(named_in(keras.saving.serialize_keras_object(model)))
     except Exception as error:  # whatever a layer of the user's may raise
         raise PicklingError(f"Keras cannot save the model: {short(error)}") from error
     own = {one.__name__: one for one in _within(model)}
-    objects = {_name_with_scikeras(type(model)): type(model)}
+    # SciKeras registers the class of a model by this name, once it pickles it.
+    within, _, of_class = type(model).__qualname__.rpartition(".")
+    objects = {f"{within}>{of_class}": type(model)}
     for one in named:
         name = registered_name(one)
         registered = keras.saving.get_registered_object(name)
@@ -91,12 +68,6 @@ def _objects_of(model: keras.Model) -> dict[str, Any]:
                 "Register it with keras.saving.register_keras_serializable."
             )
     return objects
-
-
-def _name_with_scikeras(kind: type) -> str:
-    """Return the name that SciKeras registers the class of a model by, once it pickles it."""
-    within, _, name = kind.__qualname__.rpartition(".")
-    return f"{within}>{name}"
 
 
 def _within(model: keras.Model) -> Iterator[Any]:

@@ -9,13 +9,12 @@ import warnings
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
-from zipfile import BadZipFile
 
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _models as models
 from ..exceptions import ForgottenParametersWarning, RefusedFileError
-from .archive import check_destination, read_archive, write_archive
+from .archive import MALFORMED, check_destination, read_archive, write_archive
 from .encoding import decode, encode
 from .keras_models import model_from_bytes, model_to_bytes
 from .versions import versions
@@ -26,34 +25,17 @@ FORMAT = 1
 REFITTED = "estimators_", "best_estimator_"
 
 
-def save(estimator: Any, path: str | os.PathLike[str], algorithms: dict[str, type]) -> Path:
-    """Write a fitted MetaLRClassifier to a file; see there.
-
-    Parameters
-    ----------
-    estimator : MetaLRClassifier
-    path : str or os.PathLike
-    algorithms : dict of str to type
-        Classes of search algorithms that may be parameters.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    ValueError
-        If it holds code that cannot be stored.
-    OSError
-        If the file cannot be written; one that was there is as it was.
-    """
+def save(estimator: Any, path: Path) -> Path:
+    """Write a fitted MetaLRClassifier to a file: see :meth:`SavingMixin.save`."""
     check_is_fitted(estimator, "best_learning_rate_")
-    check_destination(Path(path))
+    check_destination(path)
     parts: dict[str, bytes] = {}
     manifest = {
         "format": FORMAT,
         "class": type(estimator).__name__,
         "versions": versions(),
         "parameters": {
-            name: _parameter(value, parts, algorithms)
+            name: _parameter(value, parts, estimator._algorithms)
             for name, value in estimator.get_params(deep=False).items()
         },
         "attributes": {
@@ -63,8 +45,8 @@ def save(estimator: Any, path: str | os.PathLike[str], algorithms: dict[str, typ
         },
         "estimators": [_refitted(one, parts) for one in getattr(estimator, "estimators_", [])],
     }
-    write_archive(Path(path), manifest, parts)
-    return Path(path)
+    write_archive(path, manifest, parts)
+    return path
 
 
 def _is_attribute(name: str) -> bool:
@@ -72,13 +54,13 @@ def _is_attribute(name: str) -> bool:
 
 
 def _parameter(
-    value: Any, parts: dict[str, bytes], algorithms: dict[str, Any] | None = None
+    value: Any, parts: dict[str, bytes], algorithms: dict[str, type[Any]]
 ) -> dict[str, Any]:
-    """Return a parameter as JSON, or else what it looks like."""
-    for name, kind in (algorithms or {}).items():
+    """Return a parameter as JSON, or else its shortened repr; a search algorithm by its name."""
+    for name, kind in algorithms.items():
         if type(value) is kind:
             params = value.get_params(deep=False).items()
-            stored_params = {key: _parameter(one, parts) for key, one in params}
+            stored_params = {key: _parameter(one, parts, {}) for key, one in params}
             if all("value" in one for one in stored_params.values()):
                 return {"algorithm": name, "params": stored_params}
     value = getattr(value, "path", None) or value  # an experience goes by its file
@@ -105,10 +87,9 @@ def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
     apart = models.taken_apart(fitted)
     name = f"models/{len(parts)}.keras"
     parts[name] = model_to_bytes(apart.model)
-    params = {key: _parameter(value, parts) for key, value in apart.params.items()}
-    encoder = None if apart.encoder is None else _attribute("feature_encoder", apart.encoder, parts)
+    params = {key: _parameter(value, parts, {}) for key, value in apart.params.items()}
     return {
-        "encoder": encoder,
+        "encoder": _attribute("feature_encoder", apart.encoder, parts),
         "model": name,
         "targets": apart.targets,
         "parameters": {key: one for key, one in params.items() if "value" in one},
@@ -116,51 +97,31 @@ def _refitted(fitted: Any, parts: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
-def load(
-    of_class: type,
-    path: str | os.PathLike[str],
-    custom_objects: dict[str, Any] | None,
-    algorithms: dict[str, type],
-) -> Any:
-    """Return the fitted estimator that a file holds; see MetaLRClassifier.
-
-    Parameters
-    ----------
-    of_class : type
-        MetaLRClassifier or a subclass, of the name of the one that was saved.
-    path : str or os.PathLike
-        What :func:`save` wrote.
-    custom_objects : dict of str to class or function, or None
-        See there.
-    algorithms : dict of str to type
-        As for :func:`save`.
-
-    Raises
-    ------
-    RefusedFileError
-        If the file is damaged, altered, of a newer version, or names unknown code.
-    TypeError
-        If it was saved by another class.
-    OSError
-        If there is no such file, or it cannot be read.
-    """
-    manifest, parts = read_archive(Path(path), lambda head: _check_manifest(of_class, head, path))
+def load(of_class: Any, path: Path, custom_objects: dict[str, Any] | None) -> Any:
+    """Return the fitted estimator of a class that a file holds: see :meth:`SavingMixin.load`."""
+    manifest, parts = read_archive(path, lambda head: _check_manifest(of_class, head, path))
     try:
-        given, forgotten = _parameters(of_class, manifest["parameters"], parts, algorithms)
+        stored = manifest["parameters"]
+        given = _parameters(of_class, stored, parts)
         estimator = of_class(**given)
         vars(estimator).update(_attributes(manifest["attributes"], parts))
         refitted = [_put_together(one, parts, custom_objects) for one in manifest["estimators"]]
         if not hasattr(estimator, "best_learning_rate_"):
             raise ValueError("it holds nothing that was fitted")
-    except (ValueError, TypeError, LookupError, AttributeError, *_ODD) as error:
+        forgotten = [
+            f"{name} ({shorten(str(one['repr']), 60)})"
+            for name, one in stored.items()
+            if name not in given
+        ]
+    except (*MALFORMED, AttributeError) as error:
         raise RefusedFileError(f"{str(path)!r} cannot be loaded. {error}") from error
     if refitted:
         estimator.estimators_, estimator.best_estimator_ = refitted, refitted[0]
     if forgotten:
-        described = ", ".join(f"{name} ({shorten(was, 60)})" for name, was in forgotten.items())
         warnings.warn(
             ForgottenParametersWarning(
-                f"These parameters could not be saved and are at their defaults now: {described}. "
+                "These parameters could not be saved and are at their defaults now: "
+                f"{', '.join(forgotten)}. "
                 "Predictions do not depend on them; set_params gives them back before another fit."
             ),
             stacklevel=3,
@@ -168,11 +129,7 @@ def load(
     return estimator
 
 
-# What is raised about files that nobody wrote by accident.
-_ODD = (BadZipFile, OverflowError, RecursionError, NotImplementedError)
-
-
-def _check_manifest(of_class: type, manifest: dict[str, Any], path: Any) -> None:
+def _check_manifest(of_class: type, manifest: dict[str, Any], path: Path) -> None:
     """Raise an error where a file is none of this class, or newer than this version."""
     version = manifest.get("format")
     if not isinstance(version, int) or version > FORMAT:
@@ -187,29 +144,19 @@ def _check_manifest(of_class: type, manifest: dict[str, Any], path: Any) -> None
         )
 
 
-def _parameters(
-    of_class: Any,
-    stored: dict[str, Any],
-    parts: dict[str, bytes],
-    algorithms: dict[str, type],
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the parameters that were stored, and what those looked like that were not."""
+def _parameters(of_class: Any, stored: dict[str, Any], parts: dict[str, bytes]) -> dict[str, Any]:
+    """Return the parameters of an estimator that were stored as more than their repr."""
     unknown = sorted(set(stored) - set(of_class().get_params(deep=False)))
     if unknown:
         raise ValueError(f"{of_class.__name__} has no parameter {unknown[0]!r}")
-    given = {
-        name: _decoded(one, parts, algorithms)
-        for name, one in stored.items()
-        if "value" in one or "algorithm" in one
-    }
-    return given, {name: str(one["repr"]) for name, one in stored.items() if name not in given}
-
-
-def _decoded(one: dict[str, Any], parts: dict[str, bytes], algorithms: dict[str, type]) -> Any:
-    if "value" in one:
-        return decode(one["value"], parts)
-    params = one["params"].items()
-    return algorithms[one["algorithm"]](**{key: decode(p["value"], parts) for key, p in params})
+    given = {}
+    for name, one in stored.items():
+        if "value" in one:
+            given[name] = decode(one["value"], parts)
+        elif "algorithm" in one:
+            params = {key: decode(p["value"], parts) for key, p in one["params"].items()}
+            given[name] = of_class._algorithms[one["algorithm"]](**params)
+    return given
 
 
 def _attributes(stored: dict[str, Any], parts: dict[str, bytes]) -> dict[str, Any]:
@@ -223,13 +170,11 @@ def _put_together(
     stored: dict[str, Any], parts: dict[str, bytes], custom_objects: dict[str, Any] | None
 ) -> Any:
     params = stored["parameters"]
-    return models.put_together(
-        models.FittedParts(
-            model=model_from_bytes(parts[stored["model"]], custom_objects),
-            targets=stored["targets"],
-            params={name: decode(one["value"], parts) for name, one in params.items()},
-            state=_attributes(stored["attributes"], parts),
-            encoder=decode(stored.get("encoder"), parts),
-        ),
-        custom_objects,
+    fitted_parts = models.FittedParts(
+        model=model_from_bytes(parts[stored["model"]], custom_objects),
+        targets=stored["targets"],
+        params={name: decode(one["value"], parts) for name, one in params.items()},
+        state=_attributes(stored["attributes"], parts),
+        encoder=decode(stored.get("encoder"), parts),
     )
+    return models.put_together(fitted_parts, custom_objects)
