@@ -20,37 +20,30 @@ def lock_of(path: Path) -> Path:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Write a line at the end of a file, at once, while nobody else does."""
-    with FileLock(lock_of(path), timeout=LOCK_SECONDS):
-        torn = _ends_torn(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            content = ("\n" * torn + line).encode()
-            if os.write(descriptor, content) < len(content):
-                raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
-        finally:
-            os.close(descriptor)
+    """Write a line at the end of a file, at once, while nobody else does.
 
-
-def _ends_torn(path: Path) -> bool:
-    """Tell whether the last line of a file was left without its end."""
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+    Where the last line was left without its end, it is ended first.
+    """
+    with FileLock(lock_of(path), timeout=LOCK_SECONDS), path.open("a+b", buffering=0) as file:
+        is_torn = False
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            is_torn = file.read() != b"\n"
+        content = ("\n" * is_torn + line).encode()
+        if file.write(content) < len(content):
+            raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
 
 
 def read_records(path: Path) -> Iterator[ExperienceRecord]:
     """Yield the records of a file; warn of lines that hold none.
 
     The last line is left out without a word where its end is missing: someone may be writing it.
-    ValueError where all others are no records.
+    Raises ValueError where all others are no records.
     """
-    *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     n_records = n_newer = 0
     bad: list[str] = []
-    for number, line in enumerate([*lines, last], start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -61,7 +54,7 @@ def read_records(path: Path) -> Iterator[ExperienceRecord]:
             yield ExperienceRecord.from_dict(values)
             n_records += 1
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            if number <= len(lines):
+            if number < len(lines):
                 bad.append(f"line {number} ({error})")
     if bad and not (n_records or n_newer):
         raise ValueError(

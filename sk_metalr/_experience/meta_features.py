@@ -4,40 +4,48 @@ A task is a table, a model and a way to train it. What is asked of a Keras model
 ``keras_model.py``.
 """
 
+from collections.abc import Iterator
 from math import ceil, log2, log10
 from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-SPARSE = 0.9
-"""A column is sparse where its most frequent value, its lowest or highest, fills this share."""
+SPARSE = 0.9  # a column is sparse where its lowest or its highest value fills this share of it
+MAX_VALUES = 2**20  # number of values of a table that are looked at at a time, to save memory
 
-MAX_VALUES = 2**20
-"""Number of values of a table that are looked at at a time, to save memory."""
+FAMILIES = {
+    **{"attention": 2.0, "convolutional": 2.0, "custom": 2.0, "embedding": 2.0, "rnn": 2.0},
+    **{"normalization": 1.0, "regularization": 1.0},
+}
+"""Kinds of layers beside dense ones, by their names in Keras, and how much each sets apart."""
+
+PLACES = (
+    *("the number of rows", "the number of columns", "the number of parameters"),
+    *("the scale of the features", "the number of steps", "the batch size", "the depth"),
+    *("the number of classes", "the balance of classes"),
+    *(f"layers of the kind {name!r}" for name in FAMILIES),
+)
+"""The coordinates of a task in words."""
+
+
+def batches(X: np.ndarray) -> Iterator[slice]:
+    """Yield slices of the rows of a table (n_samples, n_columns) that are looked at at a time."""
+    return gen_batches(len(X), max(1, MAX_VALUES // X.shape[1]))
 
 
 def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
-    """Return meta-features of a table.
+    """Return meta-features of a table of finite numbers of shape (n_samples, ...), by their names.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, ...)
-        Finite numbers, as the classifier sees them.
-    code : int ndarray of shape (n_samples,)
-        Class of each row, counted from 0.
-
-    Returns
-    -------
-    features : dict of str to number
-        ``n_rows``, ``n_features``, ``n_classes``, ``class_entropy`` (nats), ``share_binary`` and
-        ``share_sparse`` of the columns, ``scale`` (root of the mean square of all values).
+    `code`, of shape (n_samples,), is the class of each row, counted from 0; no class is without
+    rows. ``class_entropy`` is in nats; ``share_binary`` and ``share_sparse`` are of columns;
+    ``scale`` is the root of the mean square of all values.
     """
     X = X.reshape(len(X), -1)
     low, high = X.min(axis=0), X.max(axis=0)
     n_low, n_high, n_either = np.zeros((3, X.shape[1]), int)
     squares = 0.0
-    for rows in gen_batches(len(X), max(1, MAX_VALUES // X.shape[1])):
+    for rows in batches(X):
         is_low, is_high = np.equal(X[rows], low), np.equal(X[rows], high)
         n_low += is_low.sum(axis=0)
         n_high += is_high.sum(axis=0)
@@ -45,7 +53,6 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         squares += np.square(X[rows], dtype=np.float64).sum()
     filled = np.maximum(n_low, n_high) / len(X)
     frequency = np.bincount(code) / len(code)
-    frequency = frequency[frequency > 0]
     return {
         "n_rows": len(X),
         "n_features": X.shape[1],
@@ -58,19 +65,11 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
 
 
 def coordinates(features: dict[str, Any]) -> np.ndarray:
-    """Return the place of a task among others: numbers of about the same weight.
+    """Return the place of a task among others, (n_coordinates,), by its meta-features.
 
-    Parameters
-    ----------
-    features : dict of str to number or str
-        Of data, model and training.
-
-    Returns
-    -------
-    place : ndarray of shape (n_coordinates,)
-        One unit is a factor of 10 in rows, features, parameters or scale, of 4 in steps, batch
-        size and depth, a kind of layer more or less that normalises or regularises; two, any
-        other kind.
+    One unit is a factor of 10 in rows, features, parameters or scale, of 4 in steps, batch size,
+    depth or classes, a kind of layer more or less that normalises or regularises; two units are any
+    other kind.
     """
     rows_per_batch = min(features["batch_size"] or features["n_rows"], features["n_rows"])
     n_steps = features["n_epochs"] * ceil(features["n_rows"] / rows_per_batch)
@@ -91,20 +90,6 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
     )
 
 
-PLACES = (
-    *("the number of rows", "the number of columns", "the number of parameters"),
-    *("the scale of the features", "the number of steps", "the batch size", "the depth"),
-    *("the number of classes", "the balance of classes"),
-)
-"""The first coordinates in words; the others are kinds of layers."""
-
-FAMILIES = {
-    **{"attention": 2.0, "convolutional": 2.0, "custom": 2.0, "embedding": 2.0, "rnn": 2.0},
-    **{"normalization": 1.0, "regularization": 1.0},
-}
-"""Kinds of layers beside dense ones, by their names in Keras, and how much each sets apart."""
-
-
 def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:
     """Return how unlike a task is to each of some others: (n_others,), 0 for one just like it."""
     here = coordinates(task)
@@ -114,5 +99,4 @@ def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:
 
 def largest_difference(task: dict[str, Any], other: dict[str, Any]) -> str:
     """Say in what a task differs most from another one."""
-    apart = np.abs(coordinates(task) - coordinates(other))
-    return (*PLACES, *(f"layers of the kind {name!r}" for name in FAMILIES))[int(apart.argmax())]
+    return PLACES[int(np.abs(coordinates(task) - coordinates(other)).argmax())]

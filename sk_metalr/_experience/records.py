@@ -9,9 +9,7 @@ import numpy as np
 from .fingerprint import Fingerprint
 from .meta_features import coordinates
 
-VERSION = 1
-"""Version of the format of a line."""
-
+VERSION = 1  # of the format of a line
 DIGITS = 6
 
 
@@ -65,9 +63,9 @@ class ExperienceRecord:
             "source": self.source,
             "features": {name: _short(value) for name, value in self.features.items()},
             "curve": {
-                "learning_rate": _short_list(self.learning_rates),
-                "loss": _short_list(self.losses),
-                "standard_error": _short_list(self.standard_errors),
+                "learning_rate": [_short(float(rate)) for rate in self.learning_rates],
+                "loss": [_short(float(loss)) for loss in self.losses],
+                "standard_error": [_short(float(error)) for error in self.standard_errors],
                 "n_epochs": self.n_epochs.tolist(),
             },
             "baseline_loss": _short(self.baseline_loss),
@@ -96,36 +94,29 @@ class ExperienceRecord:
             If something is missing or cannot be.
         """
         curve = values["curve"]
-        columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
         rates, losses, errors = (
-            np.array([np.inf if value is None else value for value in column], np.float64)
-            for column in columns
+            np.array([np.inf if value is None else value for value in curve[name]], np.float64)
+            for name in ("learning_rate", "loss", "standard_error")
         )
         n_epochs = np.array(curve["n_epochs"], int)
         if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
             raise ValueError("its curve has columns of different lengths")
-        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
+        if not (rates.size and rates[0] > 0 and (np.diff(rates) > 0).all()):
             raise ValueError("its learning rates are not above 0, in increasing order")
-        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
+        if np.isinf(rates[-1]) or np.isnan([losses, errors]).any():
             raise ValueError("its curve is not all numbers")
         baseline_loss = float(values["baseline_loss"])
-        if not (np.isfinite(baseline_loss) and baseline_loss > 0):
+        if not 0 < baseline_loss < np.inf:
             raise ValueError("its baseline loss is not above 0")
         features = dict(values["features"])
         if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
             raise ValueError("its optimizer and schedule are not both words")
         if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
             raise ValueError("its features are not all numbers")
+        rows = Fingerprint.from_dict(values["fingerprint"])
+        source, provenance = values.get("source", ""), dict(values.get("provenance", {}))
         return cls(
-            Fingerprint.from_dict(values["fingerprint"]),
-            features,
-            rates,
-            losses,
-            errors,
-            n_epochs,
-            baseline_loss,
-            values.get("source", ""),
-            dict(values.get("provenance", {})),
+            rows, features, rates, losses, errors, n_epochs, baseline_loss, source, provenance
         )
 
 
@@ -134,7 +125,3 @@ def _short(value: Any) -> Any:
     if not isinstance(value, float | np.floating):
         return value
     return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
-
-
-def _short_list(values: np.ndarray) -> list[float | None]:
-    return [_short(float(value)) for value in values]

@@ -108,5 +108,4 @@ class SavingMixin:
         >>> bool((loaded.predict_proba(X) == fitted.predict_proba(X)).all())
         True
         """
-        fitted: Self = load(cls, Path(path), custom_objects)
-        return fitted
+        return load(cls, Path(path), custom_objects)
