@@ -1,19 +1,17 @@
 """Fingerprints of tables, which tell whether two tables share rows, but keep no row.
 
 A classifier in a Pipeline sees rows after a scaler that was fitted on the rows at hand, so the same
-row looks a little different in each fold of a cross-validation. No increasing transform of a column
-changes the order of its values. So a row is described by *codes*: for some columns, between which
-quantiles of the column its value lies. Codes are hashed, and of all hashes the lowest are kept: a
-sketch, from which the overlap of two sets can be told (Broder, "On the resemblance and containment
-of documents", 1997, doi:10.1109/SEQUEN.1997.666900).
+row looks a little different in each fold. No increasing transform of a column changes the order of
+its values. So a row is described by *codes*: for some columns, between which quantiles of the
+column its value lies. Codes are hashed, and the lowest hashes are kept: a sketch, from which the
+overlap of two sets can be told (Broder, "On the resemblance and containment of documents", 1997,
+doi:10.1109/SEQUEN.1997.666900).
 
 A value beside a quantile may fall on its other side in another fold, the more often the finer the
 codes are; coarse codes are shared by different rows. Hence several sketches, of few and of many
 columns, coarse and fine, one of the values as they are, and a threshold that rises with the share
-of rows that have the codes of another row of their own table.
-
-Two folds need not share rows for one to tell of the other: each half of a table is what the other
-is tested on. But folds that are stratified have as many rows of each class as one another.
+of rows that have the codes of another row. Folds that need not share rows, such as the halves of a
+table, each of which the other is tested on, are known by their numbers of rows of each class.
 """
 
 from base64 import b64decode, b64encode
@@ -127,11 +125,10 @@ def fingerprint(X: np.ndarray, code: np.ndarray) -> Fingerprint:
 def shares_rows(one: Fingerprint, other: Fingerprint) -> bool:
     """Tell whether two tables seem to share rows, or to be folds of one table.
 
-    They share rows where a sketch says so of a few in ten of the smaller one or more. Tables that
-    have no sketch of codes in common, because nearly all rows have the codes of another one, are
-    said to share rows where their shapes are alike: the same columns, and numbers of rows within a
-    factor of 2. They seem to be folds of one table where each class has as many rows in both, give
-    or take one.
+    They share rows where a sketch says so of a few in ten of the smaller one or more; or, if they
+    have no sketch of codes in common, because nearly all rows have the codes of another one, where
+    they have as many columns, and numbers of rows within a factor of 2. They seem to be folds of
+    one table where each class has as many rows in both, give or take one.
     """
     if are_stratified_alike(one, other):
         return True
@@ -171,10 +168,7 @@ def _exact_hashes(X: np.ndarray) -> np.ndarray:
 
 
 def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
-    """Return for each resolution how many columns there were, and a hash of every row's codes.
-
-    Hashes are of shape (n_samples,) and type uint64.
-    """
+    """Return for each resolution the number of columns, and a uint64 hash of each row's codes."""
     inside = (X.min(axis=0) < X) & (X.max(axis=0) > X)
     pools = {"all": np.arange(X.shape[1]), "many-valued": np.flatnonzero(inside.any(axis=0))}
     drawn = {}
@@ -196,9 +190,9 @@ def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
 
 
 def _codes(values: np.ndarray, ordered: np.ndarray, n_parts: int) -> np.ndarray:
-    """Return the number of the part of a column that each value is in, or, of a few, of the value.
+    """Return from 1 on which part of a column each value is in, or, of a few, which it is.
 
-    Numbers count from 1; `ordered` are the `values` in increasing order, all of shape (n_samples,).
+    Codes, `values` and `ordered`, the same in increasing order, are of shape (n_samples,).
     """
     few = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(few) <= 2 * n_parts:

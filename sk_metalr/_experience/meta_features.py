@@ -51,7 +51,6 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         n_high += is_high.sum(axis=0)
         n_either += (is_low | is_high).sum(axis=0)
         squares += np.square(X[rows], dtype=np.float64).sum()
-    filled = np.maximum(n_low, n_high) / len(X)
     frequency = np.bincount(code) / len(code)
     return {
         "n_rows": len(X),
@@ -59,7 +58,7 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         "n_classes": len(frequency),
         "class_entropy": float(-(frequency * np.log(frequency)).sum()),
         "share_binary": float((n_either == len(X)).mean()),
-        "share_sparse": float((filled >= SPARSE).mean()),
+        "share_sparse": float((np.maximum(n_low, n_high) / len(X) >= SPARSE).mean()),
         "scale": float(np.sqrt(squares / X.size)),
     }
 
@@ -74,20 +73,19 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
     rows_per_batch = min(features["batch_size"] or features["n_rows"], features["n_rows"])
     n_steps = features["n_epochs"] * ceil(features["n_rows"] / rows_per_batch)
     families = features["layers"].split("+")
-    return np.array(
-        [
-            log10(features["n_rows"]),
-            log10(features["n_features"]),
-            log10(max(1, features["n_parameters"])),
-            log10(max(1e-6, features["scale"])),
-            log2(n_steps) / 2,
-            log2(rows_per_batch) / 2,
-            log2(1 + features["depth"]) / 2,
-            log2(features["n_classes"]) / 2,
-            features["class_entropy"] / np.log(features["n_classes"]),
-            *(weight * (family in families) for family, weight in FAMILIES.items()),
-        ]
-    )
+    place = [
+        log10(features["n_rows"]),
+        log10(features["n_features"]),
+        log10(max(1, features["n_parameters"])),
+        log10(max(1e-6, features["scale"])),
+        log2(n_steps) / 2,
+        log2(rows_per_batch) / 2,
+        log2(1 + features["depth"]) / 2,
+        log2(features["n_classes"]) / 2,
+        features["class_entropy"] / np.log(features["n_classes"]),
+        *(weight * (family in families) for family, weight in FAMILIES.items()),
+    ]
+    return np.array(place)
 
 
 def distances(task: dict[str, Any], others: list[dict[str, Any]]) -> np.ndarray:

@@ -51,13 +51,8 @@ def proposal(
     Records of other optimizers tell nothing about its rates; those of other schedules do, and
     count for less.
     """
-    records = [
-        record
-        for record in records
-        if record.features["optimizer"] == features["optimizer"]
-        and len(record.losses) > 1
-        and np.isfinite(record.losses).any()
-    ]
+    curves = [one for one in records if len(one.losses) > 1 and np.isfinite(one.losses).any()]
+    records = [one for one in curves if one.features["optimizer"] == features["optimizer"]]
     away = distances(features, [record.features for record in records])
     is_other = [record.features["schedule"] != features["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))

@@ -1,16 +1,23 @@
-"""Records of finished searches, each a line of JSON."""
+"""Records of finished searches, each a line of JSON in a file that many processes append to."""
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
+from .._progress import warn
+from ..exceptions import ExperienceWarning
 from .fingerprint import Fingerprint
 from .meta_features import coordinates
 
 VERSION = 1  # of the format of a line
 DIGITS = 6
+LOCK_SECONDS = 60  # that an append waits for others to end theirs, which take milliseconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +32,9 @@ class ExperienceRecord:
         What the task was like: see :mod:`.meta_features`.
     learning_rates : ndarray of shape (n,)
         Rates that were tried with one optimizer and schedule, in increasing order.
-    losses : ndarray of shape (n,)
-        Held-out log-loss at the best epoch as the choice saw it, in nats: Laplace-smoothed, then
-        smoothed over rates and epochs; infinite where the rate diverged.
-    standard_errors : ndarray of shape (n,)
-        Their standard errors, in nats; infinite where the rate diverged.
+    losses, standard_errors : ndarray of shape (n,)
+        Held-out log-loss at the best epoch as the choice saw it, and its standard error, in nats:
+        Laplace-smoothed, then smoothed over rates and epochs; infinite where the rate diverged.
     n_epochs : int ndarray of shape (n,)
         Best number of epochs.
     baseline_loss : float
@@ -78,6 +83,9 @@ class ExperienceRecord:
     def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
         """Return the record that a parsed line holds.
 
+        Raises LookupError, TypeError, ValueError or ArithmeticError if something is missing or
+        cannot be.
+
         Parameters
         ----------
         values : dict
@@ -87,11 +95,6 @@ class ExperienceRecord:
         -------
         record : ExperienceRecord
             The record, arrays in place of lists.
-
-        Raises
-        ------
-        LookupError, TypeError, ValueError, ArithmeticError
-            If something is missing or cannot be.
         """
         curve = values["curve"]
         rates, losses, errors = (
@@ -125,3 +128,66 @@ def _short(value: Any) -> Any:
     if not isinstance(value, float | np.floating):
         return value
     return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+
+
+def lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Write a line at the end of a file, at once, while nobody else does.
+
+    Where the last line was left without its end, it is ended first.
+    """
+    with FileLock(lock_of(path), timeout=LOCK_SECONDS), path.open("a+b", buffering=0) as file:
+        is_torn = False
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            is_torn = file.read() != b"\n"
+        content = ("\n" * is_torn + line).encode()
+        if file.write(content) < len(content):
+            raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
+
+
+def read_records(path: Path) -> Iterator[ExperienceRecord]:
+    """Yield the records of a file; warn of lines that hold none.
+
+    The last line is left out without a word where its end is missing: someone may be writing it.
+    Raises ValueError where all others are no records.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    n_records = n_newer = 0
+    bad: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            if values["version"] > VERSION:
+                n_newer += 1
+                continue
+            yield ExperienceRecord.from_dict(values)
+            n_records += 1
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            if number < len(lines):
+                bad.append(f"line {number} ({error})")
+    if bad and not (n_records or n_newer):
+        raise ValueError(
+            f"{str(path)!r} is no experience: no line of it is a record of a search, beginning "
+            f"with {bad[0]}. Name another file."
+        )
+    if bad:
+        _warn(
+            f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
+            f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
+            "process killed while it wrote? Then delete them."
+        )
+    if n_newer:
+        _warn(
+            f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
+            "out; upgrade to read them."
+        )
+
+
+def _warn(message: str) -> None:
+    warn(ExperienceWarning(message), stacklevel=6)

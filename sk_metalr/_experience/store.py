@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .files import append_line, lock_of, read_records
-from .records import ExperienceRecord
+from .records import ExperienceRecord, append_line, lock_of, read_records
 
 if TYPE_CHECKING:
     import pandas
@@ -36,11 +35,9 @@ class Experience:
 
     Raises
     ------
-    TypeError
-        If `path` is no path.
-    ValueError
-        If it is a folder, a file that holds no record at all, or "default", which is no file but
-        what :meth:`load` calls the experience that comes with this package.
+    TypeError, ValueError
+        If `path` is no path; if it is a folder, a file that holds no record at all, or "default",
+        which is no file but what :meth:`load` calls the experience that comes with this package.
 
     See Also
     --------

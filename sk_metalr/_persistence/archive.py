@@ -68,9 +68,8 @@ def read_archive(
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the manifest and the parts of a file, all of them as they were written.
 
-    `check` is called with the manifest, before the parts are compared with it. Raises
-    RefusedFileError if the file is truncated, altered or something else, and OSError if it cannot
-    be read.
+    Calls `check` with the manifest before it looks at the parts. Raises RefusedFileError if the
+    file is truncated, altered or something else, and OSError if it cannot be read.
     """
     content = path.read_bytes()
     try:

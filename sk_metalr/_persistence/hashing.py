@@ -1,4 +1,4 @@
-"""Identities of values: texts that are the same in every process.
+"""Identities of values, texts that are the same in every process, and versions of libraries.
 
 Two fits do the same search where their data, parameters and versions have the same identity.
 """
@@ -6,6 +6,7 @@ Two fits do the same search where their data, parameters and versions have the s
 import json
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
 
@@ -15,9 +16,17 @@ from sklearn.base import BaseEstimator
 from .._data import TrainingData
 from .._splits import Split
 from .encoding import encode
-from .versions import versions
 
 MAX_DEPTH = 12  # to which objects within objects are looked at
+MODULES = {
+    **{"sk_metalr": "sk_metalr", "keras": "keras", "tensorflow": "tensorflow"},
+    **{"scikeras": "scikeras", "scikit-learn": "sklearn", "numpy": "numpy"},
+}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that trains, by the names of packages."""
+    return {name: import_module(module).__version__ for name, module in MODULES.items()}
 
 
 def of_versions() -> dict[str, str]:

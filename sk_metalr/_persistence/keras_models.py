@@ -38,10 +38,7 @@ PRIVATE_HOMES = "keras.src.models.", "keras.src.ops.", "keras.src.layers."
 
 
 def model_to_bytes(model: keras.Model) -> bytes:
-    """Return a compiled model as a ``.keras`` file.
-
-    Raises ValueError if Keras cannot save it, or it carries code, so that it could not be loaded.
-    """
+    """Return a compiled model as a ``.keras`` file; ValueError if Keras cannot save and load it."""
     try:
         with TemporaryDirectory() as folder:
             path = Path(folder, "model.keras")
@@ -80,17 +77,14 @@ def model_from_bytes(data: bytes, custom_objects: dict[str, Any] | None = None) 
 
 
 def object_to_config(value: Any) -> Any:
-    """Return an optimizer, schedule, loss or metric as JSON.
-
-    Raises ValueError if it is neither Keras's own nor registered.
-    """
+    """Return an object of Keras's or a registered one as JSON; ValueError if it is another one."""
     config = keras.saving.serialize_keras_object(value)
     _check_config(config, None)
     return json.loads(json.dumps(config))
 
 
 def object_from_config(config: Any) -> Any:
-    """Return what :func:`object_to_config` was given; raises ValueError as that does."""
+    """Return what :func:`object_to_config` was given; ValueError as there."""
     _check_config(config, None)
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
@@ -119,15 +113,13 @@ def _check_config(config: Any, custom_objects: dict[str, Any] | None) -> None:
 
 def named_in(config: Any) -> Iterator[dict[str, Any]]:
     """Yield every part of a configuration that names a class or a function."""
-    waiting = [config]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            if "class_name" in one:
-                yield one
-            waiting.extend(one.values())
-        elif isinstance(one, list | tuple):
-            waiting.extend(one)
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for part in config:
+            yield from named_in(part)
 
 
 def registered_name(one: dict[str, Any]) -> str:

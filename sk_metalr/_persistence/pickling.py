@@ -40,10 +40,7 @@ class Needed:
 
 
 def needed_by(model: keras.Model) -> dict[str, Any]:
-    """Return the classes and functions that a model needs, by Keras's names for them.
-
-    Raises PicklingError if the model could be pickled, but not unpickled.
-    """
+    """Return what a model needs, by Keras's names; PicklingError if it could not be unpickled."""
     try:
         named = list(named_in(keras.saving.serialize_keras_object(model)))
     except Exception as error:  # whatever a layer of the user's may raise
