@@ -26,7 +26,7 @@ RESOLUTIONS = [
     *[("all", 4, 6), ("all", 4, 8), ("all", 8, 6), ("all", 16, 4), ("all", 32, 4)],
     *[("all", 32, 8), ("many-valued", 8, 4)],
 ]
-"""Which columns are drawn from, how many at most, and into how many parts each is cut.
+"""Kind of the columns that are drawn, how many at most, and into how many parts each is cut.
 
 Columns of two values come and go with the categories that an encoder has seen; the others stay.
 """
@@ -41,13 +41,9 @@ DUPLICATES = 1.75  # a row that has the codes of another one has about twice tha
 
 @dataclass(frozen=True)
 class Sketch:
-    """The lowest hashes of a set of row codes.
+    """The lowest hashes of a set of row codes, in increasing order: uint32 of shape (n,), n <= 128.
 
-    Attributes
-    ----------
-    n_columns : number of columns that those with codes were drawn from
-    n_distinct : number of different hashes that the table has
-    hashes : uint32 ndarray of shape (n,), n <= 128: the lowest of them, in increasing order
+    The codes are of some of `n_columns` columns, and have `n_distinct` different hashes in all.
     """
 
     n_columns: int
@@ -81,10 +77,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Shape of a table, rows of each class, and sketches, by which its rows are known again.
-
-    Sketches go by the names of their resolutions.
-    """
+    """Shape of a table, rows of each class and named sketches, by which its rows are recognised."""
 
     n_rows: int
     n_columns: int

@@ -1,7 +1,6 @@
 """Meta-features: what a task is like, in numbers that say which tasks are alike.
 
-A task is a table, a model and a way to train it. What is asked of a Keras model comes from
-``keras_model.py``.
+A task is a table, a model and a way to train it; ``_models/keras_model.py`` describes the model.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,10 @@
 """Portfolios: a few learning rates of which one was good on every task before, or nearly so.
 
 Every recorded response curve says what each rate would have cost. The rates that go together best
-are found greedily: the first is the one with the lowest mean regret over tasks, each further one
-the one that lowers the mean regret of the best rate so far the most (Feurer, Eggensperger,
-Falkner, Lindauer & Hutter, "Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022,
-arXiv:2007.04074, section 3.1). Tasks like the one at hand count for more, and a task that was
-recorded several times counts once.
+are found greedily: the first has the lowest mean regret over tasks, each further one lowers the
+mean regret of the best so far the most (Feurer, Eggensperger, Falkner, Lindauer & Hutter,
+"Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022, arXiv:2007.04074, section 3.1).
+Tasks like the one at hand count for more; a task that was recorded several times counts once.
 """
 
 from dataclasses import dataclass
@@ -29,10 +28,7 @@ SECOND_AIM = 1e-3  # weight of a rate's own mean regret, which decides where not
 
 @dataclass(frozen=True)
 class Proposal:
-    """Learning rates for a task, (n,), in increasing order, and the records that they rest on.
-
-    Where the task is unlike all that were recorded, there are none, and `reason` says why.
-    """
+    """Rates (n,) to try, in increasing order, and the records behind them; or why there are none."""
 
     learning_rates: np.ndarray
     records: list[ExperienceRecord]
@@ -105,8 +101,7 @@ def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     lowest = record.losses.min()
     losses = np.minimum(record.losses, max(MAX_LOSS * record.baseline_loss, lowest))
     tried = np.log(record.learning_rates)
-    between = np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan)
-    return np.asarray(between - lowest)
+    return np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan) - lowest
 
 
 def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Records of finished searches, each a line of JSON in a file that many processes append to."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from .fingerprint import Fingerprint
 from .meta_features import coordinates
 
 VERSION = 1  # of the format of a line
-DIGITS = 6
 LOCK_SECONDS = 60  # that an append waits for others to end theirs, which take milliseconds
 
 
@@ -83,8 +81,7 @@ class ExperienceRecord:
     def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
         """Return the record that a parsed line holds.
 
-        Raises LookupError, TypeError, ValueError or ArithmeticError if something is missing or
-        cannot be.
+        Raises LookupError, TypeError, ValueError or ArithmeticError if it holds no record.
 
         Parameters
         ----------
@@ -108,8 +105,8 @@ class ExperienceRecord:
             raise ValueError("its learning rates are not above 0, in increasing order")
         if np.isinf(rates[-1]) or np.isnan([losses, errors]).any():
             raise ValueError("its curve is not all numbers")
-        baseline_loss = float(values["baseline_loss"])
-        if not 0 < baseline_loss < np.inf:
+        baseline = float(values["baseline_loss"])
+        if not 0 < baseline < np.inf:
             raise ValueError("its baseline loss is not above 0")
         features = dict(values["features"])
         if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
@@ -118,16 +115,14 @@ class ExperienceRecord:
             raise ValueError("its features are not all numbers")
         rows = Fingerprint.from_dict(values["fingerprint"])
         source, provenance = values.get("source", ""), dict(values.get("provenance", {}))
-        return cls(
-            rows, features, rates, losses, errors, n_epochs, baseline_loss, source, provenance
-        )
+        return cls(rows, features, rates, losses, errors, n_epochs, baseline, source, provenance)
 
 
 def _short(value: Any) -> Any:
     """Return a number with six digits; None where it is not finite."""
     if not isinstance(value, float | np.floating):
         return value
-    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def lock_of(path: Path) -> Path:
@@ -140,10 +135,8 @@ def append_line(path: Path, line: str) -> None:
     Where the last line was left without its end, it is ended first.
     """
     with FileLock(lock_of(path), timeout=LOCK_SECONDS), path.open("a+b", buffering=0) as file:
-        is_torn = False
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            is_torn = file.read() != b"\n"
+        file.seek(max(0, file.tell() - 1))
+        is_torn = file.read() not in (b"", b"\n")
         content = ("\n" * is_torn + line).encode()
         if file.write(content) < len(content):
             raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
@@ -177,17 +170,15 @@ def read_records(path: Path) -> Iterator[ExperienceRecord]:
             f"with {bad[0]}. Name another file."
         )
     if bad:
-        _warn(
+        message = (
             f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
             f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
             "process killed while it wrote? Then delete them."
         )
+        warn(ExperienceWarning(message), stacklevel=5)
     if n_newer:
-        _warn(
+        message = (
             f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
             "out; upgrade to read them."
         )
-
-
-def _warn(message: str) -> None:
-    warn(ExperienceWarning(message), stacklevel=6)
+        warn(ExperienceWarning(message), stacklevel=5)

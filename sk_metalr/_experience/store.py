@@ -1,8 +1,4 @@
-"""Experience: finished searches, written down for those to come.
-
-One search a line, in JSON: readable by anyone, appended to by many processes at once, and never
-rewritten. A line that was torn by a crash is left out; no other is lost with it.
-"""
+"""Experience: finished searches, written down for those to come."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -189,17 +185,12 @@ class Experience:
         Parameters
         ----------
         other : Experience or iterable of ExperienceRecord
-            Where they come from; it stays as it is.
+            Where they come from; it stays as it is. TypeError for a path: :meth:`load` reads one.
 
         Returns
         -------
         self : Experience
             With the records of both.
-
-        Raises
-        ------
-        TypeError
-            If `other` is a path: :meth:`load` reads one.
         """
         if isinstance(other, str | os.PathLike):
             raise TypeError(

@@ -22,8 +22,8 @@ MALFORMED = BadZipFile, ValueError, LookupError, TypeError, RuntimeError, Overfl
 def write_archive(path: Path, manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
     """Write a file, or raise an OSError and leave what was there as it was.
 
-    The manifest is what JSON can say; the SHA-256 of each part is added to it, as ``parts``. Parts
-    are stored without compression, so that nothing grows when it is read.
+    The SHA-256 of each part is added to the manifest, as ``parts``. Parts are stored without
+    compression, so that nothing grows when it is read.
     """
     listed = manifest | {"parts": {name: _digest(data) for name, data in parts.items()}}
     head = json.dumps(listed, indent=1, allow_nan=False).encode()

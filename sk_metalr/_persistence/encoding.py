@@ -23,9 +23,8 @@ DISTRIBUTIONS = scipy.stats.rv_continuous, scipy.stats.rv_discrete
 def encode(value: Any, parts: dict[str, bytes]) -> Any:
     """Return a value as JSON can say it; arrays are put among `parts`, by their names.
 
-    A value is None, a bool, number or string; an array, masked or of NumPy's scalars; a list, tuple
-    or dict of such; a frozen distribution of SciPy's; or an optimizer, schedule, loss or metric of
-    Keras's. Raises TypeError if it is something else.
+    Raises TypeError unless it is None, a bool, number, string or array, a list, tuple or dict of
+    such, a frozen distribution of SciPy's, or an optimizer, schedule, loss or metric of Keras's.
     """
     if value is None or type(value) in (bool, int, str):
         return value

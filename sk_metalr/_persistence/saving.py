@@ -18,8 +18,7 @@ from ..exceptions import ForgottenParametersWarning, RefusedFileError
 from .archive import MALFORMED, check_destination, read_archive, write_archive
 from .encoding import decode, encode
 from .hashing import versions
-from .keras_models import model_from_bytes, model_to_bytes
-from .pickling import Needed, needed_by
+from .keras_models import Needed, model_from_bytes, model_to_bytes, needed_by
 
 FORMAT = 1  # version of the format; files of lower versions can be read, too
 NEEDED = "_needed_by_models"
@@ -96,9 +95,8 @@ class SavingMixin:
             The file.
         custom_objects : dict of str to class or function, default=None
             Layers and functions of one's own in the model, by name, as for
-            ``keras.saving.load_model``; those that are registered with Keras are found without.
-            Also the subclass of ``KerasClassifier`` that was wrapped, where it brings a feature
-            encoder.
+            ``keras.saving.load_model``, unless they are registered with Keras; also the subclass
+            of ``KerasClassifier`` that was wrapped, where it brings a feature encoder.
 
         Returns
         -------
@@ -142,19 +140,14 @@ class SavingMixin:
 
 def _manifest(estimator: Any, parts: dict[str, bytes]) -> dict[str, Any]:
     """Return all that is saved of an estimator as JSON; arrays and models are put among `parts`."""
+    params = estimator.get_params(deep=False)
+    left = {k: v for k, v in vars(estimator).items() if _is_attribute(k) and k not in REFITTED}
     return {
         "format": FORMAT,
         "class": type(estimator).__name__,
         "versions": versions(),
-        "parameters": {
-            name: _parameter(value, parts, estimator._algorithms)
-            for name, value in estimator.get_params(deep=False).items()
-        },
-        "attributes": {
-            name: _attribute(name, value, parts)
-            for name, value in vars(estimator).items()
-            if _is_attribute(name) and name not in REFITTED
-        },
+        "parameters": {k: _parameter(v, parts, estimator._algorithms) for k, v in params.items()},
+        "attributes": {k: _attribute(k, v, parts) for k, v in left.items()},
         "estimators": [_refitted(one, parts) for one in getattr(estimator, "estimators_", [])],
     }
 
