@@ -34,7 +34,7 @@ Columns of two values come and go with the categories that an encoder has seen; 
 EXACT = "exact"  # name of the sketch of the values as they are: no scaler was fitted to each fold
 N_HASHES = 128  # that a sketch keeps: 512 bytes
 MIN_DISTINCT = 0.6  # lowest share of rows with codes of their own in a sketch that is kept
-MIN_COLUMNS = 0.9  # folds have no smaller share of each other's: encoders see other categories
+MIN_COLUMNS = 0.9  # of two folds' numbers, lower over higher: encoders see other categories
 MARGIN = 0.1  # share of common rows above which tables without duplicates are said to share rows
 DUPLICATES = 1.75  # a row that has the codes of another one has about twice that chance elsewhere
 
@@ -185,7 +185,7 @@ def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
 def _codes(values: np.ndarray, ordered: np.ndarray, n_parts: int) -> np.ndarray:
     """Return from 1 on which part of a column each value is in, or, of a few, which it is.
 
-    Codes, `values` and `ordered`, the same in increasing order, are of shape (n_samples,).
+    `values`, `ordered` (the values in increasing order) and codes are of shape (n_samples,).
     """
     few = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(few) <= 2 * n_parts:

@@ -28,7 +28,7 @@ SECOND_AIM = 1e-3  # weight of a rate's own mean regret, which decides where not
 
 @dataclass(frozen=True)
 class Proposal:
-    """Rates (n,) to try, in increasing order, and the records behind them; or why there are none."""
+    """Learning rates (n,), increasing, and the records behind them; or why there are none."""
 
     learning_rates: np.ndarray
     records: list[ExperienceRecord]

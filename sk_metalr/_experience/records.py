@@ -31,8 +31,8 @@ class ExperienceRecord:
     learning_rates : ndarray of shape (n,)
         Rates that were tried with one optimizer and schedule, in increasing order.
     losses, standard_errors : ndarray of shape (n,)
-        Held-out log-loss at the best epoch as the choice saw it, and its standard error, in nats:
-        Laplace-smoothed, then smoothed over rates and epochs; infinite where the rate diverged.
+        Held-out log-loss at the best epoch as the choice saw it, Laplace-smoothed, then smoothed
+        over rates and epochs; and its standard error. In nats; infinite where the rate diverged.
     n_epochs : int ndarray of shape (n,)
         Best number of epochs.
     baseline_loss : float
