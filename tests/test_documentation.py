@@ -81,7 +81,7 @@ NOT_ASKED_FOR = {
     "SA01",  # See Also
 }
 WITH_EXAMPLES = (
-    *("classifier", "verification", "_persistence.mixin", "_experience.store"),
+    *("classifier", "verification", "_persistence.saving", "_experience.store"),
     *("_display.report", "_display.learning_rate"),
     *("_search.random", "_search.halving", "_search.portfolio", "_search.hypergradient"),
 )

@@ -1,19 +1,17 @@
-"""Fingerprints of tables: do two of them share rows? Answered without keeping any row.
+"""Fingerprints of tables, which tell whether two tables share rows, but keep no row.
 
-A classifier in a Pipeline sees rows after a scaler that was fitted on the rows at hand, so the
-same row looks a little different in each fold of a cross-validation. What no increasing
-transform of a column changes is the order of its values. So a row is described by *codes*: for
-some columns, between which quantiles of the column its value lies. Codes are hashed, and of
-all hashes the lowest are kept: a sketch, from which the overlap of two sets can be told (Broder,
-"On the resemblance and containment of documents", 1997, doi:10.1109/SEQUEN.1997.666900).
+A classifier in a Pipeline sees rows after a scaler that was fitted on the rows at hand, so the same
+row looks a little different in each fold. No increasing transform of a column changes the order of
+its values. So a row is described by *codes*: for some columns, between which quantiles of the
+column its value lies. Codes are hashed, and the lowest hashes are kept: a sketch, from which the
+overlap of two sets can be told (Broder, "On the resemblance and containment of documents", 1997,
+doi:10.1109/SEQUEN.1997.666900).
 
-A value beside a quantile may fall on its other side in another fold, the more often the finer
-the codes are; coarse codes are shared by different rows. Hence several sketches, of few and
-of many columns, coarse and fine, one of the values as they are, and a threshold that rises with
-the share of rows that have the codes of another row of their own table.
-
-Two folds need not share rows for one to tell of the other: each half of a table is what the other
-is tested on. But folds that are stratified have as many rows of each class as one another.
+A value beside a quantile may fall on its other side in another fold, the more often the finer the
+codes are; coarse codes are shared by different rows. Hence several sketches, of few and of many
+columns, coarse and fine, one of the values as they are, and a threshold that rises with the share
+of rows that have the codes of another row. Folds that need not share rows, such as the halves of a
+table, each of which the other is tested on, are known by their numbers of rows of each class.
 """
 
 from base64 import b64decode, b64encode
@@ -21,54 +19,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
+
+from .meta_features import batches
 
 RESOLUTIONS = [
-    ("all", 4, 6),
-    ("all", 4, 8),
-    ("all", 8, 6),
-    ("all", 16, 4),
-    ("all", 32, 4),
-    ("all", 32, 8),
-    ("many-valued", 8, 4),
+    *[("all", 4, 6), ("all", 4, 8), ("all", 8, 6), ("all", 16, 4), ("all", 32, 4)],
+    *[("all", 32, 8), ("many-valued", 8, 4)],
 ]
-"""Which columns are drawn from, how many at most, and into how many parts each is cut.
+"""Kind of the columns that are drawn, how many at most, and into how many parts each is cut.
 
 Columns of two values come and go with the categories that an encoder has seen; the others stay.
 """
 
-MAX_VALUES = 2**20
-"""Number of values of a table that are looked at at a time, to save memory."""
-
-EXACT = "exact"
-"""Name of the sketch of the values as they are: no scaler was fitted to each fold."""
-
-N_HASHES = 128
-"""Number of hashes that a sketch keeps: 512 bytes."""
-
-MIN_DISTINCT = 0.6
-"""A sketch is kept only where the share of rows with codes of their own is no lower."""
-
-MIN_COLUMNS = 0.9
-"""Folds have as many columns as this share of each other's: encoders see other categories."""
-
-MARGIN = 0.1
-DUPLICATES = 1.75
-"""A row that shares its codes with others of its table has about twice that chance elsewhere."""
+EXACT = "exact"  # name of the sketch of the values as they are: no scaler was fitted to each fold
+N_HASHES = 128  # that a sketch keeps: 512 bytes
+MIN_DISTINCT = 0.6  # lowest share of rows with codes of their own in a sketch that is kept
+MIN_COLUMNS = 0.9  # of two folds' numbers, lower over higher: encoders see other categories
+MARGIN = 0.1  # share of common rows above which tables without duplicates are said to share rows
+DUPLICATES = 1.75  # a row that has the codes of another one has about twice that chance elsewhere
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """The lowest hashes of a set of row codes.
+    """The lowest hashes of a set of row codes, in increasing order: uint32 of shape (n,), n <= 128.
 
-    Attributes
-    ----------
-    n_columns : int
-        Of how many columns those that count were drawn.
-    n_distinct : int
-        How many different hashes the table has.
-    hashes : uint32 ndarray of shape (n,), with n <= 128
-        The lowest of them, in increasing order.
+    The codes are of some of `n_columns` columns, and have `n_distinct` different hashes in all.
     """
 
     n_columns: int
@@ -102,17 +77,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Sketches of a table, by which its rows are known again.
-
-    Attributes
-    ----------
-    n_rows, n_columns : int
-        Its shape.
-    class_counts : tuple of int
-        Rows of each class.
-    sketches : dict of str to Sketch
-        By the name of their resolution.
-    """
+    """Shape of a table, rows of each class and named sketches, by which its rows are recognised."""
 
     n_rows: int
     n_columns: int
@@ -122,12 +87,7 @@ class Fingerprint:
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and strings, for JSON."""
         sketches = {name: sketch.to_list() for name, sketch in self.sketches.items()}
-        return {
-            "n_rows": self.n_rows,
-            "n_columns": self.n_columns,
-            "class_counts": list(self.class_counts),
-            "sketches": sketches,
-        }
+        return vars(self) | {"class_counts": list(self.class_counts), "sketches": sketches}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Fingerprint":
@@ -141,20 +101,15 @@ class Fingerprint:
 
 
 def fingerprint(X: np.ndarray, code: np.ndarray) -> Fingerprint:
-    """Return the fingerprint of a table.
+    """Return the fingerprint of a table of finite numbers, float32 of shape (n_samples, ...).
 
-    Parameters
-    ----------
-    X : float32 ndarray of shape (n_samples, ...)
-        Finite numbers.
-    code : int ndarray of shape (n_samples,)
-        Class of each row, counted from 0.
+    `code`, of shape (n_samples,), is the class of each row, counted from 0.
     """
     X = X.reshape(len(X), -1)
     hashes = {EXACT: (X.shape[1], _exact_hashes(X))} | _code_hashes(X)
     sketches = {}
     for name, (n_columns, of_rows) in hashes.items():
-        distinct = np.unique(of_rows)
+        distinct = np.unique((of_rows >> np.uint64(32)).astype(np.uint32))
         if len(distinct) >= MIN_DISTINCT * len(X):
             sketches[name] = Sketch(n_columns, len(distinct), distinct[:N_HASHES])
     return Fingerprint(*X.shape, tuple(np.bincount(code).tolist()), sketches)
@@ -163,16 +118,10 @@ def fingerprint(X: np.ndarray, code: np.ndarray) -> Fingerprint:
 def shares_rows(one: Fingerprint, other: Fingerprint) -> bool:
     """Tell whether two tables seem to share rows, or to be folds of one table.
 
-    They share rows where a sketch says so of a few in ten of the smaller one or more. Tables that
-    have no sketch of codes in common, because nearly all rows have the codes of another one, are
-    said to where their shapes are alike: the same columns, and numbers of rows within a factor
-    of 2. They seem to be folds of one table where each class has as many rows in both, give or
-    take one.
-
-    Parameters
-    ----------
-    one, other : Fingerprint
-        What :func:`fingerprint` returned.
+    They share rows where a sketch says so of a few in ten of the smaller one or more; or, if they
+    have no sketch of codes in common, because nearly all rows have the codes of another one, where
+    they have as many columns, and numbers of rows within a factor of 2. They seem to be folds of
+    one table where each class has as many rows in both, give or take one.
     """
     if are_stratified_alike(one, other):
         return True
@@ -201,18 +150,18 @@ def are_stratified_alike(one: Fingerprint, other: Fingerprint) -> bool:
 
 
 def _exact_hashes(X: np.ndarray) -> np.ndarray:
-    """Return a hash of every row as it is: (n_samples,) of type uint32."""
+    """Return a hash of every row as it is: (n_samples,) of type uint64."""
     factors = np.random.RandomState(0).randint(2**63, size=X.shape[1], dtype=np.uint64)
     sums = [
         # Adding 0 makes one of -0.0 and 0.0.
         ((X[rows].astype(np.float32) + 0.0).view(np.uint32) * factors).sum(axis=1, dtype=np.uint64)
-        for rows in gen_batches(len(X), max(1, MAX_VALUES // X.shape[1]))
+        for rows in batches(X)
     ]
-    return (_mixed(np.concatenate(sums)) >> np.uint64(32)).astype(np.uint32)
+    return _mixed(np.concatenate(sums))
 
 
 def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
-    """Return for each resolution how many columns there were, and a hash of every row's codes."""
+    """Return for each resolution the number of columns, and a uint64 hash of each row's codes."""
     inside = (X.min(axis=0) < X) & (X.max(axis=0) > X)
     pools = {"all": np.arange(X.shape[1]), "many-valued": np.flatnonzero(inside.any(axis=0))}
     drawn = {}
@@ -230,14 +179,14 @@ def _code_hashes(X: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
             if column in columns:
                 codes = _codes(values, ordered, n_parts).astype(np.uint64)
                 hashes[name] = _mixed(hashes[name] * np.uint64(0x9E3779B97F4A7C15) + codes)
-    return {
-        name: (len_pool, (hashes[name] >> np.uint64(32)).astype(np.uint32))
-        for name, (len_pool, _, _) in drawn.items()
-    }
+    return {name: (n_pool, hashes[name]) for name, (n_pool, _, _) in drawn.items()}
 
 
 def _codes(values: np.ndarray, ordered: np.ndarray, n_parts: int) -> np.ndarray:
-    """Return from 1 on which part of the column each value is in, or, of a few, which it is."""
+    """Return from 1 on which part of a column each value is in, or, of a few, which it is.
+
+    `values`, `ordered` (the values in increasing order) and codes are of shape (n_samples,).
+    """
     few = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(few) <= 2 * n_parts:
         return np.searchsorted(few, values) + 1

@@ -1,11 +1,10 @@
 """Portfolios: a few learning rates of which one was good on every task before, or nearly so.
 
 Every recorded response curve says what each rate would have cost. The rates that go together best
-are found greedily: the first is the one with the lowest mean regret over tasks, each further one
-the one that lowers the mean regret of the best rate so far the most (Feurer, Eggensperger,
-Falkner, Lindauer & Hutter, "Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022,
-arXiv:2007.04074, section 3.1). Tasks like the one at hand count for more, and a task that was
-recorded several times counts once.
+are found greedily: the first has the lowest mean regret over tasks, each further one lowers the
+mean regret of the best so far the most (Feurer, Eggensperger, Falkner, Lindauer & Hutter,
+"Auto-sklearn 2.0: hands-free AutoML via meta-learning", 2022, arXiv:2007.04074, section 3.1).
+Tasks like the one at hand count for more; a task that was recorded several times counts once.
 """
 
 from dataclasses import dataclass
@@ -15,46 +14,21 @@ import numpy as np
 
 from .fingerprint import are_stratified_alike
 from .meta_features import coordinates, distances, largest_difference
-from .store import ExperienceRecord
+from .records import ExperienceRecord
 
-GRID_STEP = 0.125
-"""Distance of the rates that are considered, in decades."""
-
-BANDWIDTH = 0.7
-"""Distance at which a task counts for 0.6 of one just like it."""
-
-MAX_DISTANCE = 2.0
-"""A task that is further away than this is not like the one at hand."""
-
-MIN_TASKS = 3
-"""With fewer alike, there is no experience to speak of."""
-
-SAME_DISTANCE = 0.1
-"""Folds of one table are no further apart."""
-
-MAX_LOSS = 1.5
-"""Highest loss that counts, in multiples of the baseline loss: one task must not rule."""
-
-OTHER_SCHEDULE = 1.0
-"""Distance between two schedules."""
-
-SECOND_AIM = 1e-3
-"""Weight of a rate's own mean regret, which decides where nothing is left to gain."""
+GRID_STEP = 0.125  # distance of the rates that are considered, in decades
+BANDWIDTH = 0.7  # distance at which a task counts for 0.6 of one just like it
+MAX_DISTANCE = 2.0  # a task that is further away is not like the one at hand
+MIN_TASKS = 3  # with fewer alike, there is no experience to speak of
+SAME_DISTANCE = 0.1  # folds of one table are no further apart
+OTHER_SCHEDULE = 1.0  # distance between two schedules
+MAX_LOSS = 1.5  # highest loss that counts, in baseline losses: one task must not rule
+SECOND_AIM = 1e-3  # weight of a rate's own mean regret, which decides where nothing is left to gain
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Learning rates for a task, and what they rest on.
-
-    Attributes
-    ----------
-    learning_rates : ndarray of shape (n,)
-        In increasing order; empty where the task is unlike all that were recorded.
-    records : list of ExperienceRecord
-        Of the tasks like it.
-    reason : str
-        Why there are no rates; empty where there are.
-    """
+    """Learning rates (n,), increasing, and the records behind them; or why there are none."""
 
     learning_rates: np.ndarray
     records: list[ExperienceRecord]
@@ -67,24 +41,14 @@ def proposal(
     n_rates: int,
     bounds: tuple[float, float] = (0.0, np.inf),
 ) -> Proposal:
-    """Return the learning rates to try on a task.
+    """Return `n_rates` learning rates to try on a task, or fewer where the bounds leave no more.
 
-    Records of other optimizers tell nothing about this one's rates; those of other schedules do,
-    and count for less.
-
-    Parameters
-    ----------
-    features : dict of str to number or str
-        Meta-features of the search at hand.
-    records : list of ExperienceRecord
-        Finished searches.
-    n_rates : int
-        How many rates to return; fewer where the bounds leave no more.
-    bounds : tuple of (float, float)
-        Lowest and highest rate.
+    `features` are meta-features of the search at hand, `bounds` its lowest and highest rate.
+    Records of other optimizers tell nothing about its rates; those of other schedules do, and
+    count for less.
     """
-    optimizer = features["optimizer"]
-    records = [r for r in records if _is_curve(r) and r.features["optimizer"] == optimizer]
+    curves = [one for one in records if len(one.losses) > 1 and np.isfinite(one.losses).any()]
+    records = [one for one in curves if one.features["optimizer"] == features["optimizer"]]
     away = distances(features, [record.features for record in records])
     is_other = [record.features["schedule"] != features["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
@@ -114,10 +78,7 @@ def _reason(features: dict[str, Any], records: list[ExperienceRecord], away: np.
 
 
 def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
-    """Return how many records are of the same task as each one, itself among them: (n_records,).
-
-    Such as those of the folds of a cross-validation.
-    """
+    """Return how many records are of each one's task, as those of other folds are: (n_records,)."""
     places = np.array([coordinates(record.features) for record in records])
     counts = np.ones(len(records), int)
     for i, one in enumerate(records):
@@ -134,37 +95,20 @@ def regrets(record: ExperienceRecord, rates: np.ndarray) -> np.ndarray:
     """Return how much more than the best recorded rate each of some rates costs, in nats.
 
     A loss counts as no higher than 1.5 times that of always predicting the class frequencies,
-    which is also what is assumed of rates that diverged.
-
-    Parameters
-    ----------
-    record : ExperienceRecord
-        A finished search; at least one rate did not diverge.
-    rates : ndarray of shape (n_rates,)
-        Learning rates, in increasing order.
-
-    Returns
-    -------
-    regrets : ndarray of shape (n_rates,)
-        NaN outside the range that was tried: nothing is known of those rates.
+    which is also what is assumed of rates that diverged; at least one did not. Rates and regrets
+    are of shape (n_rates,). Of rates outside the range that was tried nothing is known: NaN.
     """
     lowest = record.losses.min()
-    worst = max(MAX_LOSS * record.baseline_loss, lowest)
-    losses = np.minimum(record.losses, worst)
+    losses = np.minimum(record.losses, max(MAX_LOSS * record.baseline_loss, lowest))
     tried = np.log(record.learning_rates)
-    between = np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan)
-    return np.asarray(between - lowest)
+    return np.interp(np.log(rates), tried, losses, left=np.nan, right=np.nan) - lowest
 
 
 def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return regrets whose NaN are filled with the mean of the tasks that tell.
 
-    Parameters
-    ----------
-    regrets : ndarray of shape (n_tasks, n_columns)
-        At least one of each column is a number.
-    weights : ndarray of shape (n_tasks,)
-        Weight of each task, above 0.
+    `regrets` is of shape (n_tasks, n_columns), with at least one number in each column; `weights`
+    are of shape (n_tasks,), above 0.
     """
     is_known = ~np.isnan(regrets)
     means = weights @ np.where(is_known, regrets, 0) / (weights @ is_known)
@@ -172,21 +116,9 @@ def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[int]:
-    """Return the columns that go together best.
+    """Return the columns that go together best, the best first: `n`, or all where there are fewer.
 
-    Parameters
-    ----------
-    regrets : ndarray of shape (n_tasks, n_columns)
-        What each column costs on each task, in nats.
-    weights : ndarray of shape (n_tasks,)
-        Weight of each task.
-    n : int
-        How many columns to choose; all, where there are fewer.
-
-    Returns
-    -------
-    chosen : list of int
-        The best first.
+    `regrets`, in nats, is of shape (n_tasks, n_columns); `weights` are of shape (n_tasks,).
     """
     alone = weights @ regrets
     best_so_far = np.full(len(regrets), np.inf)
@@ -199,15 +131,10 @@ def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[i
     return chosen
 
 
-def _is_curve(record: ExperienceRecord) -> bool:
-    """Tell whether a record says anything about rates."""
-    return len(record.losses) > 1 and bool(np.isfinite(record.losses).any())
-
-
 def _grid(records: list[ExperienceRecord], bounds: tuple[float, float]) -> np.ndarray:
     """Return the rates that are considered: those within the bounds and what was tried."""
-    low = max(bounds[0], min((one.learning_rates[0] for one in records), default=np.inf))
-    high = min(bounds[1], max((one.learning_rates[-1] for one in records), default=0.0))
+    low = max(bounds[0], min(one.learning_rates[0] for one in records))
+    high = min(bounds[1], max(one.learning_rates[-1] for one in records))
     if low > high:
         return np.empty(0)
     n_steps = max(1, round(np.log10(high / low) / GRID_STEP))

@@ -1,18 +1,21 @@
-"""Records of finished searches, each a line of JSON."""
+"""Records of finished searches, each a line of JSON in a file that many processes append to."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
+from .._progress import warn
+from ..exceptions import ExperienceWarning
 from .fingerprint import Fingerprint
 from .meta_features import coordinates
 
-VERSION = 1
-"""Version of the format of a line."""
-
-DIGITS = 6
+VERSION = 1  # of the format of a line
+LOCK_SECONDS = 60  # that an append waits for others to end theirs, which take milliseconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +30,9 @@ class ExperienceRecord:
         What the task was like: see :mod:`.meta_features`.
     learning_rates : ndarray of shape (n,)
         Rates that were tried with one optimizer and schedule, in increasing order.
-    losses : ndarray of shape (n,)
-        Held-out log-loss at the best epoch as the choice saw it, in nats: Laplace-smoothed, then
-        smoothed over rates and epochs; infinite where the rate diverged.
-    standard_errors : ndarray of shape (n,)
-        Their standard errors, in nats; infinite where the rate diverged.
+    losses, standard_errors : ndarray of shape (n,)
+        Held-out log-loss at the best epoch as the choice saw it, Laplace-smoothed, then smoothed
+        over rates and epochs; and its standard error. In nats; infinite where the rate diverged.
     n_epochs : int ndarray of shape (n,)
         Best number of epochs.
     baseline_loss : float
@@ -65,9 +66,9 @@ class ExperienceRecord:
             "source": self.source,
             "features": {name: _short(value) for name, value in self.features.items()},
             "curve": {
-                "learning_rate": _short_list(self.learning_rates),
-                "loss": _short_list(self.losses),
-                "standard_error": _short_list(self.standard_errors),
+                "learning_rate": [_short(float(rate)) for rate in self.learning_rates],
+                "loss": [_short(float(loss)) for loss in self.losses],
+                "standard_error": [_short(float(error)) for error in self.standard_errors],
                 "n_epochs": self.n_epochs.tolist(),
             },
             "baseline_loss": _short(self.baseline_loss),
@@ -80,6 +81,8 @@ class ExperienceRecord:
     def from_dict(cls, values: dict[str, Any]) -> "ExperienceRecord":
         """Return the record that a parsed line holds.
 
+        Raises LookupError, TypeError, ValueError or ArithmeticError if it holds no record.
+
         Parameters
         ----------
         values : dict
@@ -89,52 +92,93 @@ class ExperienceRecord:
         -------
         record : ExperienceRecord
             The record, arrays in place of lists.
-
-        Raises
-        ------
-        LookupError, TypeError, ValueError, ArithmeticError
-            If something is missing or cannot be.
         """
         curve = values["curve"]
-        columns = [curve["learning_rate"], curve["loss"], curve["standard_error"]]
         rates, losses, errors = (
-            np.array([np.inf if value is None else value for value in column], np.float64)
-            for column in columns
+            np.array([np.inf if value is None else value for value in curve[name]], np.float64)
+            for name in ("learning_rate", "loss", "standard_error")
         )
         n_epochs = np.array(curve["n_epochs"], int)
         if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
             raise ValueError("its curve has columns of different lengths")
-        if not (rates.size and (rates > 0).all() and (np.diff(rates) > 0).all()):
+        if not (rates.size and rates[0] > 0 and (np.diff(rates) > 0).all()):
             raise ValueError("its learning rates are not above 0, in increasing order")
-        if not np.isfinite(rates).all() or np.isnan(losses).any() or np.isnan(errors).any():
+        if np.isinf(rates[-1]) or np.isnan([losses, errors]).any():
             raise ValueError("its curve is not all numbers")
-        baseline_loss = float(values["baseline_loss"])
-        if not (np.isfinite(baseline_loss) and baseline_loss > 0):
+        baseline = float(values["baseline_loss"])
+        if not 0 < baseline < np.inf:
             raise ValueError("its baseline loss is not above 0")
         features = dict(values["features"])
         if not (isinstance(features["optimizer"], str) and isinstance(features["schedule"], str)):
             raise ValueError("its optimizer and schedule are not both words")
         if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
             raise ValueError("its features are not all numbers")
-        return cls(
-            Fingerprint.from_dict(values["fingerprint"]),
-            features,
-            rates,
-            losses,
-            errors,
-            n_epochs,
-            baseline_loss,
-            values.get("source", ""),
-            dict(values.get("provenance", {})),
-        )
+        rows = Fingerprint.from_dict(values["fingerprint"])
+        source, provenance = values.get("source", ""), dict(values.get("provenance", {}))
+        return cls(rows, features, rates, losses, errors, n_epochs, baseline, source, provenance)
 
 
 def _short(value: Any) -> Any:
     """Return a number with six digits; None where it is not finite."""
     if not isinstance(value, float | np.floating):
         return value
-    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _short_list(values: np.ndarray) -> list[float | None]:
-    return [_short(float(value)) for value in values]
+def lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Write a line at the end of a file, at once, while nobody else does.
+
+    Where the last line was left without its end, it is ended first.
+    """
+    with FileLock(lock_of(path), timeout=LOCK_SECONDS), path.open("a+b", buffering=0) as file:
+        file.seek(max(0, file.tell() - 1))
+        is_torn = file.read() not in (b"", b"\n")
+        content = ("\n" * is_torn + line).encode()
+        if file.write(content) < len(content):
+            raise OSError(f"The disk of {str(path)!r} is full; the search was not recorded.")
+
+
+def read_records(path: Path) -> Iterator[ExperienceRecord]:
+    """Yield the records of a file; warn of lines that hold none.
+
+    The last line is left out without a word where its end is missing: someone may be writing it.
+    Raises ValueError where all others are no records.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    n_records = n_newer = 0
+    bad: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            if values["version"] > VERSION:
+                n_newer += 1
+                continue
+            yield ExperienceRecord.from_dict(values)
+            n_records += 1
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            if number < len(lines):
+                bad.append(f"line {number} ({error})")
+    if bad and not (n_records or n_newer):
+        raise ValueError(
+            f"{str(path)!r} is no experience: no line of it is a record of a search, beginning "
+            f"with {bad[0]}. Name another file."
+        )
+    if bad:
+        message = (
+            f"In {str(path)!r} {len(bad)} of {n_records + n_newer + len(bad)} lines are no records "
+            f"of a search and are left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}. Was a "
+            "process killed while it wrote? Then delete them."
+        )
+        warn(ExperienceWarning(message), stacklevel=5)
+    if n_newer:
+        message = (
+            f"{n_newer} records of {str(path)!r} were written by a newer sk_metalr, and are left "
+            "out; upgrade to read them."
+        )
+        warn(ExperienceWarning(message), stacklevel=5)

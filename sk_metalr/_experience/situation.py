@@ -8,7 +8,7 @@ from .. import _models as models
 from .._data import TrainingData
 from .._persistence import identity, versions
 from .._population import preserved_random_state
-from .._space import OPTIMIZER, SCHEDULE, Schedule, Strategy
+from .._space import OPTIMIZER, SCHEDULE, Strategy
 from .fingerprint import Fingerprint, fingerprint
 from .meta_features import data_features
 
@@ -17,14 +17,8 @@ from .meta_features import data_features
 class Situation:
     """Rows and meta-features of a search, by which it is compared with others.
 
-    Attributes
-    ----------
-    rows : Fingerprint
-        Of all rows that are searched on; none of them can be read from it.
-    shared : dict of str to number or str
-        Meta-features that do not depend on the strategy.
-    own_optimizer : keras.optimizers.Optimizer
-        That of the wrapped model.
+    `shared` are the meta-features that do not depend on the strategy, `own_optimizer` is that of
+    the wrapped model.
     """
 
     rows: Fingerprint
@@ -36,26 +30,18 @@ class Situation:
         """Return the situation of a search that is about to begin."""
         with preserved_random_state():
             opened = models.open_estimator(estimator, data.X, data.y, seed=0)
-        of_data = data_features(data.X, data.target)
-        of_model = models.task_features(opened, plan)
-        rows = fingerprint(data.X, data.target)
-        return cls(rows, of_data | of_model, opened.model_.optimizer)
+        shared = data_features(data.X, data.target) | models.task_features(opened, plan)
+        return cls(fingerprint(data.X, data.target), shared, opened.model_.optimizer)
 
     def features(self, strategy: Strategy) -> dict[str, Any]:
         """Return the meta-features of the search for one optimizer and schedule."""
         optimizer = strategy.params.get(OPTIMIZER)
-        own = self.own_optimizer if optimizer is None else optimizer
-        return self.shared | {
-            OPTIMIZER: models.optimizer_label(own),
-            SCHEDULE: _schedule_label(strategy.schedule),
-        }
-
-
-def _schedule_label(schedule: Schedule) -> str:
-    """Return what a schedule is called in a record: two of one name may not be the same."""
-    if isinstance(schedule.rule, str):
-        return schedule.name
-    return f"{schedule.name} {identity(schedule.rule)[:8]}"
+        if optimizer is None:
+            optimizer = self.own_optimizer
+        label, rule = strategy.schedule.name, strategy.schedule.rule
+        if not isinstance(rule, str):  # two functions of one name may not be the same
+            label = f"{label} {identity(rule)[:8]}"
+        return self.shared | {OPTIMIZER: models.optimizer_label(optimizer), SCHEDULE: label}
 
 
 def provenance() -> dict[str, str]:

@@ -1,8 +1,4 @@
-"""Experience: finished searches, written down for those to come.
-
-One search a line, in JSON: readable by anyone, appended to by many processes at once, and never
-rewritten. A line that was torn by a crash is left out; no other is lost with it.
-"""
+"""Experience: finished searches, written down for those to come."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .files import append_line, lock_of, read_records
-from .records import ExperienceRecord
+from .records import ExperienceRecord, append_line, lock_of, read_records
 
 if TYPE_CHECKING:
     import pandas
@@ -36,11 +31,9 @@ class Experience:
 
     Raises
     ------
-    TypeError
-        If `path` is no path.
-    ValueError
-        If it is a folder, a file that holds no record at all, or "default", which is no file but
-        what :meth:`load` calls the experience that comes with this package.
+    TypeError, ValueError
+        If `path` is no path; if it is a folder, a file that holds no record at all, or "default",
+        which is no file but what :meth:`load` calls the experience that comes with this package.
 
     See Also
     --------
@@ -72,7 +65,7 @@ class Experience:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Experience":
-        """Read an experience.
+        """Read an experience; FileNotFoundError if there is no such file.
 
         Parameters
         ----------
@@ -82,11 +75,6 @@ class Experience:
         Returns
         -------
         experience : Experience
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
         """
         if path == "default":
             experience = cls()
@@ -112,7 +100,7 @@ class Experience:
         return self
 
     def append(self, record: ExperienceRecord) -> "Experience":
-        """Add a record, also to the file where there is one.
+        """Add a record, also to the file where there is one; TypeError if it is no record.
 
         Parameters
         ----------
@@ -123,11 +111,6 @@ class Experience:
         -------
         self : Experience
             With one record more.
-
-        Raises
-        ------
-        TypeError
-            If it is no record.
         """
         if not isinstance(record, ExperienceRecord):
             raise TypeError(
@@ -159,18 +142,12 @@ class Experience:
         ----------
         fitted : MetaLRClassifier
             Fitted, by any search but hypergradient, to the end of its budget.
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            The features that it was fitted on.
-        y : array-like of shape (n_samples,)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights, if there were any.
-        groups : array-like of shape (n_samples,), default=None
-            Their groups, if there were any.
-        X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
-            The user's own validation rows, if there were any.
-        y_val : array-like of shape (n_val,), default=None
-            Their labels.
+        X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
+            The features and the labels that it was fitted on.
+        sample_weight, groups : array-like of shape (n_samples,), default=None
+            Their weights and their groups, if there were any.
+        X_val, y_val : array-like of shape (n_val, ...) and (n_val,), default=None
+            The user's own validation rows and their labels, if there were any.
 
         Returns
         -------
@@ -180,8 +157,8 @@ class Experience:
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError
-            If it is not fitted.
+        sklearn.exceptions.NotFittedError, TypeError
+            If it is not fitted, or no MetaLRClassifier.
         ValueError
             If the data are not those that it was fitted on, or its candidates changed their rates.
         OSError
@@ -198,8 +175,7 @@ class Experience:
                 f"Got an object of type {type(fitted).__name__!r} instead."
             )
         self.check_writable()
-        data = X, y, sample_weight, groups, (X_val, y_val)
-        for record in fitted._experience_records(*data):
+        for record in fitted._experience_records(X, y, sample_weight, groups, (X_val, y_val)):
             self.append(record)
         return self
 
@@ -209,17 +185,12 @@ class Experience:
         Parameters
         ----------
         other : Experience or iterable of ExperienceRecord
-            Where they come from; it stays as it is.
+            Where they come from; it stays as it is. TypeError for a path: :meth:`load` reads one.
 
         Returns
         -------
         self : Experience
             With the records of both.
-
-        Raises
-        ------
-        TypeError
-            If `other` is a path: :meth:`load` reads one.
         """
         if isinstance(other, str | os.PathLike):
             raise TypeError(
@@ -244,7 +215,22 @@ class Experience:
         """
         import pandas
 
-        return pandas.DataFrame([_summary(record) for record in self])
+        rows = []
+        for record in self:
+            best = int(np.argmin(record.losses))
+            row = {
+                "source": record.source,
+                **record.features,
+                "best_learning_rate": record.learning_rates[best],
+                "best_n_epochs": record.n_epochs[best],
+                "loss": record.losses[best],
+                "standard_error": record.standard_errors[best],
+                "baseline_loss": record.baseline_loss,
+                "n_learning_rates": len(record.learning_rates),
+                "date": record.provenance.get("date", ""),
+            }
+            rows.append(row)
+        return pandas.DataFrame(rows)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -270,13 +256,7 @@ class Experience:
             self.refresh()
 
     def check_writable(self) -> None:
-        """Check that a record can be added, before there is one.
-
-        Raises
-        ------
-        OSError
-            If the folder of its file is not there, or may not be written to.
-        """
+        """Raise an OSError where no record could be added, because of the folder or the file."""
         if self.path is None:
             return
         if not self.path.parent.is_dir():
@@ -289,18 +269,3 @@ class Experience:
                     f"The experience at {str(self.path)!r} cannot be added to: {str(path)!r} may "
                     "not be written; name another file."
                 )
-
-
-def _summary(record: ExperienceRecord) -> dict[str, Any]:
-    best = int(np.argmin(record.losses))
-    return {
-        "source": record.source,
-        **record.features,
-        "best_learning_rate": record.learning_rates[best],
-        "best_n_epochs": record.n_epochs[best],
-        "loss": record.losses[best],
-        "standard_error": record.standard_errors[best],
-        "baseline_loss": record.baseline_loss,
-        "n_learning_rates": len(record.learning_rates),
-        "date": record.provenance.get("date", ""),
-    }

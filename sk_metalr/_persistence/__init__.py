@@ -2,9 +2,8 @@
 
 from .archive import read_archive, write_archive
 from .encoding import decode, encode
-from .hashing import identity, of_data, of_versions
-from .mixin import SavingMixin
-from .versions import versions
+from .hashing import identity, of_data, of_versions, versions
+from .saving import SavingMixin
 
 __all__ = [
     "SavingMixin",

@@ -15,25 +15,15 @@ from ..exceptions import RefusedFileError
 
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 
+MALFORMED = BadZipFile, ValueError, LookupError, TypeError, RuntimeError, OverflowError
+"""Errors that come up in reading a file that is damaged, or made to do harm."""
+
 
 def write_archive(path: Path, manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
-    """Write a file, or leave what was there as it was.
+    """Write a file, or raise an OSError and leave what was there as it was.
 
-    Parts are stored without compression, so that nothing grows when it is read.
-
-    Parameters
-    ----------
-    path : Path
-        File to write, in a folder that exists.
-    manifest : dict
-        What JSON can say. The SHA-256 of each part is added to it, as ``parts``.
-    parts : dict of str to bytes
-        By name.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
+    The SHA-256 of each part is added to the manifest, as ``parts``. Parts are stored without
+    compression, so that nothing grows when it is read.
     """
     listed = manifest | {"parts": {name: _digest(data) for name, data in parts.items()}}
     head = json.dumps(listed, indent=1, allow_nan=False).encode()
@@ -69,7 +59,7 @@ def replace_file(path: Path, content: bytes) -> None:
             "as it was. Save to a folder that can be written to and has room.",
         ) from error
     finally:
-        with suppress(OSError):  # of which the error above, if any, says more
+        with suppress(OSError):  # the error above, if any, says more
             temporary.unlink(missing_ok=True)
 
 
@@ -78,19 +68,8 @@ def read_archive(
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the manifest and the parts of a file, all of them as they were written.
 
-    Parameters
-    ----------
-    path : Path
-        What :func:`write_archive` wrote.
-    check : callable
-        Is called with the manifest, before the parts are looked at.
-
-    Raises
-    ------
-    RefusedFileError
-        If the file is truncated, altered, or something else.
-    OSError
-        If there is no such file, or it cannot be read.
+    Calls `check` with the manifest before it looks at the parts. Raises RefusedFileError if the
+    file is truncated, altered or something else, and OSError if it cannot be read.
     """
     content = path.read_bytes()
     try:
@@ -102,38 +81,23 @@ def read_archive(
             raise ValueError("its manifest is not the one that was written")
         manifest = json.loads(head)
         listed = dict(manifest["parts"])
-    except (BadZipFile, ValueError, LookupError, TypeError, *_ODD) as error:
+    except (*MALFORMED, OSError, EOFError) as error:
         raise RefusedFileError(
             f"{str(path)!r} is damaged, or no file that sk_metalr wrote: {error}."
         ) from error
     check(manifest)
-    if {name: _digest(data) for name, data in parts.items()} != listed:
-        wrong = sorted(
-            name
-            for name in {*parts, *listed}
-            if name not in parts or _digest(parts[name]) != listed.get(name)
-        )
+    digests = {name: _digest(data) for name, data in parts.items()}
+    wrong = [name for name in {**digests, **listed} if digests.get(name) != listed.get(name)]
+    if wrong:
         raise RefusedFileError(
-            f"{str(path)!r} was truncated or altered after it was saved: {', '.join(wrong)} is not "
-            "what its manifest says."
+            f"{str(path)!r} was truncated or altered after it was saved: "
+            f"{', '.join(sorted(wrong))} is not what its manifest says."
         )
     return manifest, parts
 
 
-# What zipfile and json raise about files that nobody wrote by accident.
-_ODD = (OSError, EOFError, NotImplementedError, RuntimeError, OverflowError)
-
-
 def check_stored(archive: ZipFile, n_bytes: int) -> None:
-    """Raise ValueError where reading all parts of a ZIP file would take more than its size.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        Open.
-    n_bytes : int
-        Size of the file.
-    """
+    """Raise ValueError where reading all parts of a ZIP file of `n_bytes` would take more."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if len(set(names)) < len(names):

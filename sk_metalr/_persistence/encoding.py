@@ -1,6 +1,6 @@
 """Values as JSON and arrays, and back, of the same types.
 
-What JSON has no word for is written as an object with one key, which names the type.
+A value that JSON has no word for is written as an object with one key, which names its type.
 """
 
 from io import BytesIO
@@ -14,32 +14,17 @@ import scipy.stats
 from .keras_models import object_from_config, object_to_config
 
 KERAS_OBJECTS = (
-    keras.optimizers.Optimizer,
-    keras.optimizers.schedules.LearningRateSchedule,
-    keras.losses.Loss,
-    keras.metrics.Metric,
+    *(keras.optimizers.Optimizer, keras.optimizers.schedules.LearningRateSchedule),
+    *(keras.losses.Loss, keras.metrics.Metric),
 )
-
-
 DISTRIBUTIONS = scipy.stats.rv_continuous, scipy.stats.rv_discrete
 
 
 def encode(value: Any, parts: dict[str, bytes]) -> Any:
-    """Return a value as JSON can say it.
+    """Return a value as JSON can say it; arrays are put among `parts`, by their names.
 
-    Parameters
-    ----------
-    value : object
-        None, a bool, number or string; an array, masked or of NumPy's scalars; a list, tuple or
-        dict of such; a frozen distribution of SciPy's; an optimizer, schedule, loss or metric of
-        Keras's.
-    parts : dict of str to bytes
-        Where arrays are put, by their names.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
+    Raises TypeError unless it is None, a bool, number, string or array, a list, tuple or dict of
+    such, a frozen distribution of SciPy's, or an optimizer, schedule, loss or metric of Keras's.
     """
     if value is None or type(value) in (bool, int, str):
         return value
@@ -54,7 +39,11 @@ def encode(value: Any, parts: dict[str, bytes]) -> Any:
     if isinstance(value, np.ndarray | np.generic | np.dtype):
         return _encode_array(value, parts)
     if isinstance(getattr(value, "dist", None), DISTRIBUTIONS):
-        return {"distribution": _encode_distribution(value, parts)}
+        name = value.dist.name
+        if type(getattr(scipy.stats, name, None)) is not type(value.dist):
+            raise TypeError(f"the distribution {name!r} is none of SciPy's")
+        arguments = [encode(list(value.args), parts), encode(dict(value.kwds), parts)]
+        return {"distribution": [name, *arguments]}
     if isinstance(value, KERAS_OBJECTS):
         try:
             return {"keras": object_to_config(value)}
@@ -79,14 +68,6 @@ def _encode_array(value: Any, parts: dict[str, bytes]) -> Any:
     raise TypeError(f"{type(value).__name__} of {getattr(value, 'dtype', value)} cannot be stored")
 
 
-def _encode_distribution(frozen: Any, parts: dict[str, bytes]) -> Any:
-    """Return name and arguments of a distribution that SciPy has by its name."""
-    name = frozen.dist.name
-    if type(getattr(scipy.stats, name, None)) is not type(frozen.dist):
-        raise TypeError(f"the distribution {name!r} is none of SciPy's")
-    return [name, encode(list(frozen.args), parts), encode(dict(frozen.kwds), parts)]
-
-
 def _put(array: np.ndarray, parts: dict[str, bytes]) -> str:
     """Put an array among the parts, and return its name."""
     name = f"arrays/{len(parts)}.npy"
@@ -97,20 +78,7 @@ def _put(array: np.ndarray, parts: dict[str, bytes]) -> str:
 
 
 def decode(stored: Any, parts: dict[str, bytes]) -> Any:
-    """Return what :func:`encode` was given.
-
-    Parameters
-    ----------
-    stored : object
-        What it returned.
-    parts : dict of str to bytes
-        Where it put arrays.
-
-    Raises
-    ------
-    ValueError, TypeError, LookupError
-        If it returned no such thing.
-    """
+    """Return what :func:`encode` was given; ValueError, TypeError or LookupError if nothing was."""
     match stored:
         case None | bool() | int() | float() | str():
             return stored
@@ -135,17 +103,13 @@ def decode(stored: Any, parts: dict[str, bytes]) -> Any:
             flat[:] = [decode(one, parts) for one in values]
             return flat.reshape(shape)
         case {"distribution": [name, args, kwds]}:
-            return _distribution(name, decode(args, parts), decode(kwds, parts))
+            distribution = getattr(scipy.stats, name, None)
+            if not isinstance(distribution, DISTRIBUTIONS):
+                raise ValueError(f"{name!r} is none of SciPy's distributions")
+            return distribution(*decode(args, parts), **decode(kwds, parts))
         case {"keras": config}:
             return object_from_config(config)
     raise ValueError(f"it holds {str(stored)[:60]!r}, which means nothing here")
-
-
-def _distribution(name: str, args: list[Any], kwds: dict[str, Any]) -> Any:
-    distribution = getattr(scipy.stats, name, None)
-    if not isinstance(distribution, DISTRIBUTIONS):
-        raise ValueError(f"{name!r} is none of SciPy's distributions")
-    return distribution(*args, **kwds)
 
 
 def _get(data: bytes) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Identities of values: texts that are the same in every process.
+"""Identities of values, texts that are the same in every process, and versions of libraries.
 
 Two fits do the same search where their data, parameters and versions have the same identity.
 """
@@ -6,6 +6,7 @@ Two fits do the same search where their data, parameters and versions have the s
 import json
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
 
@@ -15,10 +16,17 @@ from sklearn.base import BaseEstimator
 from .._data import TrainingData
 from .._splits import Split
 from .encoding import encode
-from .versions import versions
 
-MAX_DEPTH = 12
-"""Depth to which objects within objects are looked at."""
+MAX_DEPTH = 12  # to which objects within objects are looked at
+MODULES = {
+    **{"sk_metalr": "sk_metalr", "keras": "keras", "tensorflow": "tensorflow"},
+    **{"scikeras": "scikeras", "scikit-learn": "sklearn", "numpy": "numpy"},
+}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that trains, by the names of packages."""
+    return {name: import_module(module).__version__ for name, module in MODULES.items()}
 
 
 def of_versions() -> dict[str, str]:
@@ -40,11 +48,6 @@ def identity(value: Any) -> str:
     """Return the identity of a value: of what it holds, not of where it lies.
 
     Functions are told apart by their code, objects by their class and attributes.
-
-    Parameters
-    ----------
-    value : object
-        Any.
     """
     text = json.dumps(_described(value, MAX_DEPTH), sort_keys=True)
     return sha256(text.encode()).hexdigest()
@@ -84,10 +87,7 @@ def _contents(value: Any, depth: int) -> Any:
         return described((k, v) for k, v in sorted(value.get_config().items()) if k != "name")
     parts: dict[str, bytes] = {}
     try:
-        stored = encode(value, parts)
+        return [encode(value, parts), [sha256(data).hexdigest() for data in parts.values()]]
     except TypeError:
-        pass
-    else:
-        return [stored, [sha256(data).hexdigest() for data in parts.values()]]
-    attributes = getattr(value, "__dict__", {})
+        attributes = getattr(value, "__dict__", {})
     return described(sorted((name, one) for name, one in attributes.items() if name[:2] != "__"))

@@ -19,7 +19,7 @@ from test_proposal import record
 
 import sk_metalr
 from sk_metalr import Experience, MetaLRClassifier, Portfolio
-from sk_metalr._experience import files
+from sk_metalr._experience import records
 from sk_metalr._experience.fingerprint import fingerprint
 from sk_metalr.exceptions import ExperienceWarning
 
@@ -141,7 +141,7 @@ def test_a_folder_is_no_experience(name):
 
 
 def test_a_lock_that_is_held_for_ever_ends_in_an_error(path, monkeypatch):
-    monkeypatch.setattr(files, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(records, "LOCK_SECONDS", 0.01)
     with FileLock(f"{path}.lock"), pytest.raises(OSError, match="lock"):
         Experience(path).append(full_record("a"))
 
