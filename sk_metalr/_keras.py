@@ -6,15 +6,8 @@ from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
+from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random import seed_generator
-
-DECAY_EXCLUSIONS = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
-GLOBAL_SEED_GENERATOR = "global_seed_generator"
-"""Name of Keras's own generator of seeds; newer versions have a constant of this value."""
-
-_Base: Any = next(
-    base for base in keras.optimizers.Optimizer.__mro__ if base.__name__ == "BaseOptimizer"
-)
 
 
 class StatelessOptimizer(keras.optimizers.Optimizer):
@@ -24,14 +17,14 @@ class StatelessOptimizer(keras.optimizers.Optimizer):
     override the same methods, and before ``keras.optimizers.Optimizer``.
     """
 
-    assign = _Base.assign
-    assign_add = _Base.assign_add
-    assign_sub = _Base.assign_sub
-    _var_key = _Base._var_key
-    _apply_weight_decay = _Base._apply_weight_decay
-    _backend_update_step = _Base._backend_update_step
+    assign = BaseOptimizer.assign
+    assign_add = BaseOptimizer.assign_add
+    assign_sub = BaseOptimizer.assign_sub
+    _var_key = BaseOptimizer._var_key
+    _apply_weight_decay = BaseOptimizer._apply_weight_decay
+    _backend_update_step = BaseOptimizer._backend_update_step
     _overwrite_model_variables_with_average_value = (
-        _Base._overwrite_model_variables_with_average_value
+        BaseOptimizer._overwrite_model_variables_with_average_value
     )
 
 
@@ -49,7 +42,7 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
 
 def copy_decay_exclusions(source: Any, target: Any) -> None:
     """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
-    for name in DECAY_EXCLUSIONS:
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
@@ -112,19 +105,16 @@ def seed_states(model: keras.Model) -> set[int]:
 
 @contextmanager
 def seeds_drawn_from(generator: Any) -> Iterator[None]:
-    """Have Keras draw seeds from a generator meanwhile, and begin its global one anew.
+    """Have Keras draw seeds meanwhile from a generator that has the methods of ``random``.
 
-    Parameters
-    ----------
-    generator : object
-        Has the methods of Python's ``random`` module.
+    Its own global generator of seeds begins anew.
     """
-    before = seed_generator.python_random
-    of_keras = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    of_keras = "global_seed_generator"  # newer versions have a constant of this value
+    before = seed_generator.python_random, global_state.get_global_attribute(of_keras)
     seed_generator.python_random = generator
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    global_state.set_global_attribute(of_keras, None)
     try:
         yield
     finally:
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, of_keras)
-        seed_generator.python_random = before
+        seed_generator.python_random = before[0]
+        global_state.set_global_attribute(of_keras, before[1])

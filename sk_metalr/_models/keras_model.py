@@ -43,33 +43,29 @@ def has_logits(model: keras.Model) -> bool:
 
 
 def check_loss(model: keras.Model, width: int, target_width: int) -> None:
-    """Raise ValueError where the loss goes with neither the outputs nor the targets.
+    """Raise ValueError where the loss of a compiled model does not suit its outputs or targets.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled.
-    width, target_width : int
-        How many columns its outputs and the encoded targets have.
+    `width` and `target_width` count the columns of its outputs and of the encoded targets.
     """
     loss = loss_of(model)
+    if not is_builtin(loss):
+        return
     given = getattr(loss, "__name__", type(loss).__name__)
     if type(loss).__name__ == "LossFunctionWrapper":  # Keras wraps a function of its user's
         given = loss.fn.__name__
     name = given.lower().replace("_", "")
-    builtin = is_builtin(loss)
-    if builtin and "crossentropy" not in name:
+    if "crossentropy" not in name:
         raise ValueError(
             f"The wrapped Keras model is trained with the loss {given!r}; its outputs are "
             "read as class probabilities, so use a cross-entropy."
         )
-    if builtin and (width == 1) != name.startswith("binary"):
+    if (width == 1) != name.startswith("binary"):
         right = "binary" if width == 1 else "sparse_categorical"
         raise ValueError(
             f"An output of width {width} does not go with the loss {given!r}; use "
             f"'{right}_crossentropy'."
         )
-    if builtin and name.startswith("categorical") and target_width != width:
+    if name.startswith("categorical") and target_width != width:
         raise ValueError(
             "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
             "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
@@ -78,43 +74,35 @@ def check_loss(model: keras.Model, width: int, target_width: int) -> None:
 
 
 def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
-    """Raise ValueError where outputs are neither logits nor probabilities.
+    """Raise ValueError where the outputs of a compiled model are neither logits nor probabilities.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled.
-    outputs : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        What it returned for a few rows.
+    `outputs` are those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
     """
     if has_logits(model) or not np.isfinite(outputs).all():
         return
     in_range = ((outputs >= 0) & (outputs <= 1)).all()
     if outputs.shape[1] == 1:
+        activation = "sigmoid"
         is_probability = in_range and not (outputs == 1).all()  # a softmax over one unit is 1
     else:
+        activation = "softmax"
         is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
-    if is_probability:
-        return
-    activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
-    raise ValueError(
-        "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
-        f"activation='{activation}', or compile it with a loss that has from_logits=True."
-    )
+    if not is_probability:
+        raise ValueError(
+            "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
+            f"activation='{activation}', or compile it with a loss that has from_logits=True."
+        )
 
 
 PLAIN_FAMILIES = {"activations", "core", "pooling", "preprocessing", "reshaping"}
 
 
 def model_features(model: keras.Model) -> dict[str, Any]:
-    """Return meta-features of a model.
+    """Return meta-features of a model: numbers and strings.
 
-    Returns
-    -------
-    features : dict of str to number or str
-        ``n_parameters``; ``depth``, how many layers have a matrix of weights; ``layers``, the kinds
-        of layers in it, by their folders in Keras, beside dense ones and those that have no
-        weights and change no training; ``output``, "logits", "sigmoid" (of one unit) or "softmax".
+    ``depth`` counts the layers that have a matrix of weights. ``layers`` names "dense" and the other
+    kinds of layers that have weights or change training, by their folders in Keras. ``output`` is
+    "logits", "sigmoid" (of one unit) or "softmax".
     """
     layers = list(_layers_of(model))
     families = {family(layer) for layer in layers} - PLAIN_FAMILIES
@@ -166,14 +154,8 @@ def optimizer_label(optimizer: Any) -> str:
 class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate times a factor for each step; after the last step, the last factor.
 
-    Parameters
-    ----------
-    learning_rate : float
-        The rate where the factor is 1.
-    factors : array-like of float, of shape (n_steps,)
-        What :meth:`.schedules.Schedule.factors` returned.
-    name : str
-        Name of the schedule.
+    The factors are an array-like of shape (n_steps,), as :meth:`.schedules.Schedule.factors`
+    returns them.
     """
 
     def __init__(self, learning_rate: float, factors: Any, name: str = "tabulated") -> None:
@@ -224,7 +206,7 @@ def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Opt
 
 
 def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the optimizer of a strategy, None for the model's own, and what is set of it."""
+    """Return the optimizer of a strategy, None for the model's own, and its settings by name."""
     prefix = "optimizer__"
     of_it = {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
     return settings.get("optimizer"), of_it
@@ -266,8 +248,7 @@ def build_as_keras_wrapper(
 ) -> keras.Model:
     """Build the model of a ``keras.wrappers.SKLearnClassifier``.
 
-    Its function is handed X and y, of which two rows of zeros must do here: what it looks at
-    is their shape.
+    As its function looks at no more than the shapes of X and y, it is handed two rows of zeros.
     """
     if isinstance(model, keras.Model):
         copy = keras.models.clone_model(model)
@@ -279,22 +260,15 @@ def build_as_keras_wrapper(
 
 
 def build_with_strategy(
-    build_model: Any,
-    rate: Rate,
-    optimizer: Any,
-    settings: dict[str, Any],
-    /,
-    *,
-    meta: Any = None,
-    compile_kwargs: Any = None,
-    params: Any = None,
-    **model_params: Any,
+    build_model: Any, rate: Rate, optimizer: Any, settings: dict[str, Any], /, **params: Any
 ) -> keras.Model:
-    """Build a model with the user's function, then set its learning rate and optimizer."""
-    offered = {"meta": meta, "compile_kwargs": compile_kwargs, "params": params}
+    """Build a model with the user's function, then set its learning rate and optimizer.
+
+    SciKeras offers this function all that it can; the user's is handed what it accepts of that.
+    """
     accepted = inspect.signature(build_model).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
-    model = build_model(**model_params, **wanted)
+    declined = set() if takes_all else {"meta", "compile_kwargs", "params"} - set(accepted)
+    model = build_model(**{name: one for name, one in params.items() if name not in declined})
     set_strategy(model, rate, optimizer, **settings)
     return model

@@ -21,20 +21,11 @@ NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
 class FittedParts:
     """Parts of a fitted KerasClassifier, without code.
 
-    Attributes
-    ----------
-    model : keras.Model
-        The trained model.
-    targets : {"labels", "one-hot labels", "one-hot"}
-        How targets are encoded: as SciKeras does for a sparse loss and for a categorical one, or
-        as keras.wrappers.SKLearnClassifier does.
-    params : dict
-        Parameters, without the function that builds the model.
-    state : dict
-        Further attributes that a fit leaves.
-    encoder : dict or None
-        ``class``, the name of the user's subclass, where that brings a feature encoder, and
-        ``state``, what the encoder has learned.
+    `targets` tells how targets are encoded: as SciKeras does for a sparse loss ("labels") or for a
+    categorical one ("one-hot labels"), or as keras.wrappers.SKLearnClassifier does ("one-hot").
+    `params` lack the function that builds the model; `state` holds further attributes of a fit.
+    `encoder`, where a subclass of the user's brings a feature encoder, holds the name of the
+    ``class`` and the learned ``state`` of the encoder.
     """
 
     model: keras.Model
@@ -47,11 +38,8 @@ class FittedParts:
 def taken_apart(fitted: KerasClassifier) -> FittedParts:
     """Return the parts of a fitted estimator.
 
-    Raises
-    ------
-    ValueError
-        If it has an encoder of targets of the user's own, or one of features that cannot be put
-        together again.
+    Raises ValueError if it has an encoder of targets of the user's own, or one of features that
+    cannot be put together again.
     """
     encoder = fitted.target_encoder_
     if type(encoder) not in (ClassifierLabelEncoder, OneHotTargets):
@@ -77,7 +65,7 @@ def taken_apart(fitted: KerasClassifier) -> FittedParts:
 
 
 def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
-    """Return what it takes to make the feature encoder of a user's subclass again."""
+    """Return the class name and the state that make a user's feature encoder again."""
     encoder = fitted.feature_encoder_
     settings = encoder.get_params(deep=False) if hasattr(encoder, "get_params") else {}
     state = {name: value for name, value in vars(encoder).items() if name not in settings}
@@ -109,24 +97,11 @@ def _are_same(one: Any, other: Any) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def put_together(
-    parts: FittedParts, custom_objects: dict[str, Any] | None = None
-) -> KerasClassifier:
+def put_together(parts: FittedParts, custom_objects: dict[str, Any] | None) -> KerasClassifier:
     """Return a fitted estimator that predicts as the one that was taken apart.
 
-    It does not know how its model is built, and so cannot be fitted again.
-
-    Parameters
-    ----------
-    parts : FittedParts
-        What :func:`taken_apart` returned.
-    custom_objects : dict of str to object or None
-        Has the class of the estimator, where that brings a feature encoder.
-
-    Raises
-    ------
-    ValueError
-        If it does not have it.
+    It does not know how its model is built, and so cannot be fitted again. Raises ValueError if
+    its class brings a feature encoder and is not among the `custom_objects`.
     """
     if parts.targets == "one-hot":
         fitted, encoder = OneHotKerasClassifier(**parts.params), OneHotTargets()
@@ -137,8 +112,7 @@ def put_together(
     fitted.__dict__.update(parts.state)
     fitted.history_ = defaultdict(list, fitted.history_)
     # More rows than classes, or they would not look like labels.
-    rows = np.repeat(fitted.classes_, 3)
-    fitted.target_encoder_ = encoder.fit(rows)
+    fitted.target_encoder_ = encoder.fit(np.repeat(fitted.classes_, 3))
     if parts.encoder is None:
         fitted.feature_encoder_ = FunctionTransformer().fit(np.zeros((1, 1)))
     else:

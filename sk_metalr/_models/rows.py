@@ -10,9 +10,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from ._scikeras import is_plain
 from .given import input_dtype
-from .keras_model import (
-    has_logits,
-)
+from .keras_model import has_logits
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -35,24 +33,11 @@ def is_identity(encoder: Any) -> bool:
 
 
 def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np.ndarray:
-    """Return training rows for :func:`open_estimator`, where it looks at them.
+    """Return the training rows (n_train, ...) among `X` (n_samples, ...), for `open_estimator`.
 
-    A feature encoder of the user's is fitted on them. Otherwise only their shape counts, and
-    the first one stands for all: a view, where the rows themselves would be a copy.
-
-    Parameters
-    ----------
-    estimator : KerasClassifier
-        To be opened.
-    X : ndarray of shape (n_samples, ...)
-        All rows.
-    rows : slice or int ndarray of shape (n_train,)
-        Which of them are trained on.
-
-    Returns
-    -------
-    X_train : ndarray of shape (n_train, ...)
-        Not to be written to.
+    `rows` is a slice or an int ndarray of shape (n_train,). A feature encoder of the user's is
+    fitted on the training rows. Otherwise only their shape counts, and the first one stands for
+    all: a view, not to be written to, where the rows themselves would be a copy.
     """
     looks_at_shapes = is_plain(estimator) and is_identity(estimator.feature_encoder)
     if isinstance(rows, slice) or not looks_at_shapes:
@@ -77,16 +62,9 @@ def has_weights(opened: KerasClassifier, sample_weight: np.ndarray | None) -> bo
 def training_weights(
     opened: KerasClassifier, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> np.ndarray:
-    """Return the weight of each row in the training loss: sample weight × class weight.
+    """Return each row's weight in the training loss (n_samples,): sample weight × class weight.
 
-    Returns
-    -------
-    weights : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If a class weight is negative, or the weights cannot be counted with.
+    Raises ValueError if a class weight is negative, or the weights are not finite or all 0.
     """
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if opened.class_weight is not None:
@@ -107,11 +85,7 @@ def training_weights(
 def to_probabilities(fitted: KerasClassifier, outputs: np.ndarray) -> np.ndarray:
     """Return probabilities of shape (..., n_classes), also from logits or one sigmoid.
 
-    Parameters
-    ----------
-    fitted : KerasClassifier
-        Whose model gave the outputs.
-    outputs : float64 ndarray of shape (..., n_classes) or (..., 1)
+    The outputs of the fitted model are float64, of shape (..., n_classes) or (..., 1).
     """
     if outputs.shape[-1] == 1:
         positive = expit(outputs) if has_logits(fitted.model_) else outputs

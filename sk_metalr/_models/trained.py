@@ -127,19 +127,11 @@ def is_finite(fitted: KerasClassifier) -> bool:
 
 
 def load_trained(opened: KerasClassifier, member: Any) -> KerasClassifier:
-    """Make an opened estimator a fitted one.
-
-    Parameters
-    ----------
-    opened : KerasClassifier
-        What :func:`open_estimator` returned.
-    member : TrainedMember
-        What training left.
-    """
+    """Make an opened estimator a fitted one, with all that a TrainedMember holds."""
     model = opened.model_
     build_optimizer(model)
     of_optimizer = member.optimizer_variables
-    if has_schedule(model.optimizer):
+    if has_schedule(model.optimizer):  # which is no variable, as a learning rate is
         of_optimizer = [of_optimizer[0], *of_optimizer[2:]]
     for variables, values in [
         (model.trainable_variables, member.weights),
