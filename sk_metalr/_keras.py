@@ -11,10 +11,9 @@ from keras.src.random import seed_generator
 
 
 class StatelessOptimizer(keras.optimizers.Optimizer):
-    """Backend-neutral methods of optimizers in place of TensorFlow's own.
-
-    A subclass of an optimizer and this class looks here after the optimizer itself, which may
-    override the same methods, and before ``keras.optimizers.Optimizer``.
+    """Backend-neutral methods of optimizers in place of TensorFlow's own: a subclass of an
+    optimizer and of this class looks here after the optimizer itself, which may override the same
+    methods, and before ``keras.optimizers.Optimizer``.
     """
 
     assign = BaseOptimizer.assign
@@ -55,10 +54,8 @@ def spared_of_decay(model: keras.Model) -> list[int]:
 
 
 def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
-    """Have another optimizer spare the weights that the one of a model spares.
-
-    Which variables a name excludes depends on whether it is looked for in that of a variable of
-    Keras or of TensorFlow, so the model's optimizer itself is asked, as its training step does.
+    """Have another optimizer spare the weights that the one of a model spares, which is asked as in
+    a training step: a name may exclude other variables by TensorFlow's names than by Keras's.
     """
     optimizer._exclude_from_weight_decay = {
         optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
@@ -67,9 +64,8 @@ def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
 
 
 def training_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
-    """Return the training loss of a model, computed as its own ``train_step`` does.
-
-    Unlike ``compute_loss``, this knows overrides of before that took ``training``.
+    """Return the training loss of a model, computed as its own ``train_step`` does; unlike
+    ``compute_loss``, this also works for overrides from before that took ``training``.
     """
     return model._compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
 
@@ -105,9 +101,8 @@ def seed_states(model: keras.Model) -> set[int]:
 
 @contextmanager
 def seeds_drawn_from(generator: Any) -> Iterator[None]:
-    """Have Keras draw seeds meanwhile from a generator that has the methods of ``random``.
-
-    Its own global generator of seeds begins anew.
+    """Have Keras draw seeds meanwhile from a generator that has the methods of ``random``, and
+    begin its own global generator of seeds anew.
     """
     of_keras = "global_seed_generator"  # newer versions have a constant of this value
     before = seed_generator.python_random, global_state.get_global_attribute(of_keras)

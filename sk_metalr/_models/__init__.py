@@ -7,7 +7,7 @@ a trained model is handed back to it.
 
 # ruff: noqa: F401  (names that other rooms use)
 from .given import as_keras_classifier, check_fresh, input_dtype, models_given
-from .keras_model import check_optimizers, has_logits, optimizer_label
+from .keras_model import has_logits, optimizer_label
 from .opened import check_model, open_estimator, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import TrainingPlan, asks_for_keras_loop, ignored_rate, scheduled_rate, training_plan

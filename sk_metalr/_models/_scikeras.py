@@ -21,14 +21,14 @@ def is_plain(estimator: KerasClassifier) -> bool:
     return all(getattr(kind, name) is getattr(KerasClassifier, name) for name in reads_rows)
 
 
-def has_loss(opened: KerasClassifier) -> bool:
-    """Tell whether the model of an initialized estimator has a loss, or is going to have one."""
-    model = opened.model_
-    return bool(model.loss if model.compiled else opened._get_compile_kwargs().get("loss"))
-
-
 def compile_model(opened: KerasClassifier) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
+    model = opened.model_
+    if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
+        raise ValueError(
+            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
+            "loss='sparse_categorical_crossentropy', or compile the model with it."
+        )
     opened._ensure_compiled_model()
 
 
@@ -51,9 +51,8 @@ def begin_callbacks(fitted: KerasClassifier) -> None:
 def fit_model(
     opened: KerasClassifier, x: Any, y: np.ndarray, weight: Any, n_epochs: int, callbacks: list[Any]
 ) -> None:
-    """Train an opened model by ``Model.fit``, with the estimator's own arguments.
-
-    This skips SciKeras's checks, which repeat earlier ones and do not know subclassed models.
+    """Train an opened model by ``Model.fit`` with the estimator's own arguments, but without
+    SciKeras's checks, which repeat earlier ones and do not know subclassed models.
     """
     opened._fit_callbacks = callbacks
     opened._fit_keras_model(
@@ -85,8 +84,8 @@ def seeds_of_its_own() -> Iterator[None]:
     the seed of every initial weight from Python's. Other threads draw from it, too: the event loops
     of Dask and Tornado do. So Keras draws here from a generator that SciKeras's seed has seeded and
     that no other thread sees, its global ``SeedGenerator`` begins anew, and TensorFlow is not made
-    to refuse whatever is not deterministic. Other threads can still draw in between where a
-    model-building function itself draws from Python's or NumPy's global state.
+    to refuse whatever is not deterministic. Other threads can only disturb what a model-building
+    function itself draws from Python's or NumPy's global state.
 
     Only one thread at a time may be in here, as in ``preserved_random_state``.
     """

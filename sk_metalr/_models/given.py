@@ -26,10 +26,8 @@ def input_dtype() -> np.dtype:
 
 
 def as_keras_classifier(estimator: Any) -> KerasClassifier:
-    """Return what a user gave as a KerasClassifier, or raise TypeError.
-
-    Accepted are a KerasClassifier, a keras.wrappers.SKLearnClassifier, a keras.Model, a function
-    that builds one, and None, which stands for the ready-made network.
+    """Return the estimator that a user gave as a KerasClassifier, or raise TypeError; None stands
+    for the ready-made network.
     """
     if estimator is None:
         return KerasClassifier(

@@ -43,9 +43,8 @@ def has_logits(model: keras.Model) -> bool:
 
 
 def check_loss(model: keras.Model, width: int, target_width: int) -> None:
-    """Raise ValueError where the loss of a compiled model does not suit its outputs or targets.
-
-    `width` and `target_width` count the columns of its outputs and of the encoded targets.
+    """Raise ValueError where the loss of a compiled model does not suit its outputs, which have
+    `width` columns, or the encoded targets, which have `target_width`.
     """
     loss = loss_of(model)
     if not is_builtin(loss):
@@ -74,9 +73,8 @@ def check_loss(model: keras.Model, width: int, target_width: int) -> None:
 
 
 def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
-    """Raise ValueError where the outputs of a compiled model are neither logits nor probabilities.
-
-    `outputs` are those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
+    """Raise ValueError where outputs of a compiled model are neither logits nor probabilities:
+    those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
     """
     if has_logits(model) or not np.isfinite(outputs).all():
         return
@@ -94,18 +92,16 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
         )
 
 
-PLAIN_FAMILIES = {"activations", "core", "pooling", "preprocessing", "reshaping"}
-
-
 def model_features(model: keras.Model) -> dict[str, Any]:
     """Return meta-features of a model: numbers and strings.
 
-    ``depth`` counts the layers that have a matrix of weights. ``layers`` names "dense" and the other
-    kinds of layers that have weights or change training, by their folders in Keras. ``output`` is
+    ``depth`` counts the layers with a matrix of weights. ``layers`` names "dense" and other kinds
+    of layers that have weights or change training, by their folders in Keras. ``output`` is
     "logits", "sigmoid" (of one unit) or "softmax".
     """
+    plain = {"activations", "core", "pooling", "preprocessing", "reshaping"}
     layers = list(_layers_of(model))
-    families = {family(layer) for layer in layers} - PLAIN_FAMILIES
+    families = {family(layer) for layer in layers} - plain
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
     shape = getattr(model, "output_shape", None)  # which a subclassed model has not
     probabilities = "sigmoid" if shape and shape[-1] == 1 else "softmax"
@@ -134,17 +130,14 @@ def family(layer: Any) -> str:
     return path[-2] if path[0] == "keras" and len(path) > 2 else "custom"
 
 
-IGNORED_SETTINGS = {"name", "learning_rate", "weight_decay"}
-
-
 def optimizer_label(optimizer: Any) -> str:
-    """Return an optimizer's class, and those settings that are not the default ones.
-
-    Learning rate and weight decay are left out: ``SGD(momentum=0.9)``.
+    """Return an optimizer's class and those settings that are not the default ones, without
+    learning rate and weight decay: ``SGD(momentum=0.9)``.
     """
+    ignored = {"name", "learning_rate", "weight_decay"}
     optimizer = keras.optimizers.get(optimizer)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
-    config = {k: v for k, v in optimizer.get_config().items() if k not in IGNORED_SETTINGS}
+    config = {k: v for k, v in optimizer.get_config().items() if k not in ignored}
     default = type(optimizer)().get_config() if is_builtin(optimizer) else {}
     changed = [f"{k}={v}" for k, v in sorted(config.items()) if k not in default or v != default[k]]
     return type(optimizer).__name__ + (f"({', '.join(changed)})" if changed else "")
@@ -152,10 +145,8 @@ def optimizer_label(optimizer: Any) -> str:
 
 @keras.saving.register_keras_serializable(package="sk_metalr")
 class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate times a factor for each step; after the last step, the last factor.
-
-    The factors are an array-like of shape (n_steps,), as :meth:`.schedules.Schedule.factors`
-    returns them.
+    """A learning rate times a factor for each step, from the `factors` (n_steps,) of a
+    :class:`.Schedule`; after the last step, the last factor.
     """
 
     def __init__(self, learning_rate: float, factors: Any, name: str = "tabulated") -> None:
@@ -175,21 +166,7 @@ class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
         return {"learning_rate": self.learning_rate, "factors": factors, "name": self.name}
 
 
-Rate = Any
-"""A float, or one of Keras's learning-rate schedules."""
-
-
-def check_optimizers(optimizers: list[Any]) -> None:
-    """Raise ValueError where one of them is no optimizer of Keras's."""
-    for optimizer in optimizers:
-        try:
-            if optimizer is not None:
-                keras.optimizers.get(optimizer)
-        except ValueError as error:
-            raise ValueError(
-                "The 'optimizer' values of param_distributions must be names or instances of Keras "
-                f"optimizers, such as 'adam' or keras.optimizers.AdamW(). Got {optimizer!r}."
-            ) from error
+Rate = Any  # a float, or one of Keras's learning-rate schedules
 
 
 def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:
@@ -213,14 +190,15 @@ def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def set_strategy(
-    model: keras.Model, rate: Rate | None, optimizer: Any = None, **settings: Any
+    model: keras.Model, rate: Rate | None, settings: dict[str, Any] | None = None
 ) -> None:
-    """Set learning rate, optimizer and its settings of a compiled model; None keeps what it has."""
+    """Set the learning rate and the other settings of a strategy; None keeps what a model has."""
     if not model.compiled or model.optimizer is None:
         return
-    if optimizer is not None or settings:
+    optimizer, of_optimizer = optimizer_settings(settings or {})
+    if optimizer is not None or of_optimizer:
         optimizer = model.optimizer if optimizer is None else optimizer
-        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **settings))
+        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **of_optimizer))
     elif isinstance(rate, float) and not has_schedule(model.optimizer):
         model.optimizer.learning_rate = rate
     elif rate is not None:  # a schedule on either side, which Keras does not let one replace
@@ -228,9 +206,8 @@ def set_strategy(
 
 
 def build_optimizer(model: keras.Model) -> None:
-    """Have the optimizer of a compiled model make its variables, where it has not.
-
-    Inside a first training step, state that starts from the weights would be lost.
+    """Have the optimizer of a compiled model make its variables, where it has not: if a first
+    training step made them, state that starts from the weights would be lost.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -246,9 +223,8 @@ def free_rate(model: keras.Model) -> None:
 def build_as_keras_wrapper(
     model: Any, model_kwargs: dict[str, Any] | None, /, meta: dict[str, Any]
 ) -> keras.Model:
-    """Build the model of a ``keras.wrappers.SKLearnClassifier``.
-
-    As its function looks at no more than the shapes of X and y, it is handed two rows of zeros.
+    """Build the model of a ``keras.wrappers.SKLearnClassifier``, whose function is handed two rows
+    of zeros, as it looks at no more than the shapes of X and y.
     """
     if isinstance(model, keras.Model):
         copy = keras.models.clone_model(model)
@@ -260,15 +236,14 @@ def build_as_keras_wrapper(
 
 
 def build_with_strategy(
-    build_model: Any, rate: Rate, optimizer: Any, settings: dict[str, Any], /, **params: Any
+    build_model: Any, rate: Rate, settings: dict[str, Any], /, **params: Any
 ) -> keras.Model:
-    """Build a model with the user's function, then set its learning rate and optimizer.
-
-    SciKeras offers this function all that it can; the user's is handed what it accepts of that.
+    """Build a model with the user's function, which is handed what it accepts of all that SciKeras
+    offers, and set its learning rate and other settings.
     """
     accepted = inspect.signature(build_model).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     declined = set() if takes_all else {"meta", "compile_kwargs", "params"} - set(accepted)
     model = build_model(**{name: one for name, one in params.items() if name not in declined})
-    set_strategy(model, rate, optimizer, **settings)
+    set_strategy(model, rate, settings)
     return model

@@ -9,24 +9,16 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
-from ._scikeras import compile_model, has_loss, seeded, seeds_of_its_own
+from ._scikeras import compile_model, seeded, seeds_of_its_own
 from .given import models_given
-from .keras_model import (
-    Rate,
-    check_loss,
-    check_outputs,
-    model_features,
-    optimizer_settings,
-    set_strategy,
-)
+from .keras_model import Rate, check_loss, check_outputs, model_features, set_strategy
 from .plan import TrainingPlan
 from .rows import encode, encode_features
 
 
 def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
-    """Clone without the warning that Keras has for a compiled but untrained model.
-
-    Raises ValueError if the estimator holds a model that Keras cannot copy.
+    """Clone without Keras's warning of a compiled but untrained model; raise ValueError if the
+    estimator holds a model that Keras cannot copy.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
@@ -52,17 +44,16 @@ def open_estimator(
     rate: Rate | None = None,
     settings: dict[str, Any] | None = None,
 ) -> KerasClassifier:
-    """Return a clone whose model is freshly built and compiled for training rows.
+    """Return a clone whose model is freshly built and compiled.
 
-    `X` are the rows (n_samples, ...) and `y` their labels (n_samples,), every class among them.
-    A `seed` of None keeps the ``random_state`` of `estimator`, and a `rate` of None keeps that of
-    the model. `settings` are the other parameters of a strategy: ``optimizer``, and those that
-    begin with ``optimizer__``.
+    `X` are the training rows (n_samples, ...) and `y` their labels (n_samples,), every class among
+    them. A `seed` of None keeps the ``random_state`` of `estimator`, and a `rate` of None keeps
+    that of the model. `settings` are the other parameters of a strategy: ``optimizer``, and those
+    that begin with ``optimizer__``. SciKeras seeds global random states meanwhile; see
+    ``preserved_random_state``.
 
     Raises TypeError if the function of `estimator` does not return a Keras model, and ValueError
     if the model cannot be called on such rows, or has no loss.
-
-    SciKeras seeds global random states meanwhile; see ``preserved_random_state``.
     """
     opened = clone_quietly(estimator)
     if seed is not None:
@@ -80,14 +71,8 @@ def open_estimator(
                 _outputs(opened.model_, encode_features(opened, X[:1]), X.shape[1:])
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
-    if not has_loss(opened):
-        raise ValueError(
-            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
-            "loss='sparse_categorical_crossentropy', or compile the model with it."
-        )
     compile_model(opened)
-    optimizer, of_optimizer = optimizer_settings(settings or {})
-    set_strategy(opened.model_, rate, optimizer, **of_optimizer)
+    set_strategy(opened.model_, rate, settings)
     return opened
 
 
@@ -104,11 +89,11 @@ def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
-    """Raise ValueError where an opened estimator does not suit the data.
+    """Raise ValueError where an opened estimator does not suit data: a few rows `X` (n_rows, ...)
+    and the labels `y` (n_samples,) of all training rows, every class among them.
 
     This is so if the model cannot be called on such rows, its loss is no cross-entropy, or its
-    outputs are not as the loss and the classes require. `X` are a few training rows (n_rows, ...)
-    and `y` the labels of all training rows (n_samples,), every class among them.
+    outputs are not as the loss and the classes require.
     """
     model, classes = opened.model_, np.unique(y)
     if not np.array_equal(opened.classes_, classes):
@@ -153,9 +138,8 @@ def _outputs_in_words(outputs: Any) -> str:
 
 
 def task_features(opened: KerasClassifier, plan: TrainingPlan) -> dict[str, Any]:
-    """Return meta-features of an opened estimator's model and of its training.
-
-    A ``batch_size`` of None stands for all rows at once.
+    """Return meta-features of an opened estimator's model and of its training, where a
+    ``batch_size`` of None stands for all rows at once.
     """
     of_plan = {"batch_size": plan.batch_size, "n_epochs": plan.n_epochs}
     return model_features(opened.model_) | of_plan

@@ -17,10 +17,8 @@ MAX_EPOCHS = 10**6
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Training plan of the wrapped estimator.
-
-    `n_epochs` is the full budget, a `batch_size` of None stands for all rows at once, and `shuffle`
-    tells whether rows are shuffled before every epoch.
+    """Full budget of the wrapped estimator in epochs, rows of a batch, None for all rows at once,
+    and whether rows are shuffled before every epoch.
     """
 
     n_epochs: int
@@ -97,9 +95,8 @@ def scheduled_rate(
 
 
 def ignored_rate(estimator: KerasClassifier) -> float | None:
-    """Return a learning rate that was set by its own parameter, which a search replaces.
-
-    That of an optimizer that was given does not count: it has to have one.
+    """Return a learning rate that was set by its own parameter, which a search replaces; that of
+    an optimizer that was given does not count, as it has to have one.
     """
     return getattr(estimator, "optimizer__learning_rate", None)
 

@@ -1,7 +1,7 @@
 """Candidates: strategies that were drawn, as a table of parameters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,18 +51,14 @@ class Strategy:
         return {name: value for name, value in self.params.items() if name != RATE}
 
 
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """A table of strategies: one row a candidate, one column a parameter.
-
-    A column of shape (n_candidates,) holds numbers, or positions among the levels of a parameter:
-    `levels` lists the values of those parameters that are no numbers.
+    """A table of strategies: one row a candidate, one column (n_candidates,) a parameter, of
+    numbers or of positions among the `levels` of a parameter whose values are no numbers.
     """
 
-    def __init__(
-        self, columns: dict[str, np.ndarray], levels: dict[str, list[Level]] | None = None
-    ) -> None:
-        self.columns = columns
-        self.levels = levels or {}
+    columns: dict[str, np.ndarray]
+    levels: dict[str, list[Level]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

@@ -8,10 +8,8 @@ from sklearn.model_selection import ParameterSampler
 
 
 class LearningRates:
-    """Learning rates to draw from.
-
-    `values` is a list, a distribution with a method ``rvs``, or None for the log-uniform one on
-    1e-5 … 1; "auto" stands for a distribution that is still to be found.
+    """Learning rates to draw from: a list, a distribution with a method ``rvs``, or None for the
+    log-uniform one on 1e-5 … 1; "auto" stands for a distribution that is still to be found.
     """
 
     def __init__(self, values: Any = None) -> None:
@@ -42,9 +40,8 @@ class LearningRates:
         return np.sort(_check_rates([params["rate"] for params in sampler]))
 
     def bounds(self) -> tuple[float, float]:
-        """Return the lowest and the highest learning rate.
-
-        Raises ValueError if they are left open, a list, or a distribution without a support.
+        """Return the lowest and the highest learning rate; raise ValueError if rates are left open,
+        a list, or a distribution without a support.
         """
         if self.values is None:
             return 0.0, np.inf
@@ -63,15 +60,12 @@ def _check_rates(learning_rates: Any) -> np.ndarray:
     """Return the rates as a float64 array, or say which one cannot be used."""
     try:
         rates = np.asarray(learning_rates, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            "The learning rates of MetaLRClassifier must be numbers. "
-            f"Got {learning_rates!r} instead."
-        ) from error
+    except (TypeError, ValueError, OverflowError):
+        rates = np.empty(0)
     if rates.ndim != 1 or rates.size == 0:
         raise ValueError(
-            "The learning rates of MetaLRClassifier must be a flat list with at least one rate. "
-            f"Got an array of shape {rates.shape} instead."
+            "The learning rates of MetaLRClassifier must be numbers in a flat list with at least "
+            f"one of them. Got {learning_rates!r} instead."
         )
     float32 = np.finfo(np.float32)  # the type that optimizers keep their rates in
     unusable = rates[~((rates >= float32.tiny) & (rates <= float32.max))]

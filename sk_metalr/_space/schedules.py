@@ -1,13 +1,12 @@
 """Schedules: how the learning rate changes over the budget, as data.
 
-A schedule is a table of factors, one for each step of the full budget. The rate at a step is
-the candidate's learning rate times the factor, so that a candidate's rate is the highest one
-of its run.
+A schedule is a table of factors, one for each step of the full budget. The rate at a step is the
+candidate's learning rate times the factor, so that a candidate's rate is the highest of its run.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ def _cosine(progress: np.ndarray) -> np.ndarray:
 
 
 def _one_cycle(progress: np.ndarray) -> np.ndarray:
-    """Smith & Topin, "Super-convergence", 2018, arXiv:1708.07120.
-
-    In PyTorch's form: a cosine from 1/25 up to 1 over 30 % of the budget, and down to 4e-6.
+    """Smith & Topin, "Super-convergence", 2018, arXiv:1708.07120, in PyTorch's form: a cosine from
+    1/25 up to 1 over 30 % of the budget, and down to 4e-6.
     """
     up = 1 / 25 + (1 - 1 / 25) * _cosine(1 - progress / 0.3)
     down = 4e-6 + (1 - 4e-6) * _cosine((progress - 0.3) / 0.7)
@@ -38,9 +36,8 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A schedule by the name that it has in results.
-
-    Its rule is one of :data:`NAMED`, a Keras ``LearningRateSchedule``, or a function of progress.
+    """A schedule by the name that it has in results; its rule is one of :data:`NAMED`, a Keras
+    ``LearningRateSchedule``, or a function of progress.
     """
 
     name: str
@@ -52,9 +49,8 @@ class Schedule:
         return isinstance(self.rule, str) and self.rule == "constant"
 
     def factors(self, n_steps: int) -> np.ndarray:
-        """Return the float32 factors (n_steps,) of a budget of `n_steps` steps.
-
-        Raises ValueError if a factor is negative or not finite, or all are 0.
+        """Return the float32 factors (n_steps,) of a budget of `n_steps` steps; raise ValueError if
+        a factor is negative or not finite, or all are 0.
         """
         progress = np.arange(n_steps) / n_steps
         if isinstance(self.rule, str):
@@ -87,38 +83,27 @@ class Schedule:
 
 CONSTANT = Schedule("constant", "constant")
 
-
-@lru_cache(maxsize=64)
-def _factors(schedule: Schedule, n_steps: int) -> np.ndarray:
-    return schedule.factors(n_steps)
+_factors = lru_cache(maxsize=64)(Schedule.factors)
 
 
 def rates_at(
     steps: np.ndarray, n_steps: int, learning_rates: Any, schedules: Sequence[Schedule]
 ) -> np.ndarray:
-    """Return the learning rates (n, n_members) at some steps (n,), which count from 0.
-
-    `learning_rates` (n_members,) are the highest of each run; `n_steps` is the full budget, after
-    whose last step the rate stays.
+    """Return the rates (n, n_members) at some steps (n,), which count from 0, of runs whose highest
+    `learning_rates` are (n_members,). After the `n_steps` of the full budget, the last rate stays.
     """
     steps = np.minimum(steps, n_steps - 1)
     factors = [_factors(schedule, n_steps)[steps] for schedule in schedules]
     return np.asarray(learning_rates * np.stack(factors, axis=1))
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """A factor for each epoch of the budget."""
-
-    values: tuple[float, ...]
-
-    def __call__(self, progress: float) -> float:
-        return self.values[min(int(progress * len(self.values) + 1e-9), len(self.values) - 1)]
+def _of_epoch(factors: list[float], progress: float) -> float:
+    return factors[min(int(progress * len(factors) + 1e-9), len(factors) - 1)]
 
 
 def learned(factors: np.ndarray) -> Schedule:
     """Return a schedule with a factor for each epoch of the budget: `factors` (n_epochs,)."""
-    return Schedule("learned", _Steps(tuple(factors.tolist())))
+    return Schedule("learned", partial(_of_epoch, factors.tolist()))
 
 
 def _keras_rates(rule: Any, n_steps: int) -> np.ndarray:

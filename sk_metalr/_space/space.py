@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from copy import copy
-from itertools import product
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level
 from .distributions import LearningRates
@@ -16,9 +17,8 @@ N_CANDIDATES = 16
 
 
 class _Family(NamedTuple):
-    """Strategies that differ in nothing but the learning rate.
-
-    `levels` holds, by parameter, the position of a level among those of the space.
+    """Strategies that differ in nothing but the learning rate; `levels` holds, by parameter, the
+    position of their level among those of the space.
     """
 
     rates: LearningRates
@@ -32,9 +32,8 @@ class StrategySpace:
     distributions or lists by parameter. Known are ``optimizer__learning_rate``, ``optimizer``
     (names or instances) and ``schedule``. `learning_rates` is the short way to say
     ``{"optimizer__learning_rate": learning_rates}``. ``levels`` are the values of ``optimizer``
-    and ``schedule`` that are searched, where they are.
-
-    Raises ValueError if a parameter cannot be searched, or a value cannot be used.
+    and ``schedule`` that are searched, where they are. Raises ValueError if a parameter cannot be
+    searched, or a value cannot be used.
     """
 
     def __init__(self, param_distributions: Any = None, learning_rates: Any = None) -> None:
@@ -52,12 +51,11 @@ class StrategySpace:
         ]
         names = [name for name in LEVEL_OF if any(name in one for one in listed)]
         rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
-        self._families = []
+        self._families: list[_Family] = []
         for part, levels in zip(parts, listed, strict=True):
-            positions = [self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names]
-            for one in product(*positions):
-                levels_of_one = dict(zip(names, one, strict=True))
-                self._families.append(_Family(rates[id(part.get(RATE))], levels_of_one))
+            positions = {n: self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names}
+            of_part = rates[id(part.get(RATE))]
+            self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
 
     def _positions(self, name: str, levels: list[Level]) -> list[int]:
         """Return the positions of levels among all of a parameter; add those that are new."""
@@ -107,7 +105,7 @@ class StrategySpace:
     def family(self, number: int, rates: np.ndarray) -> Candidates:
         """Return candidates of one combination at these learning rates."""
         levels = self._families[number].levels
-        columns = {name: np.full(len(rates), levels[name]) for name in self.levels}
+        columns = {name: np.full(len(rates), level) for name, level in levels.items()}
         return Candidates({RATE: np.asarray(rates, float), **columns}, self.levels)
 
     def family_of(self, candidates: Candidates, index: int) -> int:
@@ -122,9 +120,9 @@ class StrategySpace:
     def sample(self, n_candidates: int | None, random_state: np.random.RandomState) -> Candidates:
         """Draw candidates, of every combination of the listed values as many as of the others.
 
-        There are at most `n_candidates` in all, or 16 for each combination where that is None; see
-        :meth:`shares`. Combinations whose rates are the same distribution are drawn the same rates.
-        The candidates come in order of the listed values, then of the learning rate.
+        At most `n_candidates` are drawn, of some combinations where there are more of these, or 16
+        of each where that is None. Combinations whose rates are the same distribution are drawn the
+        same rates. The candidates come in order of the listed values, then of the learning rate.
         """
         drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
@@ -144,10 +142,7 @@ class StrategySpace:
     def shares(
         self, n_candidates: int | None, random_state: np.random.RandomState
     ) -> list[tuple[int, int]]:
-        """Return the combinations that are drawn from, and how many candidates of each.
-
-        These are some of the combinations, where there are more of them than `n_candidates`.
-        """
+        """Return the combinations that are drawn from, and how many candidates of each."""
         n_families = self.n_families
         if n_candidates is None:
             return [(number, N_CANDIDATES) for number in range(n_families)]
@@ -169,10 +164,8 @@ class StrategySpace:
 
 def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
     """Return the dicts of a space, or say what cannot be searched."""
-    if param_distributions is None:
-        return [{}]
-    is_dict = isinstance(param_distributions, Mapping)
-    parts = [param_distributions] if is_dict else param_distributions
+    is_dict = param_distributions is None or isinstance(param_distributions, Mapping)
+    parts = [param_distributions or {}] if is_dict else param_distributions
     if not isinstance(parts, list | tuple) or not all(isinstance(p, Mapping) for p in parts):
         raise TypeError(
             "The 'param_distributions' parameter of MetaLRClassifier must be a dict or a list of "
@@ -197,7 +190,7 @@ def _levels(parameter: str, values: Any) -> list[Level]:
     """Return the listed values of a parameter, each with a name of its own."""
     if not isinstance(values, list | tuple | np.ndarray) or not len(values):
         raise ValueError(
-            f"The {parameter!r} values of param_distributions must be a list of at least one "
+            f"The {parameter!r} values of param_distributions must be a list [...] of at least one "
             f"{parameter}. Got {values!r} instead; leave it out for {UNSEARCHED[parameter].name!r}."
         )
     levels = [LEVEL_OF[parameter](value) for value in values]
@@ -217,14 +210,17 @@ def _are_same(one: Any, other: Any) -> bool:
 
 def _optimizer_level(optimizer: Any) -> Level:
     """Return an optimizer by its name, or say that it cannot be used."""
-    name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "name", None)
-    if not isinstance(name, str) or not (name is optimizer or hasattr(optimizer, "get_config")):
+    try:
+        made = keras.optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+    except ValueError:
+        made = None
+    if not isinstance(made, keras.optimizers.Optimizer):
         raise ValueError(
             "The 'optimizer' values of param_distributions must be names or instances of Keras "
             "optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). Got "
             f"{optimizer!r} instead."
         )
-    return Level(name, optimizer)
+    return Level(optimizer if isinstance(optimizer, str) else optimizer.name, optimizer)
 
 
 def _schedule_level(rule: Any) -> Level:
