@@ -6,32 +6,24 @@ from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
+from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random import seed_generator
-
-DECAY_EXCLUSIONS = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
-GLOBAL_SEED_GENERATOR = "global_seed_generator"
-"""Name of Keras's own generator of seeds; newer versions have a constant of this value."""
-
-_Base: Any = next(
-    base for base in keras.optimizers.Optimizer.__mro__ if base.__name__ == "BaseOptimizer"
-)
 
 
 class StatelessOptimizer(keras.optimizers.Optimizer):
-    """Backend-neutral methods of optimizers in place of TensorFlow's own.
-
-    A subclass of an optimizer and this class looks here after the optimizer itself, which may
-    override the same methods, and before ``keras.optimizers.Optimizer``.
+    """Backend-neutral methods of optimizers in place of TensorFlow's own: a subclass of an
+    optimizer and of this class looks here after the optimizer itself, which may override the same
+    methods, and before ``keras.optimizers.Optimizer``.
     """
 
-    assign = _Base.assign
-    assign_add = _Base.assign_add
-    assign_sub = _Base.assign_sub
-    _var_key = _Base._var_key
-    _apply_weight_decay = _Base._apply_weight_decay
-    _backend_update_step = _Base._backend_update_step
+    assign = BaseOptimizer.assign
+    assign_add = BaseOptimizer.assign_add
+    assign_sub = BaseOptimizer.assign_sub
+    _var_key = BaseOptimizer._var_key
+    _apply_weight_decay = BaseOptimizer._apply_weight_decay
+    _backend_update_step = BaseOptimizer._backend_update_step
     _overwrite_model_variables_with_average_value = (
-        _Base._overwrite_model_variables_with_average_value
+        BaseOptimizer._overwrite_model_variables_with_average_value
     )
 
 
@@ -49,7 +41,7 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
 
 def copy_decay_exclusions(source: Any, target: Any) -> None:
     """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
-    for name in DECAY_EXCLUSIONS:
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
@@ -62,10 +54,8 @@ def spared_of_decay(model: keras.Model) -> list[int]:
 
 
 def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
-    """Have another optimizer spare the weights that the one of a model spares.
-
-    Which variables a name excludes depends on whether it is looked for in that of a variable of
-    Keras or of TensorFlow, so the model's optimizer itself is asked, as its training step does.
+    """Have another optimizer spare the weights that the one of a model spares, which is asked as in
+    a training step: a name may exclude other variables by TensorFlow's names than by Keras's.
     """
     optimizer._exclude_from_weight_decay = {
         optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
@@ -74,9 +64,8 @@ def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
 
 
 def training_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
-    """Return the training loss of a model, computed as its own ``train_step`` does.
-
-    Unlike ``compute_loss``, this knows overrides of before that took ``training``.
+    """Return the training loss of a model, computed as its own ``train_step`` does; unlike
+    ``compute_loss``, this also works for overrides from before that took ``training``.
     """
     return model._compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
 
@@ -112,19 +101,15 @@ def seed_states(model: keras.Model) -> set[int]:
 
 @contextmanager
 def seeds_drawn_from(generator: Any) -> Iterator[None]:
-    """Have Keras draw seeds from a generator meanwhile, and begin its global one anew.
-
-    Parameters
-    ----------
-    generator : object
-        Has the methods of Python's ``random`` module.
+    """Have Keras draw seeds meanwhile from a generator that has the methods of ``random``, and
+    begin its own global generator of seeds anew.
     """
-    before = seed_generator.python_random
-    of_keras = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    of_keras = "global_seed_generator"  # newer versions have a constant of this value
+    before = seed_generator.python_random, global_state.get_global_attribute(of_keras)
     seed_generator.python_random = generator
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    global_state.set_global_attribute(of_keras, None)
     try:
         yield
     finally:
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, of_keras)
-        seed_generator.python_random = before
+        seed_generator.python_random = before[0]
+        global_state.set_global_attribute(of_keras, before[1])

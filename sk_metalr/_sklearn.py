@@ -1,5 +1,6 @@
 """Names of scikit-learn outside of its public interface; written for versions 1.7 to 1.9."""
 
+# ruff: noqa: F401  (names that other files use)
 from typing import Any
 
 from sklearn.base import _fit_context as fit_context
@@ -13,19 +14,6 @@ except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
-
-
-__all__ = [
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
-    "callback_context",
-    "check_sample_weight",
-    "fit_context",
-    "num_samples",
-    "validate_params",
-]
 
 
 def callback_context(estimator: Any) -> Any:

@@ -1,7 +1,9 @@
 """Names of SciKeras outside of its public interface; written for version 0.13."""
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -9,24 +11,24 @@ from scikeras import wrappers
 from scikeras.utils import random_state
 from scikeras.wrappers import KerasClassifier
 
-READS_ROWS = "initialize", "_initialize", "_validate_data"
-"""Methods of a KerasClassifier that look at more of the rows than their shape if overridden."""
+from .._keras import seeds_drawn_from
 
 
 def is_plain(estimator: KerasClassifier) -> bool:
     """Tell whether only the shape of rows counts when a model is built."""
+    reads_rows = "initialize", "_initialize", "_validate_data"
     kind = type(estimator)
-    return all(getattr(kind, name) is getattr(KerasClassifier, name) for name in READS_ROWS)
-
-
-def has_loss(opened: KerasClassifier) -> bool:
-    """Tell whether the model of an initialized estimator has a loss, or is going to have one."""
-    model = opened.model_
-    return bool(model.loss if model.compiled else opened._get_compile_kwargs().get("loss"))
+    return all(getattr(kind, name) is getattr(KerasClassifier, name) for name in reads_rows)
 
 
 def compile_model(opened: KerasClassifier) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
+    model = opened.model_
+    if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
+        raise ValueError(
+            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
+            "loss='sparse_categorical_crossentropy', or compile the model with it."
+        )
     opened._ensure_compiled_model()
 
 
@@ -49,9 +51,8 @@ def begin_callbacks(fitted: KerasClassifier) -> None:
 def fit_model(
     opened: KerasClassifier, x: Any, y: np.ndarray, weight: Any, n_epochs: int, callbacks: list[Any]
 ) -> None:
-    """Train an opened model by ``Model.fit``, with the estimator's own arguments.
-
-    SciKeras's own checks, of what was checked before, do not know subclassed models.
+    """Train an opened model by ``Model.fit`` with the estimator's own arguments, but without
+    SciKeras's checks, which repeat earlier ones and do not know subclassed models.
     """
     opened._fit_callbacks = callbacks
     opened._fit_keras_model(
@@ -59,31 +60,51 @@ def fit_model(
     )
 
 
-@contextmanager
-def seeding_through(seed: Callable[[int], Any], is_mine: Callable[[], bool]) -> Iterator[None]:
-    """Call a function with each seed that SciKeras sets meanwhile, and leave TensorFlow's switch.
+class _OwnRandom:
+    """Python's ``random`` as one thread's own; other threads go on with the global one."""
 
-    Parameters
-    ----------
-    seed : callable
-        Takes the seed.
-    is_mine : callable
-        Tells whether the calling thread is the one that asked for this. In it, TensorFlow is not
-        made to refuse whatever is not deterministic, in all threads.
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.state = random.Random()
+        self.state.setstate(random.getstate())
+
+    def is_mine(self) -> bool:
+        """Tell whether the calling thread is the one that made this."""
+        return get_ident() == self.thread
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.state if self.is_mine() else random, name)
+
+
+@contextmanager
+def seeds_of_its_own() -> Iterator[None]:
+    """Let this thread build a model that other threads neither disturb nor notice.
+
+    SciKeras seeds the random states of the whole process while a model is built, and Keras draws
+    the seed of every initial weight from Python's. Other threads draw from it, too: the event loops
+    of Dask and Tornado do. So Keras draws here from a generator that SciKeras's seed has seeded and
+    that no other thread sees, its global ``SeedGenerator`` begins anew, and TensorFlow is not made
+    to refuse whatever is not deterministic. Other threads can only disturb what a model-building
+    function itself draws from Python's or NumPy's global state.
+
+    Only one thread at a time may be in here, as in ``preserved_random_state``.
     """
+    own = _OwnRandom()
     seeded, deterministic = wrappers.tensorflow_random_state, random_state.tf_enable_op_determinism
 
     def also_seeded(value: int) -> Any:
-        seed(value)
+        if own.is_mine():
+            own.state.seed(value)
         return seeded(value)
 
     def not_here() -> Any:
-        return True if is_mine() else deterministic()  # True: it was already
+        return True if own.is_mine() else deterministic()  # True: it was already
 
     wrappers.tensorflow_random_state = also_seeded
     random_state.tf_enable_op_determinism = not_here
     try:
-        yield
+        with seeds_drawn_from(own):
+            yield
     finally:
         random_state.tf_enable_op_determinism = deterministic
         wrappers.tensorflow_random_state = seeded

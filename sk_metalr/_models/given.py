@@ -8,22 +8,13 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .keras_model import (
-    build_as_keras_wrapper,
-    build_mlp,
-)
+from .keras_model import build_as_keras_wrapper, build_mlp
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
 
 def input_dtype() -> np.dtype:
-    """Return the dtype that features are cast to, once.
-
-    Raises
-    ------
-    ValueError
-        If NumPy has no such type.
-    """
+    """Return the dtype that features are cast to, once; raise ValueError if NumPy lacks it."""
     name = keras.config.floatx()
     if name == "bfloat16":
         raise ValueError(
@@ -34,28 +25,14 @@ def input_dtype() -> np.dtype:
     return np.dtype(name)
 
 
-def default_estimator() -> KerasClassifier:
-    """Return the classifier that stands in for ``estimator=None``."""
-    return KerasClassifier(
-        build_mlp, loss="sparse_categorical_crossentropy", optimizer="adam", **DEFAULT_TRAINING
-    )
-
-
 def as_keras_classifier(estimator: Any) -> KerasClassifier:
-    """Return what a user gave as a KerasClassifier.
-
-    Parameters
-    ----------
-    estimator : KerasClassifier, keras.wrappers.SKLearnClassifier, keras.Model, callable or None
-        None stands for the ready-made network.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
+    """Return the estimator that a user gave as a KerasClassifier, or raise TypeError; None stands
+    for the ready-made network.
     """
     if estimator is None:
-        return default_estimator()
+        return KerasClassifier(
+            build_mlp, loss="sparse_categorical_crossentropy", optimizer="adam", **DEFAULT_TRAINING
+        )
     if isinstance(estimator, KerasClassifier):
         return estimator
     if isinstance(estimator, keras.wrappers.SKLearnClassifier):
@@ -88,13 +65,9 @@ class OneHotTargets(TransformerMixin, BaseEstimator):
         return y if return_proba else self.classes_[y.argmax(axis=1)]
 
     def get_metadata(self) -> dict[str, Any]:
-        """Return what SciKeras asks for."""
-        return {
-            "classes_": self.classes_,
-            "n_classes_": len(self.classes_),
-            "n_outputs_": 1,
-            "n_outputs_expected_": 1,
-        }
+        """Return the attributes that SciKeras asks for."""
+        counts = {"n_classes_": len(self.classes_), "n_outputs_": 1, "n_outputs_expected_": 1}
+        return {"classes_": self.classes_, **counts}
 
 
 class OneHotKerasClassifier(KerasClassifier):
@@ -118,7 +91,7 @@ def _from_keras_wrapper(estimator: Any) -> KerasClassifier:
 
 def models_given(estimator: Any) -> list[keras.Model]:
     """Return the Keras models that a user has built and given, alone or in a wrapper."""
-    given = [estimator, *(getattr(estimator, name, None) for name in ("model", "build_fn"))]
+    given = [estimator, getattr(estimator, "model", None), getattr(estimator, "build_fn", None)]
     return [one for one in given if isinstance(one, keras.Model)]
 
 
@@ -126,7 +99,7 @@ def check_fresh(estimator: KerasClassifier) -> None:
     """Raise ValueError where each model of `estimator` starts from the same weights."""
     if models_given(estimator):
         raise ValueError(
-            "Several refits (n_refits) need fresh initial weights for each, but the wrapped "
+            "Several refits (n_models) need fresh initial weights for each, but the wrapped "
             "KerasClassifier holds a Keras model that is built already. Give it a function that "
             "builds the model: KerasClassifier(lambda: keras.Sequential(...), ...)."
         )

@@ -43,33 +43,28 @@ def has_logits(model: keras.Model) -> bool:
 
 
 def check_loss(model: keras.Model, width: int, target_width: int) -> None:
-    """Raise ValueError where the loss goes with neither the outputs nor the targets.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled.
-    width, target_width : int
-        How many columns its outputs and the encoded targets have.
+    """Raise ValueError where the loss of a compiled model does not suit its outputs, which have
+    `width` columns, or the encoded targets, which have `target_width`.
     """
     loss = loss_of(model)
+    if not is_builtin(loss):
+        return
     given = getattr(loss, "__name__", type(loss).__name__)
     if type(loss).__name__ == "LossFunctionWrapper":  # Keras wraps a function of its user's
         given = loss.fn.__name__
     name = given.lower().replace("_", "")
-    builtin = is_builtin(loss)
-    if builtin and "crossentropy" not in name:
+    if "crossentropy" not in name:
         raise ValueError(
             f"The wrapped Keras model is trained with the loss {given!r}; its outputs are "
             "read as class probabilities, so use a cross-entropy."
         )
-    if builtin and (width == 1) != name.startswith("binary"):
+    if (width == 1) != name.startswith("binary"):
         right = "binary" if width == 1 else "sparse_categorical"
         raise ValueError(
             f"An output of width {width} does not go with the loss {given!r}; use "
             f"'{right}_crossentropy'."
         )
-    if builtin and name.startswith("categorical") and target_width != width:
+    if name.startswith("categorical") and target_width != width:
         raise ValueError(
             "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
             "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
@@ -78,46 +73,35 @@ def check_loss(model: keras.Model, width: int, target_width: int) -> None:
 
 
 def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
-    """Raise ValueError where outputs are neither logits nor probabilities.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled.
-    outputs : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        What it returned for a few rows.
+    """Raise ValueError where outputs of a compiled model are neither logits nor probabilities:
+    those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
     """
     if has_logits(model) or not np.isfinite(outputs).all():
         return
     in_range = ((outputs >= 0) & (outputs <= 1)).all()
     if outputs.shape[1] == 1:
+        activation = "sigmoid"
         is_probability = in_range and not (outputs == 1).all()  # a softmax over one unit is 1
     else:
+        activation = "softmax"
         is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
-    if is_probability:
-        return
-    activation = "sigmoid" if outputs.shape[1] == 1 else "softmax"
-    raise ValueError(
-        "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
-        f"activation='{activation}', or compile it with a loss that has from_logits=True."
-    )
-
-
-PLAIN_FAMILIES = {"activations", "core", "pooling", "preprocessing", "reshaping"}
+    if not is_probability:
+        raise ValueError(
+            "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
+            f"activation='{activation}', or compile it with a loss that has from_logits=True."
+        )
 
 
 def model_features(model: keras.Model) -> dict[str, Any]:
-    """Return meta-features of a model.
+    """Return meta-features of a model: numbers and strings.
 
-    Returns
-    -------
-    features : dict of str to number or str
-        ``n_parameters``; ``depth``, how many layers have a matrix of weights; ``layers``, the kinds
-        of layers in it, by their folders in Keras, beside dense ones and those that have no
-        weights and change no training; ``output``, "logits", "sigmoid" (of one unit) or "softmax".
+    ``depth`` counts the layers with a matrix of weights. ``layers`` names "dense" and other kinds
+    of layers that have weights or change training, by their folders in Keras. ``output`` is
+    "logits", "sigmoid" (of one unit) or "softmax".
     """
+    plain = {"activations", "core", "pooling", "preprocessing", "reshaping"}
     layers = list(_layers_of(model))
-    families = {family(layer) for layer in layers} - PLAIN_FAMILIES
+    families = {family(layer) for layer in layers} - plain
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
     shape = getattr(model, "output_shape", None)  # which a subclassed model has not
     probabilities = "sigmoid" if shape and shape[-1] == 1 else "softmax"
@@ -146,17 +130,14 @@ def family(layer: Any) -> str:
     return path[-2] if path[0] == "keras" and len(path) > 2 else "custom"
 
 
-IGNORED_SETTINGS = {"name", "learning_rate", "weight_decay"}
-
-
 def optimizer_label(optimizer: Any) -> str:
-    """Return an optimizer's class, and those settings that are not the default ones.
-
-    Learning rate and weight decay are left out: ``SGD(momentum=0.9)``.
+    """Return an optimizer's class and those settings that are not the default ones, without
+    learning rate and weight decay: ``SGD(momentum=0.9)``.
     """
+    ignored = {"name", "learning_rate", "weight_decay"}
     optimizer = keras.optimizers.get(optimizer)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
-    config = {k: v for k, v in optimizer.get_config().items() if k not in IGNORED_SETTINGS}
+    config = {k: v for k, v in optimizer.get_config().items() if k not in ignored}
     default = type(optimizer)().get_config() if is_builtin(optimizer) else {}
     changed = [f"{k}={v}" for k, v in sorted(config.items()) if k not in default or v != default[k]]
     return type(optimizer).__name__ + (f"({', '.join(changed)})" if changed else "")
@@ -164,16 +145,8 @@ def optimizer_label(optimizer: Any) -> str:
 
 @keras.saving.register_keras_serializable(package="sk_metalr")
 class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate times a factor for each step; after the last step, the last factor.
-
-    Parameters
-    ----------
-    learning_rate : float
-        The rate where the factor is 1.
-    factors : array-like of float, of shape (n_steps,)
-        What :meth:`.schedules.Schedule.factors` returned.
-    name : str
-        Name of the schedule.
+    """A learning rate times a factor for each step, from the `factors` (n_steps,) of a
+    :class:`.Schedule`; after the last step, the last factor.
     """
 
     def __init__(self, learning_rate: float, factors: Any, name: str = "tabulated") -> None:
@@ -193,21 +166,7 @@ class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
         return {"learning_rate": self.learning_rate, "factors": factors, "name": self.name}
 
 
-Rate = Any
-"""A float, or one of Keras's learning-rate schedules."""
-
-
-def check_optimizers(optimizers: list[Any]) -> None:
-    """Raise ValueError where one of them is no optimizer of Keras's."""
-    for optimizer in optimizers:
-        try:
-            if optimizer is not None:
-                keras.optimizers.get(optimizer)
-        except ValueError as error:
-            raise ValueError(
-                "The 'optimizer' values of param_distributions must be names or instances of Keras "
-                f"optimizers, such as 'adam' or keras.optimizers.AdamW(). Got {optimizer!r}."
-            ) from error
+Rate = Any  # a float, or one of Keras's learning-rate schedules
 
 
 def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:
@@ -224,21 +183,22 @@ def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Opt
 
 
 def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the optimizer of a strategy, None for the model's own, and what is set of it."""
+    """Return the optimizer of a strategy, None for the model's own, and its settings by name."""
     prefix = "optimizer__"
     of_it = {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
     return settings.get("optimizer"), of_it
 
 
 def set_strategy(
-    model: keras.Model, rate: Rate | None, optimizer: Any = None, **settings: Any
+    model: keras.Model, rate: Rate | None, settings: dict[str, Any] | None = None
 ) -> None:
-    """Set learning rate, optimizer and its settings of a compiled model; None keeps what it has."""
+    """Set the learning rate and the other settings of a strategy; None keeps what a model has."""
     if not model.compiled or model.optimizer is None:
         return
-    if optimizer is not None or settings:
+    optimizer, of_optimizer = optimizer_settings(settings or {})
+    if optimizer is not None or of_optimizer:
         optimizer = model.optimizer if optimizer is None else optimizer
-        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **settings))
+        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **of_optimizer))
     elif isinstance(rate, float) and not has_schedule(model.optimizer):
         model.optimizer.learning_rate = rate
     elif rate is not None:  # a schedule on either side, which Keras does not let one replace
@@ -246,9 +206,8 @@ def set_strategy(
 
 
 def build_optimizer(model: keras.Model) -> None:
-    """Have the optimizer of a compiled model make its variables, where it has not.
-
-    Inside a first training step, state that starts from the weights would be lost.
+    """Have the optimizer of a compiled model make its variables, where it has not: if a first
+    training step made them, state that starts from the weights would be lost.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -264,10 +223,8 @@ def free_rate(model: keras.Model) -> None:
 def build_as_keras_wrapper(
     model: Any, model_kwargs: dict[str, Any] | None, /, meta: dict[str, Any]
 ) -> keras.Model:
-    """Build the model of a ``keras.wrappers.SKLearnClassifier``.
-
-    Its function is handed X and y, of which two rows of zeros must do here: what it looks at
-    is their shape.
+    """Build the model of a ``keras.wrappers.SKLearnClassifier``, whose function is handed two rows
+    of zeros, as it looks at no more than the shapes of X and y.
     """
     if isinstance(model, keras.Model):
         copy = keras.models.clone_model(model)
@@ -279,22 +236,14 @@ def build_as_keras_wrapper(
 
 
 def build_with_strategy(
-    build_model: Any,
-    rate: Rate,
-    optimizer: Any,
-    settings: dict[str, Any],
-    /,
-    *,
-    meta: Any = None,
-    compile_kwargs: Any = None,
-    params: Any = None,
-    **model_params: Any,
+    build_model: Any, rate: Rate, settings: dict[str, Any], /, **params: Any
 ) -> keras.Model:
-    """Build a model with the user's function, then set its learning rate and optimizer."""
-    offered = {"meta": meta, "compile_kwargs": compile_kwargs, "params": params}
+    """Build a model with the user's function, which is handed what it accepts of all that SciKeras
+    offers, and set its learning rate and other settings.
+    """
     accepted = inspect.signature(build_model).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    wanted = {name: value for name, value in offered.items() if takes_all or name in accepted}
-    model = build_model(**model_params, **wanted)
-    set_strategy(model, rate, optimizer, **settings)
+    declined = set() if takes_all else {"meta", "compile_kwargs", "params"} - set(accepted)
+    model = build_model(**{name: one for name, one in params.items() if name not in declined})
+    set_strategy(model, rate, settings)
     return model

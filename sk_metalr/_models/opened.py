@@ -9,28 +9,16 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
-from ._scikeras import compile_model, has_loss, seeded
+from ._scikeras import compile_model, seeded, seeds_of_its_own
 from .given import models_given
-from .keras_model import (
-    Rate,
-    check_loss,
-    check_outputs,
-    model_features,
-    optimizer_settings,
-    set_strategy,
-)
+from .keras_model import Rate, check_loss, check_outputs, model_features, set_strategy
 from .plan import TrainingPlan
 from .rows import encode, encode_features
-from .seeds import seeds_of_its_own
 
 
 def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
-    """Clone without the warning that Keras has for a compiled but untrained model.
-
-    Raises
-    ------
-    ValueError
-        If it holds a model that Keras cannot copy.
+    """Clone without Keras's warning of a compiled but untrained model; raise ValueError if the
+    estimator holds a model that Keras cannot copy.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
@@ -58,55 +46,38 @@ def open_estimator(
 ) -> KerasClassifier:
     """Return a clone whose model is freshly built and compiled.
 
-    SciKeras seeds global random states meanwhile; see ``preserved_random_state``.
+    `X` are the training rows (n_samples, ...) and `y` their labels (n_samples,), every class among
+    them. A `seed` of None keeps the ``random_state`` of `estimator`, and a `rate` of None keeps
+    that of the model. `settings` are the other parameters of a strategy: ``optimizer``, and those
+    that begin with ``optimizer__``. SciKeras seeds global random states meanwhile; see
+    ``preserved_random_state``.
 
-    Parameters
-    ----------
-    estimator : KerasClassifier
-        Left as it is.
-    X : ndarray of shape (n_samples, ...)
-        Training rows.
-    y : ndarray of shape (n_samples,)
-        Their labels, every class among them.
-    seed : int or None
-        Seed of the initial weights; None keeps the ``random_state`` of `estimator`.
-    rate : float, keras LearningRateSchedule or None
-        Learning rate of the model's optimizer; None keeps it.
-    settings : dict of str to object, or None
-        Other parameters of a strategy: ``optimizer``, and what begins with ``optimizer__``.
-
-    Raises
-    ------
-    TypeError
-        If the function of `estimator` does not return a Keras model.
-    ValueError
-        If the model cannot be called on such rows, or has no loss.
+    Raises TypeError if the function of `estimator` does not return a Keras model, and ValueError
+    if the model cannot be called on such rows, or has no loss.
     """
     opened = clone_quietly(estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
     with seeds_of_its_own():
         opened.initialize(X, y)
-        _check_is_model(opened.model_)
+        if not isinstance(opened.model_, keras.Model):
+            raise TypeError(
+                "The function that the wrapped KerasClassifier calls must return a keras.Model. "
+                f"Got an object of type {type(opened.model_).__name__!r} instead; does it end with "
+                "'return model'?"
+            )
         if not getattr(opened.model_, "inputs", None):
-            _build(opened, X[:1])
+            with seeded(opened):  # layers that wait for rows are built, as by the model's own fit
+                _outputs(opened.model_, encode_features(opened, X[:1]), X.shape[1:])
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
-    _check_has_loss(opened)
     compile_model(opened)
-    optimizer, of_optimizer = optimizer_settings(settings or {})
-    set_strategy(opened.model_, rate, optimizer, **of_optimizer)
+    set_strategy(opened.model_, rate, settings)
     return opened
 
 
-def _build(opened: KerasClassifier, X: np.ndarray) -> None:
-    """Have a model build layers that wait for rows, as its own ``fit`` would."""
-    with seeded(opened):
-        _outputs(opened.model_, encode_features(opened, X), X.shape[1:])
-
-
 def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
-    """Return what a model gives for rows of this shape, or say clearly why it does not."""
+    """Return the outputs of a model for rows of this shape, or say clearly why it has none."""
     try:
         return model(x, training=False)
     except Exception as error:
@@ -117,41 +88,12 @@ def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
         ) from error
 
 
-def _check_is_model(model: Any) -> None:
-    """Raise TypeError where the user's function built something else."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "The function that the wrapped KerasClassifier calls must return a keras.Model. Got "
-            f"an object of type {type(model).__name__!r} instead; does it end with 'return model'?"
-        )
-
-
-def _check_has_loss(opened: KerasClassifier) -> None:
-    """Raise ValueError where neither the model nor the KerasClassifier has a loss."""
-    if not has_loss(opened):
-        raise ValueError(
-            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
-            "loss='sparse_categorical_crossentropy', or compile the model with it."
-        )
-
-
 def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
-    """Raise a clear error where an opened estimator does not suit the data.
+    """Raise ValueError where an opened estimator does not suit data: a few rows `X` (n_rows, ...)
+    and the labels `y` (n_samples,) of all training rows, every class among them.
 
-    Parameters
-    ----------
-    opened : KerasClassifier
-        What :func:`open_estimator` returned.
-    X : ndarray of shape (n_rows, ...)
-        A few training rows.
-    y : ndarray of shape (n_samples,)
-        Labels of all of them, every class among them.
-
-    Raises
-    ------
-    ValueError
-        If the model cannot be called on such rows, its loss is no cross-entropy, or its
-        outputs are not what the loss and the classes ask for.
+    This is so if the model cannot be called on such rows, its loss is no cross-entropy, or its
+    outputs are not as the loss and the classes require.
     """
     model, classes = opened.model_, np.unique(y)
     if not np.array_equal(opened.classes_, classes):
@@ -181,7 +123,7 @@ def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
 
 
 def _outputs_in_words(outputs: Any) -> str:
-    """Return what a model has returned in place of one matrix, and what to do."""
+    """Return a description of outputs that are not one matrix, with a remedy where there is one."""
     if isinstance(outputs, dict):
         names = list(outputs)
         return (
@@ -196,20 +138,8 @@ def _outputs_in_words(outputs: Any) -> str:
 
 
 def task_features(opened: KerasClassifier, plan: TrainingPlan) -> dict[str, Any]:
-    """Return meta-features of model and training.
-
-    Parameters
-    ----------
-    opened : KerasClassifier
-        What :func:`open_estimator` returned.
-    plan : TrainingPlan
-        How it trains.
-
-    Returns
-    -------
-    features : dict
-        Those of :func:`.model_features`, and ``batch_size`` (None for all rows at once),
-        ``n_epochs``.
+    """Return meta-features of an opened estimator's model and of its training, where a
+    ``batch_size`` of None stands for all rows at once.
     """
     of_plan = {"batch_size": plan.batch_size, "n_epochs": plan.n_epochs}
     return model_features(opened.model_) | of_plan

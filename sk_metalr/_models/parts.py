@@ -14,27 +14,16 @@ from ._scikeras import begin_callbacks
 from .given import OneHotKerasClassifier, OneHotTargets, input_dtype
 from .rows import is_identity
 
-NOT_OF_DATA = "model_", "target_encoder_", "feature_encoder_"
-
 
 @dataclass(frozen=True)
 class FittedParts:
     """Parts of a fitted KerasClassifier, without code.
 
-    Attributes
-    ----------
-    model : keras.Model
-        The trained model.
-    targets : {"labels", "one-hot labels", "one-hot"}
-        How targets are encoded: as SciKeras does for a sparse loss and for a categorical one, or
-        as keras.wrappers.SKLearnClassifier does.
-    params : dict
-        Parameters, without the function that builds the model.
-    state : dict
-        Further attributes that a fit leaves.
-    encoder : dict or None
-        ``class``, the name of the user's subclass, where that brings a feature encoder, and
-        ``state``, what the encoder has learned.
+    `targets` tells how targets are encoded: as SciKeras does for a sparse loss ("labels") or for a
+    categorical one ("one-hot labels"), or as keras.wrappers.SKLearnClassifier does ("one-hot").
+    `params` lack the function that builds the model; `state` holds further attributes of a fit.
+    `encoder`, where a subclass of the user's brings a feature encoder, holds the name of the
+    ``class`` and the learned ``state`` of the encoder.
     """
 
     model: keras.Model
@@ -45,13 +34,8 @@ class FittedParts:
 
 
 def taken_apart(fitted: KerasClassifier) -> FittedParts:
-    """Return the parts of a fitted estimator.
-
-    Raises
-    ------
-    ValueError
-        If it has an encoder of targets of the user's own, or one of features that cannot be put
-        together again.
+    """Return the parts of a fitted estimator; raise ValueError if it has an encoder of targets of
+    the user's own, or one of features that cannot be put together again.
     """
     encoder = fitted.target_encoder_
     if type(encoder) not in (ClassifierLabelEncoder, OneHotTargets):
@@ -61,10 +45,11 @@ def taken_apart(fitted: KerasClassifier) -> FittedParts:
         )
     width = np.shape(encoder.transform(fitted.classes_))[-1]
     targets = "labels" if width == 1 else "one-hot labels"
+    kept_apart = "model_", "target_encoder_", "feature_encoder_"
     state = {
         name: dict(value) if name == "history_" else value
         for name, value in vars(fitted).items()
-        if name.endswith("_") and not name.startswith("_") and name not in NOT_OF_DATA
+        if name.endswith("_") and not name.startswith("_") and name not in kept_apart
     }
     params = fitted.get_params(deep=False)
     return FittedParts(
@@ -77,14 +62,16 @@ def taken_apart(fitted: KerasClassifier) -> FittedParts:
 
 
 def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
-    """Return what it takes to make the feature encoder of a user's subclass again."""
+    """Return the class name and the state that make a user's feature encoder again."""
     encoder = fitted.feature_encoder_
     settings = encoder.get_params(deep=False) if hasattr(encoder, "get_params") else {}
     state = {name: value for name, value in vars(encoder).items() if name not in settings}
     rows = np.random.RandomState(0).normal(size=(4, *fitted.X_shape_[1:])).astype(input_dtype())
     try:
-        again = _with_state(fitted.feature_encoder, state)
-        if not _are_same(again.transform(rows), encoder.transform(rows)):
+        again = fitted.feature_encoder
+        vars(again).update(state)
+        pair = again.transform(rows), encoder.transform(rows)
+        if not all(keras.tree.flatten(keras.tree.map_structure(np.array_equal, *pair))):
             raise ValueError("made anew by its class, it encodes otherwise")
     except Exception as error:  # whatever an encoder of the user's may raise
         kind = type(fitted).__name__
@@ -97,36 +84,10 @@ def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
     return {"class": type(fitted).__name__, "state": state}
 
 
-def _with_state(encoder: Any, state: dict[str, Any]) -> Any:
-    vars(encoder).update(state)
-    return encoder
-
-
-def _are_same(one: Any, other: Any) -> bool:
-    """Tell whether two arrays, or lists or dicts of arrays, are equal."""
-    keras.tree.assert_same_structure(one, other)
-    pairs = zip(keras.tree.flatten(one), keras.tree.flatten(other), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
-
-
-def put_together(
-    parts: FittedParts, custom_objects: dict[str, Any] | None = None
-) -> KerasClassifier:
-    """Return a fitted estimator that predicts as the one that was taken apart.
-
-    It does not know how its model is built, and so cannot be fitted again.
-
-    Parameters
-    ----------
-    parts : FittedParts
-        What :func:`taken_apart` returned.
-    custom_objects : dict of str to object or None
-        Has the class of the estimator, where that brings a feature encoder.
-
-    Raises
-    ------
-    ValueError
-        If it does not have it.
+def put_together(parts: FittedParts, custom_objects: dict[str, Any] | None) -> KerasClassifier:
+    """Return a fitted estimator that predicts as the one that was taken apart, but cannot be fitted
+    again, as it does not know how its model is built. Raise ValueError if its class brings a
+    feature encoder and is not among the `custom_objects`.
     """
     if parts.targets == "one-hot":
         fitted, encoder = OneHotKerasClassifier(**parts.params), OneHotTargets()
@@ -137,12 +98,12 @@ def put_together(
     fitted.__dict__.update(parts.state)
     fitted.history_ = defaultdict(list, fitted.history_)
     # More rows than classes, or they would not look like labels.
-    rows = np.repeat(fitted.classes_, 3)
-    fitted.target_encoder_ = encoder.fit(rows)
+    fitted.target_encoder_ = encoder.fit(np.repeat(fitted.classes_, 3))
     if parts.encoder is None:
         fitted.feature_encoder_ = FunctionTransformer().fit(np.zeros((1, 1)))
     else:
-        fitted.feature_encoder_ = _with_state(fitted.feature_encoder, parts.encoder["state"])
+        fitted.feature_encoder_ = fitted.feature_encoder
+        fitted.feature_encoder_.__dict__.update(parts.encoder["state"])
     fitted.model_ = parts.model
     begin_callbacks(fitted)
     return fitted

@@ -10,27 +10,15 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.utils import check_random_state
 
 from .._space.schedules import Schedule
-from .keras_model import (
-    Rate,
-    TabulatedRate,
-)
+from .keras_model import Rate, TabulatedRate
 
-KERAS_DEFAULT_BATCH_SIZE = 32
 MAX_EPOCHS = 10**6
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Training plan of the wrapped estimator.
-
-    Attributes
-    ----------
-    n_epochs : int
-        The full budget, in epochs.
-    batch_size : int or None
-        Rows per step; None for all rows at once.
-    shuffle : bool
-        Whether rows are shuffled before every epoch.
+    """Full budget of the wrapped estimator in epochs, rows of a batch, None for all rows at once,
+    and whether rows are shuffled before every epoch.
     """
 
     n_epochs: int
@@ -61,15 +49,15 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
             f"and at most {MAX_EPOCHS:,}, of which each is recorded. Got {n_epochs!r} instead."
         )
     if batch_size is None:
-        batch_size = KERAS_DEFAULT_BATCH_SIZE
-    elif np.ndim(batch_size) == 0 and batch_size == -1:
-        return TrainingPlan(int(n_epochs), None, bool(routed("shuffle")))
-    elif not _is_count(batch_size):
+        batch_size = 32  # as for Keras's own fit
+    takes_all = np.ndim(batch_size) == 0 and batch_size == -1
+    if not takes_all and not _is_count(batch_size):
         raise ValueError(
             "The 'batch_size' parameter of the wrapped KerasClassifier must be an int of at least "
             f"1, -1 for all rows, or None. Got {batch_size!r} instead."
         )
-    return TrainingPlan(int(n_epochs), int(batch_size), bool(routed("shuffle")))
+    batch_size = None if takes_all else int(batch_size)
+    return TrainingPlan(int(n_epochs), batch_size, bool(routed("shuffle")))
 
 
 def _check_refit_settings(random_state: Any, validation_split: Any) -> None:
@@ -107,12 +95,10 @@ def scheduled_rate(
 
 
 def ignored_rate(estimator: KerasClassifier) -> float | None:
-    """Return a learning rate that was set by its own parameter, which a search replaces.
-
-    The rate of an optimizer that was given is no such one: it has to have some.
+    """Return a learning rate that was set by its own parameter, which a search replaces; that of
+    an optimizer that was given does not count, as it has to have one.
     """
-    rate: float | None = getattr(estimator, "optimizer__learning_rate", None)
-    return rate
+    return getattr(estimator, "optimizer__learning_rate", None)
 
 
 def asks_for_keras_loop(estimator: KerasClassifier) -> bool:

@@ -10,21 +10,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from ._scikeras import is_plain
 from .given import input_dtype
-from .keras_model import (
-    has_logits,
-)
+from .keras_model import has_logits
 
 
 def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Return features and targets as the Keras model takes them.
-
-    Features may come back as a list or dict of arrays, one for each model input.
-    """
+    """Return features, see :func:`encode_features`, and targets as the Keras model takes them."""
     return encode_features(opened, X), np.asarray(opened.target_encoder_.transform(y))
 
 
 def encode_features(opened: KerasClassifier, X: np.ndarray) -> Any:
-    """Return features as the Keras model takes them: an array, or a list or dict of such."""
+    """Return features as the Keras model takes them: an array, or a list or dict of arrays."""
     encoder = opened.feature_encoder_
     return X if is_identity(encoder) else encoder.transform(X)
 
@@ -35,24 +30,11 @@ def is_identity(encoder: Any) -> bool:
 
 
 def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np.ndarray:
-    """Return training rows for :func:`open_estimator`, where it looks at them.
+    """Return the training rows (n_train, ...) among `X` (n_samples, ...), for `open_estimator`.
 
-    A feature encoder of the user's is fitted on them. Otherwise only their shape counts, and
-    the first one stands for all: a view, where the rows themselves would be a copy.
-
-    Parameters
-    ----------
-    estimator : KerasClassifier
-        To be opened.
-    X : ndarray of shape (n_samples, ...)
-        All rows.
-    rows : slice or int ndarray of shape (n_train,)
-        Which of them are trained on.
-
-    Returns
-    -------
-    X_train : ndarray of shape (n_train, ...)
-        Not to be written to.
+    `rows` is a slice or an int ndarray of shape (n_train,). A feature encoder of the user's is
+    fitted on the training rows. Otherwise only their shape counts, and the first one stands for
+    all: a view, not to be written to, where the rows themselves would be a copy.
     """
     looks_at_shapes = is_plain(estimator) and is_identity(estimator.feature_encoder)
     if isinstance(rows, slice) or not looks_at_shapes:
@@ -77,41 +59,27 @@ def has_weights(opened: KerasClassifier, sample_weight: np.ndarray | None) -> bo
 def training_weights(
     opened: KerasClassifier, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> np.ndarray:
-    """Return the weight of each row in the training loss: sample weight × class weight.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If a class weight is negative, or the weights cannot be counted with.
+    """Return each row's weight in the training loss (n_samples,): sample weight × class weight;
+    raise ValueError if a class weight is negative, or the weights are not finite or all 0.
     """
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if opened.class_weight is not None:
-        if not (isinstance(opened.class_weight, dict) or opened.class_weight == "balanced"):
+        is_known = isinstance(opened.class_weight, dict) or opened.class_weight == "balanced"
+        if is_known:
+            weights = weights * compute_sample_weight(opened.class_weight, y)
+        highest = np.finfo(input_dtype()).max
+        if not (is_known and weights.min() >= 0 and 0 < weights.sum() <= highest):
             raise ValueError(
-                "The 'class_weight' parameter of the wrapped KerasClassifier must be a dict of "
-                f"class to weight, 'balanced' or None. Got {opened.class_weight!r} instead."
-            )
-        weights = weights * compute_sample_weight(opened.class_weight, y)
-        if not (weights.min() >= 0 and 0 < weights.sum() <= np.finfo(input_dtype()).max):
-            raise ValueError(
-                "The 'class_weight' parameter of the wrapped KerasClassifier must hold weights of "
-                f"at least 0, finite and not all of them 0. Got {opened.class_weight!r} instead."
+                "The 'class_weight' parameter of the wrapped KerasClassifier must be 'balanced', "
+                "None, or a dict of class to weight: finite, at least 0 and not all of them 0. Got "
+                f"{opened.class_weight!r} instead."
             )
     return weights.astype(input_dtype())
 
 
 def to_probabilities(fitted: KerasClassifier, outputs: np.ndarray) -> np.ndarray:
-    """Return probabilities of shape (..., n_classes), also from logits or one sigmoid.
-
-    Parameters
-    ----------
-    fitted : KerasClassifier
-        Whose model gave the outputs.
-    outputs : float64 ndarray of shape (..., n_classes) or (..., 1)
+    """Return probabilities (..., n_classes) from the float64 outputs of a fitted model, which are
+    (..., n_classes) or (..., 1), probabilities or logits.
     """
     if outputs.shape[-1] == 1:
         positive = expit(outputs) if has_logits(fitted.model_) else outputs

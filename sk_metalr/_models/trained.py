@@ -1,7 +1,7 @@
 """The wrapped estimator with the chosen strategy, trained by Keras or by the population."""
 
-import functools
 from collections import defaultdict
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -34,8 +34,7 @@ def with_strategy(
     the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
     optimizer, of_optimizer = optimizer_settings(settings)
-    tuned = clone_quietly(estimator)
-    tuned.set_params(epochs=n_epochs)
+    tuned = clone_quietly(estimator).set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)
     if tuned.random_state is None:
@@ -53,31 +52,25 @@ def with_strategy(
     for name in ("model", "build_fn"):
         build = getattr(tuned, name)
         if isinstance(build, keras.Model):
-            set_strategy(build, rate, optimizer, **of_optimizer)
+            set_strategy(build, rate, settings)
         elif build is not None:
-            built = functools.partial(build_with_strategy, build, rate, optimizer, of_optimizer)
-            tuned.set_params(**{name: built})
+            tuned.set_params(**{name: partial(build_with_strategy, build, rate, settings)})
     return tuned
 
 
 def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
     """Return those callbacks of an opened estimator that are able to stop members of a search."""
-    return [
-        callback
-        for callback in keras.tree.flatten(callbacks_of(opened))
-        if isinstance(callback, keras.callbacks.EarlyStopping)
-        and callback.monitor in ("loss", "val_loss")
-    ]
-
-
-RATE_SETTERS = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+    callbacks = keras.tree.flatten(callbacks_of(opened))
+    stops = [one for one in callbacks if isinstance(one, keras.callbacks.EarlyStopping)]
+    return [one for one in stops if one.monitor in ("loss", "val_loss")]
 
 
 def rate_setters(estimator: KerasClassifier) -> list[str]:
     """Return the names of the callbacks of an estimator that set the learning rate."""
+    setters = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
     given = [estimator.callbacks, getattr(estimator, "fit__callbacks", None)]
     kinds = [one if isinstance(one, type) else type(one) for one in keras.tree.flatten(given)]
-    return [kind.__name__ for kind in kinds if issubclass(kind, RATE_SETTERS)]
+    return [kind.__name__ for kind in kinds if issubclass(kind, setters)]
 
 
 def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
@@ -87,12 +80,9 @@ def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]
     names = "validation_split", "fit__validation_split", "fit__validation_data"
     if any(params.get(name) for name in names):
         return callbacks
-    return [
-        callback
-        for callback in callbacks
-        if not isinstance(callback, keras.callbacks.EarlyStopping)
-        or not callback.monitor.startswith("val_")
-    ]
+    stops = [one for one in callbacks if isinstance(one, keras.callbacks.EarlyStopping)]
+    idle = [one for one in stops if one.monitor.startswith("val_")]
+    return [one for one in callbacks if one not in idle]
 
 
 def without_callbacks(estimator: KerasClassifier) -> KerasClassifier:
@@ -108,7 +98,7 @@ def refits_with_keras(opened: KerasClassifier) -> bool:
 
 def fit_with_keras(
     opened: KerasClassifier, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
-) -> KerasClassifier:
+) -> None:
     """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics."""
     weights = None
     if has_weights(opened, sample_weight):
@@ -117,7 +107,6 @@ def fit_with_keras(
     build_optimizer(opened.model_)
     x, targets = encode(opened, X, y)
     fit_model(opened, x, targets, weights, n_epochs, _acting_callbacks(opened))
-    return opened
 
 
 def is_finite(fitted: KerasClassifier) -> bool:
@@ -127,19 +116,11 @@ def is_finite(fitted: KerasClassifier) -> bool:
 
 
 def load_trained(opened: KerasClassifier, member: Any) -> KerasClassifier:
-    """Make an opened estimator a fitted one.
-
-    Parameters
-    ----------
-    opened : KerasClassifier
-        What :func:`open_estimator` returned.
-    member : TrainedMember
-        What training left.
-    """
+    """Make an opened estimator a fitted one, with all that a TrainedMember holds."""
     model = opened.model_
     build_optimizer(model)
     of_optimizer = member.optimizer_variables
-    if has_schedule(model.optimizer):
+    if has_schedule(model.optimizer):  # and so no variable for the learning rate
         of_optimizer = [of_optimizer[0], *of_optimizer[2:]]
     for variables, values in [
         (model.trainable_variables, member.weights),

@@ -81,7 +81,6 @@ def prepare(
     plan = models.training_plan(estimator)
     _warn_of_ignored_settings(estimator, classifier.refit)
     space = StrategySpace(classifier.param_distributions, classifier.learning_rates)
-    models.check_optimizers([level.value for level in space.levels.get(OPTIMIZER, [])])
     scorers, decisive = check_scorers(classifier.scoring, classifier.refit)
     X, y = validated(classifier, X, y, ensure_min_samples=2)
     data = check_training_data(X, y, sample_weight, groups)

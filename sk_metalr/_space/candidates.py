@@ -1,7 +1,7 @@
 """Candidates: strategies that were drawn, as a table of parameters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,15 +25,7 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Strategy:
-    """One setting of hyperparameters.
-
-    Attributes
-    ----------
-    params : dict of str to object
-        Values by parameter, keyed as in ``estimator.set_params``.
-    schedule : Schedule
-        How the learning rate changes; the rate among `params` is the highest of the run.
-    """
+    """One setting of hyperparameters, keyed as in ``estimator.set_params``, and a schedule."""
 
     params: dict[str, Any]
     schedule: Schedule = CONSTANT
@@ -59,22 +51,14 @@ class Strategy:
         return {name: value for name, value in self.params.items() if name != RATE}
 
 
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """A table of strategies: one row a candidate, one column a parameter.
-
-    Parameters
-    ----------
-    columns : dict of str to ndarray of shape (n_candidates,)
-        Numbers; or positions among the levels of the parameter, where it has levels.
-    levels : dict of str to list of Level
-        Values of those parameters that are no numbers.
+    """A table of strategies: one row a candidate, one column (n_candidates,) a parameter, of
+    numbers or of positions among the `levels` of a parameter whose values are no numbers.
     """
 
-    def __init__(
-        self, columns: dict[str, np.ndarray], levels: dict[str, list[Level]] | None = None
-    ) -> None:
-        self.columns = columns
-        self.levels = levels or {}
+    columns: dict[str, np.ndarray]
+    levels: dict[str, list[Level]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -105,15 +89,12 @@ class Candidates:
 
     def strategy(self, index: int) -> Strategy:
         """Return one candidate."""
-        values = {name: self._value(name, index) for name in self.columns}
-        return Strategy(
-            {name: value for name, value in values.items() if name != SCHEDULE},
-            values.get(SCHEDULE, CONSTANT),
-        )
-
-    def _value(self, name: str, index: int) -> Any:
-        value = self.columns[name][index]
-        return self.levels[name][value].value if name in self.levels else float(value)
+        values: dict[str, Any] = {}
+        for name, column in self.columns.items():
+            value = column[index]
+            values[name] = self.levels[name][value].value if name in self.levels else float(value)
+        schedule = values.pop(SCHEDULE, CONSTANT)
+        return Strategy(values, schedule)
 
     def params(self) -> list[dict[str, Any]]:
         """Return the parameters of every candidate; what is no number goes by its name."""
@@ -132,14 +113,9 @@ class Candidates:
     @staticmethod
     def concat(parts: Sequence["Candidates"]) -> "Candidates":
         """Return candidates of one space, one part after the other."""
-        first = parts[0]
-        return Candidates(
-            {
-                name: np.concatenate([part.columns[name] for part in parts])
-                for name in first.columns
-            },
-            first.levels,
-        )
+        names = parts[0].columns
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
+        return Candidates(columns, parts[0].levels)
 
     def order(self) -> np.ndarray:
         """Return the positions that sort by what has levels, and then by the learning rate."""

@@ -1,24 +1,15 @@
 """Schedules: how the learning rate changes over the budget, as data.
 
-A schedule is a table of factors, one for each step of the full budget. The rate at a step is
-the candidate's learning rate times the factor, so that a candidate's rate is the highest one
-of its run.
+A schedule is a table of factors, one for each step of the full budget. The rate at a step is the
+candidate's learning rate times the factor, so that a candidate's rate is the highest of its run.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-
-
-def _constant(progress: np.ndarray) -> np.ndarray:
-    return np.ones_like(progress)
-
-
-def _linear(progress: np.ndarray) -> np.ndarray:
-    return 1 - progress
 
 
 def _cosine(progress: np.ndarray) -> np.ndarray:
@@ -27,9 +18,8 @@ def _cosine(progress: np.ndarray) -> np.ndarray:
 
 
 def _one_cycle(progress: np.ndarray) -> np.ndarray:
-    """Smith & Topin, "Super-convergence", 2018, arXiv:1708.07120.
-
-    In PyTorch's form: a cosine from 1/25 up to 1 over 30 % of the budget, and down to 4e-6.
+    """Smith & Topin, "Super-convergence", 2018, arXiv:1708.07120, in PyTorch's form: a cosine from
+    1/25 up to 1 over 30 % of the budget, and down to 4e-6.
     """
     up = 1 / 25 + (1 - 1 / 25) * _cosine(1 - progress / 0.3)
     down = 4e-6 + (1 - 4e-6) * _cosine((progress - 0.3) / 0.7)
@@ -37,8 +27,8 @@ def _one_cycle(progress: np.ndarray) -> np.ndarray:
 
 
 NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "constant": _constant,
-    "linear": _linear,
+    "constant": np.ones_like,
+    "linear": lambda progress: 1 - progress,
     "cosine": _cosine,
     "one_cycle": _one_cycle,
 }
@@ -46,14 +36,8 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A schedule by its name.
-
-    Attributes
-    ----------
-    name : str
-        What it is called in results.
-    rule : str or callable
-        One of :data:`NAMED`, a Keras ``LearningRateSchedule``, or a function of progress.
+    """A schedule by the name that it has in results; its rule is one of :data:`NAMED`, a Keras
+    ``LearningRateSchedule``, or a function of progress.
     """
 
     name: str
@@ -65,16 +49,8 @@ class Schedule:
         return isinstance(self.rule, str) and self.rule == "constant"
 
     def factors(self, n_steps: int) -> np.ndarray:
-        """Return the factors of a budget of `n_steps` steps.
-
-        Returns
-        -------
-        factors : float32 ndarray of shape (n_steps,)
-
-        Raises
-        ------
-        ValueError
-            If a factor is negative or not finite, or all are 0.
+        """Return the float32 factors (n_steps,) of a budget of `n_steps` steps; raise ValueError if
+        a factor is negative or not finite, or all are 0.
         """
         progress = np.arange(n_steps) / n_steps
         if isinstance(self.rule, str):
@@ -94,7 +70,7 @@ class Schedule:
         return values
 
     def _factor(self, progress: float) -> float:
-        """Return what a function of the user's gives."""
+        """Return the number that a function of the user's gives."""
         value = self.rule(progress)
         try:
             return float(value)
@@ -107,54 +83,27 @@ class Schedule:
 
 CONSTANT = Schedule("constant", "constant")
 
-
-@lru_cache(maxsize=64)
-def _factors(schedule: Schedule, n_steps: int) -> np.ndarray:
-    return schedule.factors(n_steps)
+_factors = lru_cache(maxsize=64)(Schedule.factors)
 
 
 def rates_at(
     steps: np.ndarray, n_steps: int, learning_rates: Any, schedules: Sequence[Schedule]
 ) -> np.ndarray:
-    """Return the learning rates of some steps.
-
-    Parameters
-    ----------
-    steps : int ndarray of shape (n,)
-        Numbers of the steps, from 0; after the last step of the budget, its rate stays.
-    n_steps : int
-        Steps of the full budget.
-    learning_rates : array-like of float, of shape (n_members,)
-        The highest rate of each run.
-    schedules : sequence of Schedule, of length n_members
-
-    Returns
-    -------
-    rates : ndarray of shape (n, n_members)
+    """Return the rates (n, n_members) at some steps (n,), which count from 0, of runs whose highest
+    `learning_rates` are (n_members,). After the `n_steps` of the full budget, the last rate stays.
     """
     steps = np.minimum(steps, n_steps - 1)
     factors = [_factors(schedule, n_steps)[steps] for schedule in schedules]
     return np.asarray(learning_rates * np.stack(factors, axis=1))
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """A factor for each epoch of the budget."""
-
-    values: tuple[float, ...]
-
-    def __call__(self, progress: float) -> float:
-        return self.values[min(int(progress * len(self.values) + 1e-9), len(self.values) - 1)]
+def _of_epoch(factors: list[float], progress: float) -> float:
+    return factors[min(int(progress * len(factors) + 1e-9), len(factors) - 1)]
 
 
 def learned(factors: np.ndarray) -> Schedule:
-    """Return a schedule with a factor for each epoch of the budget.
-
-    Parameters
-    ----------
-    factors : ndarray of shape (n_epochs,)
-    """
-    return Schedule("learned", _Steps(tuple(factors.tolist())))
+    """Return a schedule with a factor for each epoch of the budget: `factors` (n_epochs,)."""
+    return Schedule("learned", partial(_of_epoch, factors.tolist()))
 
 
 def _keras_rates(rule: Any, n_steps: int) -> np.ndarray:
@@ -171,36 +120,8 @@ def _keras_rates(rule: Any, n_steps: int) -> np.ndarray:
     return np.array([float(rule(step)) for step in steps])
 
 
-def check_schedules(schedules: Any) -> list[Schedule]:
-    """Return the schedules that a user gave, each with a name of its own.
-
-    Raises
-    ------
-    ValueError
-        If there are none, one is neither a known name nor callable, or two have one name.
-    """
-    if isinstance(schedules, str) or not isinstance(schedules, list | tuple):
-        raise ValueError(
-            "The 'schedule' values of param_distributions must be a list, such as ['constant', "
-            f"'cosine']. Got {schedules!r} instead."
-        )
-    found = [_check_schedule(rule) for rule in schedules]
-    names = [schedule.name for schedule in found]
-    if not found:
-        raise ValueError(
-            "The 'schedule' values of param_distributions must hold at least one schedule. Got an "
-            "empty list instead; leave it out for a constant rate."
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(
-            "The 'schedule' values of param_distributions must have different names. Got "
-            f"{names} instead; give a function another __name__, or a Keras schedule another "
-            "name=."
-        )
-    return found
-
-
-def _check_schedule(rule: Any) -> Schedule:
+def check_schedule(rule: Any) -> Schedule:
+    """Return a schedule that a user gave; raise ValueError if it is neither named nor callable."""
     if isinstance(rule, str) and rule in NAMED:
         return Schedule(rule, rule)
     if isinstance(rule, str) or not callable(rule):

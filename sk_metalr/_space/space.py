@@ -2,29 +2,23 @@
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level
 from .distributions import LearningRates
-from .schedules import CONSTANT, check_schedules
+from .schedules import CONSTANT, check_schedule
 
 N_CANDIDATES = 16
 """How many learning rates are tried with each combination of the listed values, by default."""
 
 
-@dataclass(frozen=True)
-class _Family:
-    """Strategies that differ in nothing but the learning rate.
-
-    Attributes
-    ----------
-    rates : LearningRates
-    levels : dict of str to int
-        Position of each parameter that has levels among those of the space.
+class _Family(NamedTuple):
+    """Strategies that differ in nothing but the learning rate; `levels` holds, by parameter, the
+    position of their level among those of the space.
     """
 
     rates: LearningRates
@@ -34,23 +28,12 @@ class _Family:
 class StrategySpace:
     """The set S of strategies that a search draws its candidates from.
 
-    Parameters
-    ----------
-    param_distributions : dict, list of dicts, or None
-        As for ``RandomizedSearchCV``: distributions or lists by parameter. Known are
-        ``optimizer__learning_rate``, ``optimizer`` (names or instances) and ``schedule``.
-    learning_rates : array-like of float, object with a method ``rvs``, "auto" or None
-        The short way to say ``{"optimizer__learning_rate": learning_rates}``.
-
-    Attributes
-    ----------
-    levels : dict of str to list of Level
-        The values that are searched of ``optimizer`` and ``schedule``, where they are.
-
-    Raises
-    ------
-    ValueError
-        If a parameter cannot be searched, or a value cannot be used.
+    `param_distributions` is a dict, a list of dicts or None, as for ``RandomizedSearchCV``:
+    distributions or lists by parameter. Known are ``optimizer__learning_rate``, ``optimizer``
+    (names or instances) and ``schedule``. `learning_rates` is the short way to say
+    ``{"optimizer__learning_rate": learning_rates}``. ``levels`` are the values of ``optimizer``
+    and ``schedule`` that are searched, where they are. Raises ValueError if a parameter cannot be
+    searched, or a value cannot be used.
     """
 
     def __init__(self, param_distributions: Any = None, learning_rates: Any = None) -> None:
@@ -63,15 +46,16 @@ class StrategySpace:
                 )
             parts = [part | {RATE: learning_rates} for part in parts]
         self.levels: dict[str, list[Level]] = {}
-        listed = [_listed(part) for part in parts]
-        names = [name for name in CHECKS if any(name in one for one in listed)]
+        listed = [
+            {name: _levels(name, part[name]) for name in LEVEL_OF if name in part} for part in parts
+        ]
+        names = [name for name in LEVEL_OF if any(name in one for one in listed)]
         rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
-        self._families = []
+        self._families: list[_Family] = []
         for part, levels in zip(parts, listed, strict=True):
-            positions = [self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names]
-            for one in product(*positions):
-                levels_of_one = dict(zip(names, one, strict=True))
-                self._families.append(_Family(rates[id(part.get(RATE))], levels_of_one))
+            positions = {n: self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names}
+            of_part = rates[id(part.get(RATE))]
+            self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
 
     def _positions(self, name: str, levels: list[Level]) -> list[int]:
         """Return the positions of levels among all of a parameter; add those that are new."""
@@ -121,7 +105,7 @@ class StrategySpace:
     def family(self, number: int, rates: np.ndarray) -> Candidates:
         """Return candidates of one combination at these learning rates."""
         levels = self._families[number].levels
-        columns = {name: np.full(len(rates), levels.get(name, 0)) for name in self.levels}
+        columns = {name: np.full(len(rates), level) for name, level in levels.items()}
         return Candidates({RATE: np.asarray(rates, float), **columns}, self.levels)
 
     def family_of(self, candidates: Candidates, index: int) -> int:
@@ -136,20 +120,9 @@ class StrategySpace:
     def sample(self, n_candidates: int | None, random_state: np.random.RandomState) -> Candidates:
         """Draw candidates, of every combination of the listed values as many as of the others.
 
-        Combinations whose rates are the same distribution are drawn the same rates.
-
-        Parameters
-        ----------
-        n_candidates : int or None
-            The largest number of candidates in all; with fewer than there are combinations, some
-            of these are drawn. None: 16 for each combination.
-        random_state : numpy.random.RandomState
-            Where the draw comes from.
-
-        Returns
-        -------
-        candidates : Candidates
-            In order of the listed values, then of the learning rate.
+        At most `n_candidates` are drawn, of some combinations where there are more of these, or 16
+        of each where that is None. Combinations whose rates are the same distribution are drawn the
+        same rates. The candidates come in order of the listed values, then of the learning rate.
         """
         drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
@@ -163,7 +136,7 @@ class StrategySpace:
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState
     ) -> np.ndarray:
-        """Draw learning rates of one combination: in increasing order."""
+        """Draw learning rates (n,) of one combination, in increasing order."""
         return self._families[number].rates.sample(n_candidates, random_state)
 
     def shares(
@@ -185,16 +158,14 @@ class StrategySpace:
         made = {id(rates): LearningRates(rates) for rates in ranges.values()}
         space._families = list(self._families)
         for number, rates in ranges.items():
-            space._families[number] = replace(self._families[number], rates=made[id(rates)])
+            space._families[number] = self._families[number]._replace(rates=made[id(rates)])
         return space
 
 
 def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
     """Return the dicts of a space, or say what cannot be searched."""
-    if param_distributions is None:
-        return [{}]
-    is_dict = isinstance(param_distributions, Mapping)
-    parts = [param_distributions] if is_dict else param_distributions
+    is_dict = param_distributions is None or isinstance(param_distributions, Mapping)
+    parts = [param_distributions or {}] if is_dict else param_distributions
     if not isinstance(parts, list | tuple) or not all(isinstance(p, Mapping) for p in parts):
         raise TypeError(
             "The 'param_distributions' parameter of MetaLRClassifier must be a dict or a list of "
@@ -215,52 +186,50 @@ def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
     return [dict(part) for part in parts]
 
 
-def _listed(part: dict[str, Any]) -> dict[str, list[Level]]:
-    """Return the values of those parameters of a part that are listed by name."""
-    return {name: check(part[name]) for name, check in CHECKS.items() if name in part}
+def _levels(parameter: str, values: Any) -> list[Level]:
+    """Return the listed values of a parameter, each with a name of its own."""
+    if not isinstance(values, list | tuple | np.ndarray) or not len(values):
+        raise ValueError(
+            f"The {parameter!r} values of param_distributions must be a list [...] of at least one "
+            f"{parameter}. Got {values!r} instead; leave it out for {UNSEARCHED[parameter].name!r}."
+        )
+    levels = [LEVEL_OF[parameter](value) for value in values]
+    names = [level.name for level in levels]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"The {parameter!r} values of param_distributions must have different names. Got "
+            f"{names} instead; name them apart, as in keras.optimizers.AdamW(name=...), or by the "
+            "__name__ of a function."
+        )
+    return levels
 
 
 def _are_same(one: Any, other: Any) -> bool:
     return bool(getattr(one, "rule", one) == getattr(other, "rule", other))
 
 
-def _check_optimizers(optimizers: Any) -> list[Level]:
-    """Return optimizers by name, or say which cannot be used."""
-    if isinstance(optimizers, str) or not isinstance(optimizers, list | tuple | np.ndarray):
+def _optimizer_level(optimizer: Any) -> Level:
+    """Return an optimizer by its name, or say that it cannot be used."""
+    try:
+        made = keras.optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+    except ValueError:
+        made = None
+    if not isinstance(made, keras.optimizers.Optimizer):
         raise ValueError(
-            "The 'optimizer' values of param_distributions must be a list: ['sgd', 'adam']. "
-            f"Got {optimizers!r} instead."
+            "The 'optimizer' values of param_distributions must be names or instances of Keras "
+            "optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). Got "
+            f"{optimizer!r} instead."
         )
-    levels = []
-    for optimizer in optimizers:
-        name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "name", None)
-        if not isinstance(name, str) or not (name is optimizer or hasattr(optimizer, "get_config")):
-            raise ValueError(
-                "The 'optimizer' values of param_distributions must be names or instances of "
-                f"Keras optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). "
-                f"Got {optimizer!r} instead."
-            )
-        levels.append(Level(name, optimizer))
-    names = [level.name for level in levels]
-    if not names:
-        raise ValueError(
-            "The 'optimizer' values of param_distributions must hold at least one optimizer. Got "
-            "an empty list instead; leave it out for the wrapped model's own."
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(
-            "The 'optimizer' values of param_distributions must have different names. Got "
-            f"{names} instead; name them apart, as in keras.optimizers.AdamW(name=...)."
-        )
-    return levels
+    return Level(optimizer if isinstance(optimizer, str) else optimizer.name, optimizer)
 
 
-def _check_schedules(schedules: Any) -> list[Level]:
-    return [Level(schedule.name, schedule) for schedule in check_schedules(schedules)]
+def _schedule_level(rule: Any) -> Level:
+    schedule = check_schedule(rule)
+    return Level(schedule.name, schedule)
 
 
-CHECKS = {OPTIMIZER: _check_optimizers, SCHEDULE: _check_schedules}
-"""Parameters whose values are listed, and what makes levels of them."""
+LEVEL_OF = {OPTIMIZER: _optimizer_level, SCHEDULE: _schedule_level}
+"""Functions that check a value and make a level of it, for parameters whose values are listed."""
 
 UNSEARCHED = {OPTIMIZER: Level("the model's own", None), SCHEDULE: Level("constant", CONSTANT)}
-"""What stands for such a parameter in a part of a space that does not hold it."""
+"""Levels that stand for such a parameter in a part of a space that does not hold it."""

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sk_metalr import _models as models
 from sk_metalr._models.keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
-from sk_metalr._space.schedules import check_schedules
+from sk_metalr._space.schedules import check_schedule
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -360,7 +360,7 @@ def test_a_loss_scale_keeps_its_optimizer_at_the_rate():
 @pytest.mark.parametrize("name", ["validation_split", "fit__validation_split"])
 def test_a_scheduled_refit_lasts_as_long_as_keras_trains(name):
     estimator = small_classifier(epochs=3, batch_size=32, **{name: 0.2})
-    (linear,) = check_schedules(["linear"])
+    linear = check_schedule("linear")
     rate = models.scheduled_rate(estimator, 0.5, linear, 161)
     assert len(rate.factors) == 3 * 4  # 128 rows
     assert float(rate(0)) == 0.5

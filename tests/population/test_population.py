@@ -14,7 +14,7 @@ from sk_metalr._population import Population, lanes, program
 from sk_metalr._population.batches import shuffled
 from sk_metalr._population.member import cosine
 from sk_metalr._space import RATE
-from sk_metalr._space.schedules import check_schedules
+from sk_metalr._space.schedules import check_schedule
 from sk_metalr._task import Classification
 from sk_metalr.exceptions import NotVectorizableError
 
@@ -407,7 +407,7 @@ def test_groups_equal_the_whole(monkeypatch):
 def test_a_schedule_is_keras_own(jit):
     model, keras_model = make_model(plain), make_model(plain)
     setup = setup_for(model, np.random.default_rng(0))
-    (cosine,) = check_schedules(["cosine"])
+    cosine = check_schedule("cosine")
     steps = 4 * setup.steps_per_epoch
     keras_model.optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(1e-2, steps)
@@ -421,7 +421,7 @@ def test_a_schedule_is_keras_own(jit):
             keras_model.train_on_batch(
                 setup.x[rows], setup.y[rows], np.array([weight[row] for row in rows])
             )
-    schedules = [*check_schedules(["constant"]), cosine]
+    schedules = [check_schedule("constant"), cosine]
     block = make_block([setup], [1e-3, 1e-2], schedules, jit=jit, budget=4)
     block.train(3)
     ours = block.trained_member(1, 0).weights

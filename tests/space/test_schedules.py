@@ -4,12 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from sk_metalr._space.schedules import NAMED, check_schedules
+from sk_metalr._space.schedules import NAMED, check_schedule
 
 
 def factors(rule, n_steps=100):
-    (schedule,) = check_schedules([rule])
-    return schedule.factors(n_steps)
+    return check_schedule(rule).factors(n_steps)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -51,7 +50,7 @@ def test_names():
         return 0.5
 
     rules = ["cosine", half, keras.optimizers.schedules.ExponentialDecay(0.4, 10, 0.5, name="x")]
-    assert [schedule.name for schedule in check_schedules(rules)] == ["cosine", "half", "x"]
+    assert [check_schedule(rule).name for rule in rules] == ["cosine", "half", "x"]
 
 
 def test_a_keras_schedule_may_begin_with_nothing():
