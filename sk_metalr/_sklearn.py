@@ -1,6 +1,5 @@
 """Names of scikit-learn outside of its public interface; written for versions 1.7 to 1.9."""
 
-# ruff: noqa: F401  (names that other files use)
 from typing import Any
 
 from sklearn.base import _fit_context as fit_context

@@ -5,6 +5,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from scikeras.wrappers import KerasClassifier
 
 from sk_metalr._population import Block, Options, SplitSetup, lanes
@@ -13,6 +14,14 @@ from sk_metalr._space.schedules import CONSTANT
 from sk_metalr._task import Classification
 
 layers = keras.layers
+
+SMALL_FITS_WARN = pytest.mark.filterwarnings(
+    *(
+        f"ignore::sk_metalr.exceptions.{name}"
+        for name in ("EdgeOfSpaceWarning", "BaselineWarning", "BudgetWarning")
+    )
+)
+"""For modules whose searches are too small to end well; test_estimator.py asks for each warning."""
 
 
 def small_mlp(meta, hidden=8, activation="relu"):

@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from make import SMALL_FITS_WARN
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import StratifiedKFold
+
+pytestmark = SMALL_FITS_WARN
+
 
 ROOT = Path(__file__).parents[1]
 

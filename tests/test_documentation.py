@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from make import SMALL_FITS_WARN
 from numpydoc.validate import validate
 from packaging.version import Version
 
@@ -32,6 +33,9 @@ from sk_metalr import (
     verify,
 )
 from sk_metalr.exceptions import __all__ as exceptions
+
+pytestmark = SMALL_FITS_WARN
+
 
 matplotlib.use("Agg")
 
@@ -143,6 +147,8 @@ SLOW_PAGES = {"tutorial.md", "migration.md", "workers.md", "data.md", "spaces.md
         for page in WITH_CODE
     ],
 )
+# Pages are run for two epochs, and few recorded searches were that short.
+@pytest.mark.filterwarnings("ignore:The experience holds no:sk_metalr.exceptions.ExperienceWarning")
 def test_the_code_of_a_page_runs(page, monkeypatch):
     """As it stands, but for a shorter budget, fewer candidates and fewer splits."""
     import matplotlib.pyplot as plt

@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.model_selection import cross_validate
 
 from sk_metalr import MetaLRClassifier
+
+pytestmark = SMALL_FITS_WARN
+
 
 MEGABYTE = 2**20
 

@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from make import (
+    SMALL_FITS_WARN,
     compiled_mlp,
     compiled_mlp_for_iris,
     logistic_regression,
@@ -44,6 +45,9 @@ from sk_metalr._population import Block, lanes
 from sk_metalr._search import loop, sweep
 from sk_metalr._search.selection import choose
 from sk_metalr._space import RATE
+
+pytestmark = SMALL_FITS_WARN
+
 
 layers = keras.layers
 

@@ -16,12 +16,15 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make import small_classifier, small_mlp
+from make import SMALL_FITS_WARN, small_classifier, small_mlp
 from sklearn.model_selection import KFold
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._population import Block
 from sk_metalr.exceptions import AllDivergedError
+
+pytestmark = SMALL_FITS_WARN
+
 
 N = 40
 X = np.random.RandomState(0).normal(size=(N, 3)).astype(np.float32)

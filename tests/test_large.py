@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr import _models as wrapped
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="asks Linux how much memory is in use"
-)
+pytestmark = [
+    SMALL_FITS_WARN,
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="asks Linux how much memory is in use"
+    ),
+]
 MB = 2**20
 
 

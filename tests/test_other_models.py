@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier
 from sklearn.metrics import log_loss
 
 from sk_metalr import MetaLRClassifier, verify
 from sk_metalr._population import lanes, program
 from sk_metalr.exceptions import CallbackWarning
+
+pytestmark = SMALL_FITS_WARN
+
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 RNG = np.random.RandomState(0)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import keras
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from sk_metalr import Halving, MetaLRClassifier, _progress
 from sk_metalr._population.training import Trainer
 from sk_metalr._search import execution
+
+pytestmark = SMALL_FITS_WARN
+
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
 

@@ -12,6 +12,7 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+from make import SMALL_FITS_WARN
 from public_models import MODELS
 from scikeras.utils.random_state import tensorflow_random_state
 from scipy.special import softmax
@@ -20,6 +21,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._population import lanes, preserved_random_state
+
+pytestmark = SMALL_FITS_WARN
+
 
 WITH_XLA = [
     "flipped_convnet",

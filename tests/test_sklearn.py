@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -32,6 +32,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sk_metalr import Halving, MetaLRClassifier
 from sk_metalr.exceptions import RareClassWarning
+
+pytestmark = SMALL_FITS_WARN
+
 
 CHURN = Path(__file__).parents[1] / "docs" / "examples" / "data" / "wa_churn.csv.gz"
 

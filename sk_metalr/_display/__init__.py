@@ -4,5 +4,3 @@ from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 from .report import report
 from .summary import Block, diagram, summary
-
-__all__ = ["Block", "LearningCurvesDisplay", "LearningRateDisplay", "diagram", "report", "summary"]

@@ -4,5 +4,3 @@ from .portfolio import Proposal, proposal
 from .records import ExperienceRecord
 from .situation import Situation, provenance
 from .store import Experience
-
-__all__ = ["Experience", "ExperienceRecord", "Proposal", "Situation", "proposal", "provenance"]

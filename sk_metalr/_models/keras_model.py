@@ -81,7 +81,7 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
     in_range = ((outputs >= 0) & (outputs <= 1)).all()
     if outputs.shape[1] == 1:
         activation = "sigmoid"
-        is_probability = in_range and not (outputs == 1).all()  # a softmax over one unit is 1
+        is_probability = in_range and not _ends_in_softmax(model)  # which is 1 over one unit
     else:
         activation = "softmax"
         is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
@@ -90,6 +90,12 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
             "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
             f"activation='{activation}', or compile it with a loss that has from_logits=True."
         )
+
+
+def _ends_in_softmax(model: keras.Model) -> bool:
+    last = list(_layers_of(model))[-1]
+    is_softmax = getattr(last, "activation", None) is keras.activations.softmax
+    return is_softmax or isinstance(last, keras.layers.Softmax)
 
 
 def model_features(model: keras.Model) -> dict[str, Any]:

@@ -4,15 +4,3 @@ from .archive import read_archive, write_archive
 from .encoding import decode, encode
 from .hashing import identity, of_data, of_versions, versions
 from .saving import SavingMixin
-
-__all__ = [
-    "SavingMixin",
-    "decode",
-    "encode",
-    "identity",
-    "of_data",
-    "of_versions",
-    "read_archive",
-    "versions",
-    "write_archive",
-]

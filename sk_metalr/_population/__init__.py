@@ -20,22 +20,3 @@ from .reference import trained_by_keras
 from .setups import Options, SplitSetup, TrainedMember
 from .snapshot import GroupSnapshot, Snapshot
 from .workers import Workers, n_workers
-
-__all__ = [
-    "COMPILED_LANES",
-    "Block",
-    "GroupSnapshot",
-    "Options",
-    "Population",
-    "Snapshot",
-    "SplitSetup",
-    "Trained",
-    "TrainedMember",
-    "Workers",
-    "check_not_forked",
-    "keeps_program",
-    "n_workers",
-    "outputs_of",
-    "preserved_random_state",
-    "trained_by_keras",
-]

@@ -6,8 +6,6 @@ propose candidates and promote them, under an `execution` (`clock`, `checkpoint`
 `history`. The `selection` chooses on the response `surface`; `diagnostics` says what to doubt.
 """
 
-# ruff: noqa: F401 (these names are for other rooms)
-
 from .base import BaseSearch, Problem
 from .checkpoint import Checkpoint, checkpointed, search_identity
 from .clock import Clock

@@ -1,6 +1,5 @@
 """Strategies: the space that is searched, and the candidates that are drawn from it."""
 
-# ruff: noqa: F401  (names that other rooms use)
 from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level, Strategy
 from .schedules import Schedule, learned, rates_at
 from .space import N_CANDIDATES, StrategySpace

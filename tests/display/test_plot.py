@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import Halving, LearningCurvesDisplay, LearningRateDisplay, MetaLRClassifier
+
+pytestmark = SMALL_FITS_WARN
 
 BOTH = pytest.mark.parametrize("display", [LearningRateDisplay, LearningCurvesDisplay])
 RATE = "optimizer__learning_rate"

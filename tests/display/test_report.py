@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -25,6 +25,9 @@ from sklearn.preprocessing import StandardScaler
 import sk_metalr
 from sk_metalr import Halving, LearningCurvesDisplay, MetaLRClassifier, report
 from sk_metalr.exceptions import ForgottenParametersWarning
+
+pytestmark = SMALL_FITS_WARN
+
 
 ATTACK = "<script>alert(1)</script>"
 RATE = "optimizer__learning_rate"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from make import SMALL_FITS_WARN
 from sklearn.base import clone
 from test_proposal import record
 
@@ -22,6 +23,9 @@ from sk_metalr import Experience, MetaLRClassifier, Portfolio
 from sk_metalr._experience import records
 from sk_metalr._experience.fingerprint import fingerprint
 from sk_metalr.exceptions import ExperienceWarning
+
+pytestmark = SMALL_FITS_WARN
+
 
 CODE = np.arange(300) % 2
 

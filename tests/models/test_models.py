@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from make import compiled_own_parts, small_classifier, small_mlp
+from make import SMALL_FITS_WARN, compiled_own_parts, small_classifier, small_mlp
 from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +13,9 @@ from sk_metalr import _models as models
 from sk_metalr._models.keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
 from sk_metalr._space.schedules import check_schedule
+
+pytestmark = SMALL_FITS_WARN
+
 
 layers = keras.layers
 RNG = np.random.default_rng(0)

@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import pytest
 from make import (
+    SMALL_FITS_WARN,
     mlp_for_keras_wrapper,
     own_loss,
     own_model,
@@ -38,6 +39,9 @@ from sk_metalr import Experience, Halving, MetaLRClassifier, Portfolio, report
 from sk_metalr._persistence.encoding import decode, encode
 from sk_metalr._persistence.keras_models import model_from_bytes, model_to_bytes
 from sk_metalr.exceptions import ForgottenParametersWarning, RefusedFileError
+
+pytestmark = SMALL_FITS_WARN
+
 
 matplotlib.use("Agg")
 

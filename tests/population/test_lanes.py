@@ -3,10 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from make import make_block, make_setup, small_classifier, small_mlp
+from make import SMALL_FITS_WARN, make_block, make_setup, small_classifier, small_mlp
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._population import lanes
+
+pytestmark = SMALL_FITS_WARN
+
 
 layers = keras.layers
 N_ROWS, N_FEATURES, N_CLASSES, EPOCHS = 40, 6, 3, 2

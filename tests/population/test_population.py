@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from make import make_block, make_setup
+from make import SMALL_FITS_WARN, make_block, make_setup
 from sklearn.metrics import log_loss
 from tensorflow.python.framework import config
 
@@ -17,6 +17,9 @@ from sk_metalr._space import RATE
 from sk_metalr._space.schedules import check_schedule
 from sk_metalr._task import Classification
 from sk_metalr.exceptions import NotVectorizableError
+
+pytestmark = SMALL_FITS_WARN
+
 
 layers = keras.layers
 N_ROWS, N_FEATURES, N_CLASSES, BATCH, EPOCHS = 70, 6, 3, 16, 3  # 70 = 4 × 16 + 6

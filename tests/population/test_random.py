@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from make import small_classifier, small_mlp
+from make import SMALL_FITS_WARN, small_classifier, small_mlp
 from tensorflow.python.framework import config
 
 from sk_metalr import MetaLRClassifier
+
+pytestmark = SMALL_FITS_WARN
 
 
 @pytest.mark.parametrize("seed", [None, 7])

@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from make import make_block, make_setup, small_classifier, small_mlp
+from make import SMALL_FITS_WARN, make_block, make_setup, small_classifier, small_mlp
 
 from sk_metalr import MetaLRClassifier
+
+pytestmark = SMALL_FITS_WARN
+
 
 EPOCHS = 12
 RATES = [0.003, 0.05, 0.2]

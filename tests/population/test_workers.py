@@ -10,11 +10,14 @@ import keras
 import numpy as np
 import pytest
 from joblib.parallel import ThreadingBackend
-from make import small_classifier, small_mlp
+from make import SMALL_FITS_WARN, small_classifier, small_mlp
 
 from sk_metalr import Halving, MetaLRClassifier
 from sk_metalr._population.workers import MAX_FAILURES, unordered
 from sk_metalr.exceptions import NotVectorizableError
+
+pytestmark = SMALL_FITS_WARN
+
 
 # Of the tests; workers import this file anew, with the same environment.
 PARENT = int(os.environ.setdefault("PROCESS_OF_TESTS", str(os.getpid())))

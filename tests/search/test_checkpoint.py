@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from filelock import FileLock
-from make import small_classifier, small_mlp
+from make import SMALL_FITS_WARN, small_classifier, small_mlp
 from sklearn.model_selection import ShuffleSplit
 
 from sk_metalr import Halving, MetaLRClassifier
@@ -21,6 +21,9 @@ from sk_metalr._population import Block
 from sk_metalr._population.training import Trainer
 from sk_metalr._search import checkpoint, execution
 from sk_metalr.exceptions import CheckpointWarning, EdgeOfSpaceWarning, RefusedFileError
+
+pytestmark = SMALL_FITS_WARN
+
 
 SEARCHES = {
     "random": {},

@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._search import clock as clocks
 from sk_metalr._search.clock import Clock
 from sk_metalr.exceptions import InterruptedSearchWarning
+
+pytestmark = SMALL_FITS_WARN
 
 
 class Watch:

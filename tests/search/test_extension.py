@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from sklearn.base import clone
 
 from sk_metalr import BaseSearch, Halving, MetaLRClassifier
+
+pytestmark = SMALL_FITS_WARN
 
 
 class BetterHalf(BaseSearch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from make import small_classifier
+from make import SMALL_FITS_WARN, small_classifier
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -23,6 +23,9 @@ from sk_metalr.exceptions import (
     EdgeOfSpaceWarning,
     ExperienceWarning,
 )
+
+pytestmark = SMALL_FITS_WARN
+
 
 QUICK = {"cv": 0.2, "random_state": 0, "refit": False}
 
