@@ -46,12 +46,13 @@ class Refit:
         """
         with population.preserved_random_state():
             fitted = self._opened()
-            # A kept program may keep the model it was made from: never the one handed out.
-            is_kept = any(population.keeps_program(one.model_) for one in fitted)
-            trainable = self._opened() if is_kept else fitted
         trained, uses_xla = None, False
         if engine != "keras" and not models.refits_with_keras(fitted[0]):
-            trained, uses_xla = self._train_compiled(trainable, engine, stage)
+            trained, uses_xla = self._train_compiled(fitted, engine, stage)
+        # A program that is kept may hold a model, which then is never the one handed out.
+        if any(population.is_kept(one.model_) for one in fitted):
+            with population.preserved_random_state():
+                fitted = self._opened()
         if trained is None:
             data = self.prepared.data
             with population.preserved_random_state(), stage("refit", len(fitted)) as step:

@@ -475,7 +475,10 @@ def test_a_schedule_is_the_same_through_keras_loop(iris, monkeypatch, build):
     np.testing.assert_array_equal(loaded.predict_proba(X), ours.predict_proba(X))
 
 
-@pytest.mark.parametrize("through", ["the compiled program", "Keras's loop"])
+@pytest.mark.parametrize(
+    "through",
+    ["the compiled program", pytest.param("Keras's loop", marks=pytest.mark.long)],
+)
 def test_several_refits_predict_as_one(iris, through):
     X, y = iris
     callbacks = [keras.callbacks.TerminateOnNaN()] if through == "Keras's loop" else None

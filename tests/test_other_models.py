@@ -83,7 +83,10 @@ def embedded_positions():
 
 @pytest.mark.parametrize(
     ("build", "X"),
-    [(lambda: sequential(RandomFeatures()), X), (embedded_positions, TOKENS)],
+    [
+        (lambda: sequential(RandomFeatures()), X),
+        pytest.param(embedded_positions, TOKENS, marks=pytest.mark.long),
+    ],
     ids=["drawn in build", "computed in a functional model"],
 )
 def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
@@ -114,7 +117,9 @@ def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):
     "code",
     [
         "def activation(x):\n    return x * SCALE['by']",
-        "def activation(x):\n    return (lambda: x * SCALE['by'])()",
+        pytest.param(
+            "def activation(x):\n    return (lambda: x * SCALE['by'])()", marks=pytest.mark.long
+        ),
     ],
     ids=["itself", "inside"],
 )
@@ -197,7 +202,10 @@ class Halved(layers.Layer):
 
 @pytest.mark.parametrize(
     "layer",
-    [lambda: layers.SpectralNormalization(layers.Dense(8)), Halved],
+    [
+        lambda: layers.SpectralNormalization(layers.Dense(8)),
+        pytest.param(Halved, marks=pytest.mark.long),
+    ],
     ids=["SpectralNormalization", "of one's own"],
 )
 @pytest.mark.parametrize("engine", ["auto", "compiled"])

@@ -154,11 +154,14 @@ def test_on_a_screen_a_line_is_drawn_anew(iris, monkeypatch):
         {},
         {"scoring": "accuracy"},
         {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"},
-        {
-            "scoring": "neg_brier_score",
-            "param_distributions": {"optimizer": ["sgd", "adam"]},
-            "n_jobs": 2,
-        },
+        pytest.param(
+            {
+                "scoring": "neg_brier_score",
+                "param_distributions": {"optimizer": ["sgd", "adam"]},
+                "n_jobs": 2,
+            },
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_the_best_that_is_shown_is_the_score_that_chooses(iris, capsys, options):

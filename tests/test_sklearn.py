@@ -107,6 +107,7 @@ def test_pipeline_on_a_mixed_table_with_missing_values(churn):
     assert pipeline.score(X_test, y_test) > (y_test == "No").mean()
 
 
+@pytest.mark.long
 def test_cross_val_score(iris):
     scores = cross_val_score(make(), *iris, cv=3, n_jobs=2)
     np.testing.assert_array_equal(scores, cross_val_score(make(), *iris, cv=3))
@@ -156,6 +157,7 @@ def test_one_versus_rest(iris):
     assert OneVsRestClassifier(make()).fit(X, y).score(X, y) > 0.7
 
 
+@pytest.mark.long
 def test_tuned_threshold(churn):
     X, y = churn
     tuned = TunedThresholdClassifierCV(churn_pipeline(), cv=2).fit(X, y)

@@ -14,7 +14,7 @@ from .lanes import COMPILED_LANES
 from .population import Population, Trained
 from .prediction import outputs_of
 from .process import check_not_forked
-from .programs import keeps_program
+from .programs import is_kept
 from .random import preserved_random_state
 from .reference import trained_by_keras
 from .setups import Options, SplitSetup, TrainedMember

@@ -10,9 +10,9 @@ from .recent import Recent
 _programs = Recent(n_kept=16)
 
 
-def keeps_program(model: keras.Model) -> bool:
-    """Tell whether the program made for a model is kept for others, and the model with it."""
-    return architecture_key(model) is not None
+def is_kept(model: keras.Model) -> bool:
+    """Tell whether a program that is kept for others was made from this very model, and holds it."""
+    return any(program.member.model is model for program in _programs.values())
 
 
 def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:

@@ -23,6 +23,11 @@ class Recent:
                 self._kept.popitem(last=False)
         return thing
 
+    def values(self) -> list[Any]:
+        """Return all that is kept."""
+        with self._lock:
+            return list(self._kept.values())
+
     def clear(self) -> None:
         """Forget all."""
         with self._lock:

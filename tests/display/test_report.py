@@ -328,6 +328,7 @@ def test_a_search_without_trouble_says_so(fitted, tmp_path):
     ],
     ids=["portfolio", "families", "one candidate"],
 )
+@pytest.mark.filterwarnings("ignore:The experience holds no:sk_metalr.exceptions.ExperienceWarning")
 def test_every_kind_of_search_has_a_report(iris, settings, tmp_path):
     settings = {"n_candidates": 4, "cv": 0.2, "random_state": 0} | settings
     fitted = MetaLRClassifier(small_classifier(epochs=1), **settings).fit(*iris)

@@ -145,7 +145,7 @@ def assert_equals_keras(make_optimizer, hidden, rates, jits, engines=("auto",)):
 @pytest.mark.parametrize("hidden", [pytest.param(plain, marks=pytest.mark.long), normalised])
 @pytest.mark.parametrize(
     "name",
-    [n if n in ("sgd", "adam") else pytest.param(n, marks=pytest.mark.long) for n in OPTIMIZERS],
+    [n if n == "adam" else pytest.param(n, marks=pytest.mark.long) for n in OPTIMIZERS],
 )
 def test_eight_members_equal_eight_keras_models(name, hidden):
     assert_equals_keras(OPTIMIZERS[name], hidden, RATES, jits=[False, True])
@@ -374,7 +374,9 @@ def test_in_keras_loop_a_diverged_member_leaves_the_others_alone():
     np.testing.assert_allclose(losses[1:], calm, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", [layers.LSTM(4), layers.Dense(4)])
+@pytest.mark.parametrize(
+    "layer", [pytest.param(layers.LSTM(4), marks=pytest.mark.long), layers.Dense(4)]
+)
 def test_one_candidate_trains_as_among_others(layer):
     def hidden():
         return [layers.Reshape((3, 2)), layer.from_config(layer.get_config()), layers.Flatten()]

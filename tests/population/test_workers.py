@@ -49,6 +49,7 @@ def doubled(number, flag=None, times=1):
     return 2 * number
 
 
+@pytest.mark.long
 def test_every_result_comes_once(tmp_path):
     calls = [(number, str(tmp_path)) for number in range(4)]
     assert sorted(unordered(doubled, calls, 2)) == [(n, 2 * n) for n in range(4)]
@@ -128,6 +129,7 @@ def convolving_mlp(meta):
     return keras.Model(inputs, outputs)
 
 
+@pytest.mark.long
 def test_what_a_worker_cannot_vectorise_goes_to_the_next_lane(iris):
     X, y = iris
     here, there = (

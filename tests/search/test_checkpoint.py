@@ -127,6 +127,7 @@ def test_early_stops_are_remembered(iris, tmp_path, kill_at):
     assert_same(whole, resumed, X)
 
 
+@pytest.mark.long
 def test_the_lane_is_remembered(iris, tmp_path, kill_at):
     X, y = iris
     params = {"engine": "keras", "n_candidates": 2, "epochs": 4}
