@@ -20,6 +20,7 @@ from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
 from ._progress import PREFIX, Progress, Score, tell, warn
 from ._refit import chosen_refit, probe
+from ._search.scoring import LOG_LOSS
 from ._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -54,6 +55,7 @@ class BaseMetaLR(
             *(list, tuple, Iterator, np.ndarray),
         ],
         "scoring": [str, callable, list, tuple, dict],
+        "calibrate": ["boolean"],
         "refit": ["boolean", str],
         "n_models": [Interval(Integral, 1, None, closed="left")],
         "engine": [StrOptions({"auto", "vectorized", "compiled", "keras"})],
@@ -75,6 +77,7 @@ class BaseMetaLR(
         n_candidates: int | None = None,
         cv: Any = "auto",
         scoring: Any = "neg_log_loss",
+        calibrate: bool = True,
         refit: bool | str = True,
         n_models: int = 1,
         engine: str = "auto",
@@ -92,6 +95,7 @@ class BaseMetaLR(
         self.n_candidates = n_candidates
         self.cv = cv
         self.scoring = scoring
+        self.calibrate = calibrate
         self.refit = refit
         self.n_models = n_models
         self.engine = engine
@@ -187,8 +191,9 @@ class BaseMetaLR(
                 self._refitted = chosen_refit(self, prepared).train(engine, progress.stage)
                 self.estimators_ = self._refitted.fitted
                 self.best_estimator_ = self.estimators_[0]
+                self.ensemble_weights_ = np.full(self.n_models, 1 / self.n_models)
             execution.add_seconds(start, searched)
-            n_epochs = self.n_models * self.best_n_epochs_ if self.refit else 0
+            n_epochs = sum(one["n_epochs"] for one in self.ensemble_) if self.refit else 0
             self.search_cost_ = search.search_cost(result, execution, n_epochs)
             if self.verbose:
                 tell(f"{PREFIX} {summary(self)}")
@@ -216,7 +221,7 @@ class BaseMetaLR(
             return None
         clock = search.Clock(self.max_time, start)
         if self.refit:
-            clock.measure_refit(probe(prepared, self.n_models, self.engine))
+            clock.measure_refit(probe(prepared, self.engine))
         return clock
 
     def _algorithm(self) -> search.BaseSearch:
@@ -234,13 +239,15 @@ class BaseMetaLR(
 
     def _store(self, prepared: search.Prepared, result: search.SearchResult) -> None:
         """Keep what was found, in place of what an earlier fit found."""
-        of_refit = "estimators_", "best_estimator_", "_refitted"
-        for of_an_earlier_fit in (*of_refit, "learning_rate_trajectories_"):
+        of_refit = "estimators_", "best_estimator_", "ensemble_weights_", "_refitted"
+        of_search = "learning_rate_trajectories_", "calibrated_learning_curves_"
+        for of_an_earlier_fit in (*of_refit, *of_search):
             self.__dict__.pop(of_an_earlier_fit, None)
         history, choice, scoring = result.history, result.choice, prepared.scoring
-        scores, decisive = scoring.scores(history.recorded), scoring.decisive
-        if len(scores) == 1:
-            scores, decisive = {"score": scores[decisive]}, "score"
+        views, decisive = history.recorded.views, scoring.decisive
+        scores = [scoring.scores(view) for view in views]
+        if len(scores[0]) == 1:
+            scores, decisive = [{"score": one[decisive]} for one in scores], "score"
         self.classes_ = prepared.data.classes
         self.baseline_loss_ = prepared.data.baseline_loss
         self.feature_scale_ = prepared.data.feature_scale
@@ -251,8 +258,17 @@ class BaseMetaLR(
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
         self.learning_rate_interval_ = choice.interval
+        self.ensemble_ = [vars(model) for model in result.models]
+        is_one = len(result.models) == 1
+        self.temperature_ = choice.temperature if is_one else result.temperature
+        self.uses_averages_ = bool(choice.is_averaged[choice.index])
+        self.score_name_ = LOG_LOSS if scoring.worst_loss is not None else scoring.decisive
         self.learning_curves_ = history.recorded["log_loss"]
         self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
+        if self.calibrate:
+            self.calibrated_learning_curves_ = search.lower_losses(
+                [scoring.calibrated(view) for view in views]
+            )
         if history.trajectories is not None:
             self.learning_rate_trajectories_ = history.trajectories
         self._uses_xla = [trained.uses_xla for trained in history.trained]

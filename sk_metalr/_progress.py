@@ -75,7 +75,8 @@ def silent(name: str, n_steps: int) -> AbstractContextManager[Step]:
 class Score:
     """The score that a search chooses on, by the name of its scorer.
 
-    `of` makes scores, greater is better, of what was recorded, in the shape of the record.
+    `of` makes scores, greater is better, of the mean over splits of what was recorded, in the shape
+    of the record.
     """
 
     name: str
@@ -139,7 +140,8 @@ class _Shown:
     def __init__(self, name: str, n_steps: int, score: Score | None) -> None:
         self._name, self._n_steps, self._score = name, n_steps, score
         self._n_taken, self._n_drawn = 0, 0
-        self._scores: defaultdict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        self._seen: defaultdict[tuple[int, int], dict[int, np.ndarray]] = defaultdict(dict)
+        self._names: tuple[str, ...] = ()
         self._redraws = False
         with suppress(Exception):  # stdout may be missing, or a stream of somebody's own
             in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
@@ -151,9 +153,9 @@ class _Shown:
         """Take a step."""
         self._n_taken += 1
         if seen is not None and self._score is not None:
-            scores = self._score.of(seen.recorded).tolist()
-            for candidate, score in zip(seen.candidates.tolist(), scores, strict=True):
-                self._scores[candidate, seen.epoch][seen.split] = score
+            self._names, values = seen.recorded.names, seen.recorded.values.T
+            for candidate, of_one in zip(seen.candidates.tolist(), values, strict=True):
+                self._seen[candidate, seen.epoch][seen.split] = of_one
         if self._redraws and perf_counter() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
             left = (perf_counter() - self._start) * (self._n_steps / self._n_taken - 1)
             self._draw(f"{left:.0f} s left")
@@ -176,8 +178,9 @@ class _Shown:
 
     def _best(self) -> str:
         """Return the best mean over splits, in words; empty where nothing is known."""
-        means = [sum(on.values()) / len(on) for on in self._scores.values()]
-        finite = [mean for mean in means if np.isfinite(mean)]
-        if self._score is None or not finite:
+        if self._score is None or not self._seen:
             return ""
-        return f", best mean {self._score.name} {max(finite):.4f}"
+        means = np.array([np.mean(list(on.values()), axis=0) for on in self._seen.values()])
+        scores = self._score.of(Recorded(self._names, means.T))
+        best = scores[np.isfinite(scores)].max(initial=-np.inf)
+        return "" if np.isneginf(best) else f", best mean {self._score.name} {best:.4f}"

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 
 
+def name_of_averaged(name: str) -> str:
+    """Return the name of a number where averages take the place of weights."""
+    return f"averaged_{name}"
+
+
 @dataclass(frozen=True)
 class Recorded:
     """Numbers of one shape by their names: losses in nats, and scores, greater is better.
@@ -21,6 +26,15 @@ class Recorded:
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the numbers of a name, of shape (...)."""
         return np.asarray(self.values[self.names.index(name)])
+
+    @property
+    def views(self) -> list["Recorded"]:
+        """What was recorded of the weights, and of their averages where there are some."""
+        names = [name for name in self.names if name_of_averaged(name) in self.names]
+        if not names:
+            return [self]
+        both = names, [name_of_averaged(name) for name in names]
+        return [Recorded(tuple(names), np.stack([self[name] for name in one])) for one in both]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,14 +1,15 @@
 """From a chosen strategy to fitted classifiers, and to their predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from . import _models as models
 from . import _population as population
-from ._progress import Stage
+from ._progress import Stage, Step
 from ._search import Prepared
 from ._search.evaluation import make_setup
 from ._space import RATE, Strategy, learned, rates_at
@@ -28,19 +29,26 @@ class Refitted:
 
 
 @dataclass(frozen=True)
-class Refit:
-    """One strategy, to be trained on all rows of a fit for some epochs of the budget.
+class Planned:
+    """A strategy that a model is going to train with on all rows, for some epochs of the budget.
 
-    Each of the `n_models` models starts from initial weights of its own.
+    Averages of its weights are delivered in their place if it `uses_averages`.
     """
 
-    prepared: Prepared
     strategy: Strategy
     n_epochs: int
-    n_models: int
+    uses_averages: bool = False
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Models to be trained on all rows of a fit, each from initial weights of its own."""
+
+    prepared: Prepared
+    models: list[Planned]
 
     def train(self, engine: str, stage: Stage) -> Refitted:
-        """Fit in the compiled program where that does all of Keras's loop, or else by Keras.
+        """Fit in a compiled program where that does all of Keras's loop, or else by Keras.
 
         Raises AllDivergedError if the weights do not stay finite.
         """
@@ -54,64 +62,103 @@ class Refit:
             with population.preserved_random_state():
                 fitted = self._opened()
         if trained is None:
-            data = self.prepared.data
-            with population.preserved_random_state(), stage("refit", len(fitted)) as step:
-                for one in fitted:
-                    models.fit_with_keras(one, data.X, data.y, data.sample_weight)
-                    step(None)
+            self._train_by_keras(fitted, stage)
         else:
             for one, member in zip(fitted, trained, strict=True):
                 models.load_trained(one, member)
-        if not all(models.is_finite(one) for one in fitted):
-            raise AllDivergedError(
-                f"The refit on all rows diverged at the chosen learning rate "
-                f"{self.strategy.learning_rate:.3g}, which did not diverge on the splits; try "
-                "lower learning_rates."
-            )
+        for one, planned in zip(fitted, self.models, strict=True):
+            if not models.is_finite(one):
+                raise AllDivergedError(
+                    f"The refit on all rows diverged at the chosen learning rate "
+                    f"{planned.strategy.learning_rate:.3g}, which did not diverge on the splits; "
+                    "try lower learning_rates."
+                )
         return Refitted(fitted, trained is None, uses_xla)
 
     def _opened(self) -> list[Any]:
         """Return classifiers that are ready to be trained."""
-        data, strategy = self.prepared.data, self.strategy
-        estimator = self.prepared.evaluation.estimator
+        data, estimator = self.prepared.data, self.prepared.evaluation.estimator
         weights_seed, order_seed = self.prepared.refit_seeds
         X = models.features_to_open(estimator, data.X, slice(None))
-        rate = models.scheduled_rate(
-            estimator, strategy.learning_rate, strategy.schedule, len(data.y)
-        )
-        settings = strategy.settings
-        tuned = models.with_strategy(estimator, rate, self.n_epochs, weights_seed, settings)
-        return [
-            models.open_estimator(tuned, X, data.y, seed=seed, rate=rate, settings=settings)
-            for seed in [None, *range(order_seed + 1, order_seed + self.n_models)]
-        ]
+        opened = []
+        for number, planned in enumerate(self.models):
+            strategy = planned.strategy
+            rate = models.scheduled_rate(
+                estimator, strategy.learning_rate, strategy.schedule, len(data.y)
+            )
+            tuned = models.with_strategy(
+                estimator, rate, planned.n_epochs, weights_seed, strategy.settings
+            )
+            how = {"rate": rate, "settings": strategy.settings}
+            seed = order_seed + number if number else None
+            opened.append(models.open_estimator(tuned, X, data.y, seed=seed, **how))
+        return opened
+
+    def _train_by_keras(self, fitted: list[Any], stage: Stage) -> None:
+        data, setups = self.prepared.data, self._setups(fitted)
+        with population.preserved_random_state(), stage("refit", len(fitted)) as step:
+            for one, setup, planned in zip(fitted, setups, self.models, strict=True):
+                callbacks = self._averaging(setup, planned)
+                models.fit_with_keras(one, data.X, data.y, data.sample_weight, callbacks)
+                step(None)
 
     def _train_compiled(
         self, opened: list[Any], engine: str, stage: Stage
     ) -> tuple[list[population.TrainedMember] | None, bool]:
-        """Train as a block of one candidate, each model in place of a split.
+        """Train a block for each static setting, with a model in place of each split.
 
         Returns None where no compiled program can, and whether XLA compiled training.
         """
-        plan, strategy = self.prepared.evaluation.plan, self.strategy
-        values, schedules = {RATE: np.array([strategy.learning_rate])}, [strategy.schedule]
         setups = self._setups(opened)
-        options = population.Options(
-            task=Classification(models.has_logits(opened[0].model_)),
-            budget=plan.n_epochs,
-            shuffle=plan.shuffle,
-        )
         first = 0 if engine == "auto" else population.COMPILED_LANES.index(engine)
         for lane in population.COMPILED_LANES[first:]:
+            trained: dict[int, population.TrainedMember] = {}
+            uses_xla = False
             try:
-                block = population.Block(setups, values, schedules, replace(options, engine=lane))
-                with stage("refit", self.n_epochs * block.n_groups) as step:
-                    block.train(self.n_epochs, step)
+                with stage("refit", sum(planned.n_epochs for planned in self.models)) as step:
+                    for numbers in self._blocks():
+                        block = self._block([setups[number] for number in numbers], numbers, lane)
+                        trained |= self._train_block(block, numbers, step)
+                        uses_xla |= block.uses_xla
             except NotVectorizableError:
                 continue
-            members = [block.trained_member(0, number) for number in range(len(opened))]
-            return members, block.uses_xla
+            return [trained[number] for number in range(len(opened))], uses_xla
         return None, False
+
+    def _blocks(self) -> list[list[int]]:
+        """Return numbers of models that are of one static setting."""
+        settings = [planned.strategy.static for planned in self.models]
+        first = [settings.index(one) for one in settings]
+        return [[n for n, one in enumerate(first) if one == block] for block in sorted(set(first))]
+
+    def _block(
+        self, setups: list[population.SplitSetup], numbers: list[int], lane: str
+    ) -> population.Block:
+        plan, planned = self.prepared.evaluation.plan, [self.models[number] for number in numbers]
+        options = population.Options(
+            task=Classification(models.has_logits(setups[0].model)),
+            budget=plan.n_epochs,
+            shuffle=plan.shuffle,
+            averages=any(one.uses_averages for one in planned),
+            engine=lane,
+        )
+        rates = {RATE: np.array([one.strategy.learning_rate for one in planned])}
+        schedules = [one.strategy.schedule for one in planned]
+        return population.Block(setups, rates, schedules, options, one_each=True)
+
+    def _train_block(
+        self, block: population.Block, numbers: list[int], step: Step
+    ) -> dict[int, population.TrainedMember]:
+        """Train each model of a block for its epochs; return them by their numbers."""
+        ends = np.array([self.models[number].n_epochs for number in numbers])
+        trained = {}
+        for end in np.unique(ends):
+            block.train(int(end) - block.n_epochs, step)
+            for at in np.flatnonzero(ends == end).tolist():
+                uses_averages = self.models[numbers[at]].uses_averages
+                trained[numbers[at]] = block.trained_member(at, at, uses_averages)
+            block.keep(np.flatnonzero(ends > end))
+        return trained
 
     def _setups(self, opened: list[Any]) -> list[population.SplitSetup]:
         """Return a setup for each model, which holds out no rows."""
@@ -123,6 +170,13 @@ class Refit:
             for number, one in enumerate(opened)
         ]
 
+    def _averaging(self, setup: population.SplitSetup, planned: Planned) -> list[Any]:
+        """Return the callbacks that have ``Model.fit`` deliver averages, where they are chosen."""
+        if not planned.uses_averages or population.has_averages_of_its_own(setup.model):
+            return []
+        averaging = population.Averaging(setup, self.prepared.evaluation.plan.n_epochs)
+        return [population.DeliverAverages(averaging)]
+
     def train_by_keras(self, uses_xla: bool) -> list[list[np.ndarray]]:
         """Return the variables of each model after ``Model.fit`` itself has trained it."""
         plan = self.prepared.evaluation.plan
@@ -131,29 +185,33 @@ class Refit:
         return [
             population.trained_by_keras(
                 setup,
-                {RATE: step_rates(self.strategy, plan.n_epochs, setup)[: self.n_epochs]},
+                {RATE: step_rates(planned.strategy, plan.n_epochs, setup)[: planned.n_epochs]},
                 task=Classification(models.has_logits(setup.model)),
                 shuffle=plan.shuffle,
                 uses_xla=uses_xla,
+                callbacks=self._averaging(setup, planned),
             )[1]
-            for setup in self._setups(opened)
+            for setup, planned in zip(self._setups(opened), self.models, strict=True)
         ]
 
 
 def chosen_refit(fitted: Any, prepared: Prepared) -> Refit:
-    """Return the refit of a MetaLRClassifier with the strategy that its fit has chosen.
+    """Return the refit of a MetaLRClassifier with the strategies that its fit has chosen.
 
     Where candidates have learned their rates, it follows the mean of their logarithms over splits.
     """
-    strategy = prepared.space.named(fitted.cv_results_["params"]).strategy(fitted.best_index_)
-    if hasattr(fitted, "learning_rate_trajectories_"):
-        trajectories = fitted.learning_rate_trajectories_[fitted.best_index_]
-        trajectory = np.exp(np.log(trajectories).mean(axis=0))
-        strategy = replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
-    return Refit(prepared, strategy, fitted.best_n_epochs_, fitted.n_models)
+    candidates, planned = prepared.space.named(fitted.cv_results_["params"]), []
+    for model in fitted.ensemble_:
+        strategy = candidates.strategy(model["index"])
+        if hasattr(fitted, "learning_rate_trajectories_"):
+            trajectories = fitted.learning_rate_trajectories_[model["index"]]
+            trajectory = np.exp(np.log(trajectories).mean(axis=0))
+            strategy = replace(strategy, schedule=learned(trajectory / strategy.learning_rate))
+        planned.append(Planned(strategy, model["n_epochs"], model["uses_averages"]))
+    return Refit(prepared, planned)
 
 
-def probe(prepared: Prepared, n_models: int, engine: str) -> Callable[[int, Stage], Any]:
+def probe(prepared: Prepared, engine: str) -> Callable[[int, Stage], Any]:
     """Return a function that refits for some epochs, at a rate that changes nothing much."""
     harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
     evaluation = prepared.evaluation
@@ -165,8 +223,8 @@ def probe(prepared: Prepared, n_models: int, engine: str) -> Callable[[int, Stag
         )
 
     def fit(n_epochs: int, stage: Stage) -> Any:
-        n_epochs = min(n_epochs, evaluation.n_epochs)
-        return Refit(prepared, harmless, n_epochs, n_models).train(engine, stage)
+        planned = Planned(harmless, min(n_epochs, evaluation.n_epochs))
+        return Refit(prepared, [planned] * prepared.n_models).train(engine, stage)
 
     return fit
 
@@ -178,12 +236,25 @@ def step_rates(strategy: Strategy, budget: int, setup: population.SplitSetup) ->
     return rates.reshape(budget, -1)
 
 
-def predicted(fitted: list[Any], X: np.ndarray) -> np.ndarray:
+def predicted(fitted: list[Any], X: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
     """Return class probabilities (n_samples, n_classes) for features (n_samples, ...).
 
-    They are the mean over fitted classifiers, whose models are of one architecture.
+    They are the mean over fitted classifiers, each at its temperature, whose models need not be of
+    one architecture.
     """
     models.check_row_shape(fitted[0], X)
     encoded = [models.encode_features(one, X) for one in fitted]
     outputs = population.outputs_of([one.model_ for one in fitted], encoded)
-    return np.asarray(models.to_probabilities(fitted[0], outputs).mean(axis=0))
+    each = [
+        models.to_probabilities(one, of_model, temperature)
+        for one, of_model, temperature in zip(fitted, outputs, temperatures, strict=True)
+    ]
+    return np.mean(each, axis=0)
+
+
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities (n_samples, n_classes) whose logarithms are divided by a temperature."""
+    if temperature == 1.0:
+        return probabilities
+    with np.errstate(divide="ignore"):
+        return softmax(np.log(probabilities) / temperature, axis=1)

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseMetaLR
+from ._models import exported
 from ._population import check_not_forked
-from ._refit import predicted
+from ._refit import predicted, tempered
 from ._search import validated
 
 
@@ -55,12 +57,18 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         classifier, X and y, for which the classifier predicts and X is the numbers of rows. Of
         several, all are reported, and `refit` names the one that chooses, or else it is the first.
+    calibrate : bool, default=True
+        Whether candidates are compared by their log-loss after temperature scaling, which takes
+        their over-confidence out of the comparison, and predicted probabilities are scaled by the
+        temperature of the chosen one (Guo et al., 2017, arXiv:1706.04599; Berta et al., 2025,
+        arXiv:2501.19195). Predicted labels do not depend on it.
     refit : bool or name of a scorer, default=True
         Whether the classifier is refitted on all rows. Without it there is nothing to predict with.
     n_models : int, default=1
-        How many models are fitted with the chosen strategy, each from initial weights of its own.
-        Predicted probabilities are their mean, which mostly beats any one of them (Lakshminarayanan
-        et al., 2017, arXiv:1612.01474).
+        How many models are fitted on all rows, each from initial weights of its own; predicted
+        probabilities are their mean. With `calibrate` they are an ensemble of candidates, chosen
+        greedily by out-of-fold predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432);
+        otherwise all have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474).
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained: many at once; one after another in a compiled
         program, which serves layers that TensorFlow cannot vectorise; one after another by Keras's
@@ -93,21 +101,35 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Its learning rate; with a schedule, the highest of the run.
     best_n_epochs_, best_index_ : int
         The chosen number of epochs, and the row of the chosen candidate in ``cv_results_``.
-    best_score_ : float
-        Its mean held-out score: negative log-loss, in nats, unless `scoring` is another.
+    best_score_, score_name_ : float, str
+        Its mean held-out score, and the name of that: the negative log-loss, in nats, after
+        calibration, ``"neg_log_loss"``, unless `scoring` is another.
+    temperature_ : float
+        What the logits of the refitted model, or the logarithms of the mean probabilities of
+        several, are divided by; 1 without `calibrate`.
+    ensemble_, ensemble_weights_ : list of dict, ndarray of shape (n_models,)
+        The refitted models: ``index`` of the candidate, ``n_epochs``, ``uses_averages`` and
+        ``temperature`` of each; and their weights in the mean.
     best_estimator_, estimators_ : scikeras.wrappers.KerasClassifier, list of such
         The first of the refitted classifiers, and all of them.
+    uses_averages_ : bool
+        Whether the refitted models have averages of their weights over the last epochs, which did
+        better than the weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046).
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same optimizer and schedule, whose
         smoothed loss is within one standard error of the best.
     cv_results_ : dict of str to ndarray of shape (n_candidates,)
         One row a candidate, as in ``RandomizedSearchCV``; also ``selection_score`` (the smoothed
         score that the choice was made on) and ``selection_standard_error``, ``n_epochs`` (where the
-        candidate is scored), ``diverged``, ``diverged_epoch`` (0 where not), ``n_resources``
+        candidate is scored), ``averaged`` (whether averages of its weights
+        did better), ``diverged``, ``diverged_epoch`` (0 where not), ``n_resources``
         (epochs that it was trained for) and ``iter`` (the last rung it reached).
     learning_curves_, laplace_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats, NaN once diverged or not trained; and the same
         Laplace-smoothed, as if one more row had been held out whose class nobody knows.
+    calibrated_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
+        The Laplace-smoothed ones at the temperature that was best for the candidate then, on which
+        the choice is made. Only with `calibrate`.
     learning_rate_trajectories_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Learning rate of each epoch. Only for ``search="hypergradient"``.
     search_cost_ : dict of str to number or str
@@ -153,11 +175,38 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
             In the order of ``classes_``.
         """
         check_is_fitted(self, "best_learning_rate_")
-        check_not_forked()
         X = validated(self, X, reset=False)
+        temperatures, of_all = self._temperatures()
+        return tempered(predicted(self.estimators_, X, temperatures), of_all)
+
+    def export_model(self) -> keras.Model:
+        """Return a Keras model that gives the probabilities of ``predict_proba``.
+
+        Temperatures, and the mean over several models, are inside it. It can be saved and served
+        as any Keras model; it takes features as the wrapped model does, and shares its layers.
+
+        Returns
+        -------
+        model : keras.Model
+            From features of shape (n_samples, n_features) or (n_samples, ...) to probabilities of
+            shape (n_samples, n_classes), in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the wrapped classifier encodes features before its model sees them.
+        """
+        temperatures, of_all = self._temperatures()
+        return exported(self.estimators_, temperatures, of_all)
+
+    def _temperatures(self) -> tuple[list[float], float]:
+        """Return the temperature of each refitted model, and that of their mean."""
+        check_is_fitted(self, "best_learning_rate_")
+        check_not_forked()
         if not hasattr(self, "best_estimator_"):
             raise AttributeError("It was fitted with refit=False; to predict, fit with refit=True.")
-        return predicted(self.estimators_, X)
+        temperatures = [model["temperature"] for model in self.ensemble_]
+        return temperatures, 1.0 if len(temperatures) == 1 else self.temperature_
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities.

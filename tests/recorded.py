@@ -238,7 +238,7 @@ def outcome(name: str) -> dict[str, Any]:
     given = {key: make(y) for key, make in arguments.items() if callable(make)}
     if "X_val" in arguments:
         given |= {"X_val": X_test, "y_val": y_test}
-    params = {"learning_rates": RATES, "random_state": 0} | params
+    params = {"learning_rates": RATES, "random_state": 0, "calibrate": False} | params
     if "X_val" not in arguments:
         params = {"cv": StratifiedKFold(3, shuffle=True, random_state=1)} | params
     model = MetaLRClassifier(estimator, **params).fit(X, y, **given)

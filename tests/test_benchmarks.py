@@ -68,7 +68,11 @@ def test_choices_of_some_splits_are_those_of_a_fit_on_them(n_splits):
     X, y = load_iris(return_X_y=True)
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
     estimator = MetaLRClassifier(
-        keras_classifier(6, 8, random_state=0), n_candidates=8, refit=False, random_state=0
+        keras_classifier(6, 8, random_state=0),
+        n_candidates=8,
+        refit=False,
+        calibrate=False,
+        random_state=0,
     )
     on_all = clone(estimator).set_params(cv=folds).fit(X, y)
     on_some = clone(estimator).set_params(cv=folds[:n_splits]).fit(X, y)

@@ -135,7 +135,10 @@ def test_the_examples_in_the_readme_run(capsys):
     assert len(fitted.estimators_) == 5
 
 
-SLOW_PAGES = {"tutorial.md", "migration.md", "workers.md", "data.md", "spaces.md"}
+SLOW_PAGES = {
+    *("tutorial.md", "migration.md", "workers.md", "data.md", "spaces.md"),
+    *("searches.md", "saving.md", "lanes.md"),
+}
 
 
 @pytest.mark.parametrize(
@@ -508,7 +511,7 @@ def test_the_numbers_of_a_page_are_those_of_the_benchmarks(page):
 
 
 def test_the_pages_name_no_parameter_that_there_is_not():
-    known = {"resource", "learning_rate", "like", "TF_CPP_MIN_LOG_LEVEL"}  # of others
+    known = {"resource", "learning_rate", "like", "use_ema", "TF_CPP_MIN_LOG_LEVEL"}  # of others
     for function in (*CLASSES, MetaLRClassifier.fit, MetaLRClassifier.load, verify):
         known |= set(inspect.signature(function).parameters)
     for page in PAGES:

@@ -82,8 +82,16 @@ def test_fitted_attributes(fitted, iris):
     np.testing.assert_array_equal(fitted.classes_, [0, 1, 2])
     assert fitted.n_features_in_ == 4
     assert is_classifier(fitted)
+    assert fitted.score_name_ == "neg_log_loss"
+    assert fitted.calibrated_learning_curves_.shape == (8, 2, 6)
+
+
+def test_without_calibration_scores_are_raw_log_losses(iris):
+    fitted = make(calibrate=False).fit(*iris)
     losses = fitted.learning_curves_[fitted.best_index_, :, fitted.best_n_epochs_ - 1]
     np.testing.assert_allclose(-fitted.best_score_, losses.mean())
+    assert (fitted.temperature_, fitted.uses_averages_) == (1.0, False)
+    assert not hasattr(fitted, "calibrated_learning_curves_")
 
 
 def test_predictions_agree_with_each_other(fitted, iris):
@@ -182,6 +190,7 @@ def test_no_keras_classifier_is_turned_away(iris, n_models):
     assert fitted.score(X, y) > 0.8
 
 
+@pytest.mark.long
 def test_a_function_is_enough(iris):
     X, y = iris
     fitted = make(compiled_mlp_for_iris).fit(X, y)
@@ -210,7 +219,7 @@ def test_the_users_own_validation_rows_are_held_out(iris):
     alone = make(cv=[(np.arange(100), np.arange(100, 150))], refit=False).fit(X[order], y[order])
     np.testing.assert_allclose(given.learning_curves_, alone.learning_curves_, atol=1e-6)
     # The refit has the training rows, and no more.
-    short = {"estimator": small_classifier(epochs=1), "learning_rates": [0.01]}
+    short = {"estimator": small_classifier(epochs=1), "learning_rates": [0.01], "calibrate": False}
     refitted = make(cv="auto", **short).fit(X[train], y[train], X_val=X[val], y_val=y[val])
     without = make(**short).fit(X[train], y[train])
     np.testing.assert_allclose(refitted.predict_proba(X), without.predict_proba(X), atol=1e-5)
@@ -249,6 +258,7 @@ def n_classes_predicted(classifier, X, y):
     return -float(len(set(classifier.predict(X))))
 
 
+@pytest.mark.long
 def test_several_scores_are_reported_and_one_chooses(iris):
     scoring = {"loss": "neg_log_loss", "balanced": "balanced_accuracy", "few": n_classes_predicted}
     rates = [1e-4, 1e-2, 1e-1]
@@ -368,6 +378,7 @@ def test_a_space_left_open_is_found(cancer, optimizers):
         assert not np.intersect1d(rates[of_sgd], rates[~of_sgd]).size  # each has its own
 
 
+@pytest.mark.long
 def test_a_space_left_open_grows_while_the_best_is_at_its_edge(cancer, monkeypatch):
     monkeypatch.setattr(sweep, "usable_range", lambda *_: (1e-6, 1e-4))
     X, y = cancer
@@ -429,6 +440,7 @@ def test_halving_trains_the_better_ones_for_longer(iris):
     np.testing.assert_array_equal(every.cv_results_["n_resources"], 9)
 
 
+@pytest.mark.long
 def test_halving_is_not_fooled_by_a_short_horizon():
     rng = np.random.default_rng(0)
     scale = np.geomspace(1, 0.1, 20)  # directions that low rates are slow to learn
@@ -456,6 +468,7 @@ def test_halving_goes_across_optimizers(iris):
     assert set(fitted.cv_results_["n_resources"]) < {1, 3, 9}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", [small_mlp, compiled_mlp])
 def test_a_schedule_is_the_same_through_keras_loop(iris, monkeypatch, build):
     X, y = iris
@@ -483,7 +496,7 @@ def test_several_refits_predict_as_one(iris, through):
     X, y = iris
     callbacks = [keras.callbacks.TerminateOnNaN()] if through == "Keras's loop" else None
     wrapped = small_classifier(callbacks=callbacks)
-    one, three = (make(wrapped, n_models=n).fit(X, y) for n in (1, 3))
+    one, three = (make(wrapped, n_models=n, calibrate=False).fit(X, y) for n in (1, 3))
     first, second, third = three.estimators_
     assert first is three.best_estimator_
     for mine, alone in zip(
@@ -521,6 +534,7 @@ def test_the_same_seed_gives_the_same_fit(iris, monkeypatch, engine, with_xla):
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
+@pytest.mark.long
 def test_other_seeds_and_no_seed_give_other_fits(iris):
     np.random.seed(None)  # noqa: NPY002  # other tests have set it to 0
     rates = {make(random_state=seed).fit(*iris).best_learning_rate_ for seed in (0, 1, None, None)}
@@ -541,6 +555,7 @@ def test_what_the_user_does_to_the_fitted_model_harms_no_later_fit(iris):
     np.testing.assert_array_equal(again.predict_proba(iris[0]), expected)
 
 
+@pytest.mark.long
 def test_fits_in_threads_are_the_fits_one_by_one(iris):
     X, y = iris
     alone = [make(random_state=seed).fit(X, y).predict_proba(X) for seed in range(4)]
@@ -550,6 +565,7 @@ def test_fits_in_threads_are_the_fits_one_by_one(iris):
         np.testing.assert_array_equal(other.predict_proba(X), one)
 
 
+@pytest.mark.filterwarnings("ignore::sk_metalr.exceptions.ScaleWarning")
 @pytest.mark.parametrize("params", [{}, {"metrics": ["accuracy"]}])
 def test_a_refit_that_diverges_is_said_so(iris, monkeypatch, params):
     monkeypatch.setattr(loop, "choose", choose_badly)
@@ -891,6 +907,7 @@ def pixels_model(meta):
     return keras.Sequential([*scaled, layers.Dense(10, activation="softmax")])
 
 
+@pytest.mark.long
 def test_features_that_a_model_scales_itself_are_not_named(digits):
     tokens = np.random.default_rng(0).integers(0, 1000, size=(200, 4))
     for model, X, y in (
@@ -920,6 +937,7 @@ def test_a_recurrent_model_is_searched_and_refitted(iris):
     assert fitted.predict_proba(iris[0]).shape == (150, 3)
 
 
+@pytest.mark.filterwarnings("ignore::sk_metalr.exceptions.ScaleWarning")
 def test_the_diverged_are_recorded_and_not_chosen(iris):
     estimator = small_classifier(optimizer="sgd")
     fitted = make(estimator, learning_rates=[1e-2, 1e30]).fit(iris[0] * 100, iris[1])
@@ -1043,6 +1061,7 @@ def with_own_convolution(meta):
     return keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(3, "softmax")])
 
 
+@pytest.mark.long
 def test_what_turns_out_not_to_vectorise_is_searched_and_refitted(iris):
     fitted = make(small_classifier(with_own_convolution)).fit(*iris)
     assert fitted.search_cost_["lane"] == "compiled"

@@ -21,7 +21,7 @@ from sk_metalr import MetaLRClassifier, verify
 from sk_metalr._population import lanes, program
 from sk_metalr.exceptions import CallbackWarning
 
-pytestmark = SMALL_FITS_WARN
+pytestmark = [SMALL_FITS_WARN, pytest.mark.long]
 
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
@@ -41,7 +41,8 @@ def sequential(*hidden, optimizer="adam", loss=CROSS_ENTROPY, **settings):
 
 def fit(build, X=X, y=Y, fit_params=None, epochs=2, wrapped=None, verified=1, **params):
     """Fit, and have some candidates trained again by ``Model.fit``."""
-    defaults = {"learning_rates": RATES, "cv": 0.2, "random_state": 0}
+    # As Model.fit trains them; test_calibration.py has averages.
+    defaults = {"learning_rates": RATES, "cv": 0.2, "random_state": 0, "calibrate": False}
     classifier = KerasClassifier(build, epochs=epochs, batch_size=32, verbose=0, **(wrapped or {}))
     given = fit_params or {}
     fitted = MetaLRClassifier(classifier, **(defaults | params)).fit(X, y, **given)

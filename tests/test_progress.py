@@ -180,8 +180,8 @@ def test_a_search_that_goes_on_shows_the_best_of_all(iris, capsys, tmp_path, mon
             make(verbose=1, checkpoint_dir=tmp_path).fit(*iris)
     assert re.search(r"search: \d+ of 12 steps in", capsys.readouterr().out)
     fitted = make(verbose=1, checkpoint_dir=tmp_path).fit(*iris)
-    best = -fitted.learning_curves_.mean(axis=1).min()
-    assert f"best mean neg_log_loss {best:.4f}" in capsys.readouterr().out
+    (best,) = re.findall(r"best mean neg_log_loss (\S+)", capsys.readouterr().out)[-1:]
+    assert float(best) >= round(fitted.best_score_, 4)
 
 
 class BrokenPipe(io.StringIO):

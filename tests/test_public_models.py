@@ -173,7 +173,12 @@ def differences(public, jit):
     X, y = (array[:N_ROWS] for array in public.data())
     make = partial(public.classifier, BATCH_SIZE, N_EPOCHS)
     fitted = MetaLRClassifier(
-        make(), learning_rates=public.rates, cv=SPLITS, n_models=2, random_state=0
+        make(),
+        learning_rates=public.rates,
+        cv=SPLITS,
+        calibrate=False,
+        n_models=2,
+        random_state=0,
     ).fit(X, y)
     print(*(f"{key}: {fitted.search_cost_[key]}" for key in ("lane", "lane_reason")), sep="\n")
     curves = fitted.learning_curves_

@@ -114,6 +114,7 @@ def test_cross_val_score(iris):
     assert scores.mean() > 0.7
 
 
+@pytest.mark.long
 def test_grid_search_over_its_own_parameters(iris):
     grid = {
         "search": ["random", Halving()],
@@ -152,6 +153,7 @@ def test_calibration(iris):
     assert calibrated.score(X, y) > 0.8
 
 
+@pytest.mark.long
 def test_one_versus_rest(iris):
     X, y = iris
     assert OneVsRestClassifier(make()).fit(X, y).score(X, y) > 0.7
@@ -179,6 +181,7 @@ def test_permutation_importance(iris):
     assert importance.importances_mean[2:].sum() > importance.importances_mean[:2].sum()
 
 
+@pytest.mark.long
 def test_learning_curve(iris):
     _, train_scores, test_scores = learning_curve(
         make(), *iris, cv=2, train_sizes=[0.5, 1.0], shuffle=True, random_state=0

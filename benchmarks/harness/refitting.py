@@ -56,7 +56,19 @@ def score(y: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "balanced_accuracy": balanced_accuracy_score(y, labels),
         "f1_macro": f1_score(y, labels, average="macro"),
         "recall_macro": recall_score(y, labels, average="macro"),
+        "brier": float(((probabilities - (y[:, None] == classes)) ** 2).sum(axis=1).mean()),
+        "calibration_error": calibration_error(labels == y, probabilities.max(axis=1)),
     }
+
+
+def calibration_error(is_right: np.ndarray, confidence: np.ndarray, n_bins: int = 15) -> float:
+    """Return the expected calibration error of the most probable classes, in bins of equal width.
+
+    (Guo et al., 2017, arXiv:1706.04599, equation 3.)
+    """
+    number = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(number, is_right - confidence, n_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def refit_all(
@@ -111,6 +123,6 @@ def _refitted(
             if n_epochs == epoch:
                 trained = block.trained_member(int(np.searchsorted(rates, rate)), 0)
                 probabilities[name] = predicted(
-                    [models.load_trained(opened, trained)], table.X_test
+                    [models.load_trained(opened, trained)], table.X_test, [1.0]
                 )
     return np.array(curves).T, probabilities

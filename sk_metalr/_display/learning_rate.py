@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._search.scoring import LOG_LOSS
 from .._search.surface import response_surface
 from .._space import RATE
 from . import drawing
@@ -26,6 +27,7 @@ class ResponseCurve:
     label : str, optimizer and schedule, as far as they were searched
     learning_rates, diverged : ndarray of shape (n,), in increasing order of the rates
     losses : ndarray of shape (n, n_splits), NaN for candidates that diverged
+    raw : ndarray of shape (n,) or None, means over splits without calibration
     smoothed, error : ndarray of shape (n,), means over splits, smoothed by a kernel over learning
         rates and epochs, which the choice minimizes unless it was made on another score, and
         their standard errors
@@ -37,6 +39,7 @@ class ResponseCurve:
     smoothed: np.ndarray
     error: np.ndarray
     diverged: np.ndarray
+    raw: np.ndarray | None = None
 
 
 def response_curves(estimator: Any) -> list[ResponseCurve]:
@@ -44,20 +47,24 @@ def response_curves(estimator: Any) -> list[ResponseCurve]:
     table = estimator.cv_results_
     labels = np.array(drawing.labels_of(table["params"]))
     rates = table[f"param_{RATE}"].data
-    losses, diverged = estimator.laplace_learning_curves_, table["diverged"]
-    surface = response_surface(
-        losses,
-        rates,
-        baseline_loss=estimator.baseline_loss_,
-        family=np.unique(labels, return_inverse=True)[1],
-        n_resources=table["n_resources"],
-    )
-    epochs = table["n_epochs"] - 1
-    at = (np.arange(len(rates)), slice(None), epochs)
-    losses = np.where(diverged[:, None], np.nan, losses[at])
-    smoothed = surface.smoothed[at].mean(axis=1)
-    error = np.array([surface.standard_error(row, epoch) for row, epoch in enumerate(epochs)])
-    columns = rates, losses, smoothed, error, diverged
+    raw, diverged = estimator.laplace_learning_curves_, table["diverged"]
+    curves = getattr(estimator, "calibrated_learning_curves_", raw)
+    at = (np.arange(len(rates)), slice(None), table["n_epochs"] - 1)
+    losses = np.where(diverged[:, None], np.nan, curves[at])
+    raw = np.where(diverged, np.nan, raw[at].mean(axis=1))
+    smoothed, error = -table["selection_score"], table["selection_standard_error"]
+    if estimator.score_name_ != LOG_LOSS:
+        family, baseline_loss = np.unique(labels, return_inverse=True)[1], estimator.baseline_loss_
+        surface = response_surface(
+            curves,
+            rates,
+            baseline_loss=baseline_loss,
+            family=family,
+            n_resources=table["n_resources"],
+        )
+        smoothed = surface.smoothed[at].mean(axis=1)
+        error = np.array([surface.standard_error(i, epoch) for i, epoch in enumerate(at[2])])
+    columns = rates, losses, smoothed, error, diverged, raw
     return [
         ResponseCurve(label, *(column[labels == label] for column in columns))
         for label in dict.fromkeys(labels.tolist())  # in the order of the candidates
@@ -155,7 +162,7 @@ class LearningRateDisplay:
         """
         self.ax_ = drawing.new_axes(ax)
         self.figure_ = self.ax_.figure
-        lowest = min(float(curve.smoothed.min()) for curve in self.curves)
+        lowest = min(float(np.nanmin(curve.smoothed)) for curve in self.curves)
         bottom, top = drawing.loss_limits(lowest, self.baseline_loss)
         rates = np.concatenate([curve.learning_rates for curve in self.curves])
         if rates.min() == rates.max():  # matplotlib finds no range around a single rate
@@ -204,6 +211,10 @@ class LearningRateDisplay:
         x, y, error = curve.learning_rates[sound], curve.smoothed[sound], curve.error[sound]
         self.ax_.plot(x, y, color=color, linestyle=linestyle, linewidth=2, label=label)
         self.ax_.fill_between(x, y - error, y + error, color=color, alpha=0.2, linewidth=0)
+        raw = curve.raw
+        if raw is not None and not np.allclose(raw[sound], curve.losses[sound].mean(axis=1)):
+            label = "" if curve is not self.curves[0] else "mean without calibration"
+            self.ax_.plot(x, raw[sound], ":", color=color, linewidth=1, label=label or None)
 
     def _draw_members(self, curve: ResponseCurve, top: float, *, color: str, marker: str) -> None:
         """Draw a dot for each member, or a triangle at the top where it is beyond the axis."""

@@ -117,23 +117,17 @@ def _page(fitted: Any, estimator: Any) -> str:
 
 
 def _decisive(fitted: Any) -> tuple[str, str, bool]:
-    """Return the name of the score that chose, that of its column, and if it is the log-loss.
-
-    Told from the results, because a scorer is forgotten when the classifier is saved.
-    """
+    """Return the name of the score that chose, that of its column, and if it is the log-loss."""
     means = [name for name in fitted.cv_results_ if name.startswith("mean_test_")]
     columns = [name.removeprefix("mean_test_") for name in means]
-    column = name = fitted.refit if fitted.refit in columns else columns[0]
-    losses = fitted.learning_curves_[fitted.best_index_, :, fitted.best_n_epochs_ - 1]
-    if np.isclose(-losses.mean(), fitted.best_score_):
-        return "log-loss (nats)", column, True
-    if name == "score" and isinstance(fitted.scoring, str) and fitted.scoring != LOG_LOSS:
-        name = fitted.scoring
-    return name, column, False
+    column = fitted.refit if fitted.refit in columns else columns[0]
+    is_log_loss = fitted.score_name_ == LOG_LOSS
+    return "log-loss (nats)" if is_log_loss else fitted.score_name_, column, is_log_loss
 
 
 def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
     """Return what was chosen, and how good it is: value and note by name."""
+    averaged = "; weights are averaged over the last" * fitted.uses_averages_
     low, high = fitted.learning_rate_interval_
     interval = f"{low:.3g} … {high:.3g} within one standard error"
     if low == high:
@@ -148,9 +142,10 @@ def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
         score, note = -score, f"{note}; class frequencies alone: {fitted.baseline_loss_:.3g}"
     return {
         "Learning rate": (f"{fitted.best_learning_rate_:.3g}", interval),
-        "Epochs": (str(fitted.best_n_epochs_), f"of {n_epochs} at most"),
+        "Epochs": (str(fitted.best_n_epochs_), f"of {n_epochs} at most{averaged}"),
         **{k.capitalize(): (str(v), "") for k, v in fitted.best_params_.items() if k != RATE},
         f"Held-out {name}": (f"{score:.4g}", note),
+        "Temperature": (f"{fitted.temperature_:.3g}", "what logits are divided by"),
     }
 
 

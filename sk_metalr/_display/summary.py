@@ -29,7 +29,7 @@ def _chosen(fitted: Any) -> dict[str, str]:
         "learning rate": f"{fitted.best_learning_rate_:.3g} (within one standard error: "
         f"{low:.3g} … {high:.3g})",
         **{name: str(value) for name, value in fitted.best_params_.items() if name != RATE},
-        "epochs": str(fitted.best_n_epochs_),
+        "epochs": str(fitted.best_n_epochs_) + ", weights averaged" * fitted.uses_averages_,
     }
 
 

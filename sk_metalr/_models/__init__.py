@@ -5,6 +5,7 @@ builds and compiles its model, its encoders, class weights and training paramete
 a trained model is handed back to it.
 """
 
+from .exported import exported
 from .given import as_keras_classifier, check_fresh, input_dtype, models_given
 from .keras_model import has_logits, optimizer_label
 from .opened import check_model, open_estimator, task_features

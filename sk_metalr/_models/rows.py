@@ -8,6 +8,7 @@ from scipy.special import expit, softmax
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
+from .._task import Classification
 from ._scikeras import is_plain
 from .given import input_dtype
 from .keras_model import has_logits
@@ -77,10 +78,15 @@ def training_weights(
     return weights.astype(input_dtype())
 
 
-def to_probabilities(fitted: KerasClassifier, outputs: np.ndarray) -> np.ndarray:
+def to_probabilities(
+    fitted: KerasClassifier, outputs: np.ndarray, temperature: float = 1.0
+) -> np.ndarray:
     """Return probabilities (..., n_classes) from the float64 outputs of a fitted model, which are
-    (..., n_classes) or (..., 1), probabilities or logits.
+    (..., n_classes) or (..., 1), probabilities or logits; logits are divided by the temperature.
     """
+    if temperature != 1.0:
+        logits = Classification(has_logits(fitted.model_)).logits(outputs)
+        return softmax(np.asarray(logits) / temperature, axis=-1)
     if outputs.shape[-1] == 1:
         positive = expit(outputs) if has_logits(fitted.model_) else outputs
         return np.concatenate([1 - positive, positive], axis=-1)

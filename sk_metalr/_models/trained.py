@@ -97,16 +97,23 @@ def refits_with_keras(opened: KerasClassifier) -> bool:
 
 
 def fit_with_keras(
-    opened: KerasClassifier, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+    opened: KerasClassifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None,
+    callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics."""
+    """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics.
+
+    Further `callbacks` are called after its own.
+    """
     weights = None
     if has_weights(opened, sample_weight):
         weights = training_weights(opened, y, sample_weight)
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
     build_optimizer(opened.model_)
     x, targets = encode(opened, X, y)
-    fit_model(opened, x, targets, weights, n_epochs, _acting_callbacks(opened))
+    fit_model(opened, x, targets, weights, n_epochs, [*_acting_callbacks(opened), *callbacks])
 
 
 def is_finite(fitted: KerasClassifier) -> bool:

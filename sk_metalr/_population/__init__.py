@@ -9,7 +9,9 @@ static setting, in threads here or by `workers` elsewhere; `population` puts blo
 ``Model.fit`` itself, for comparison, and `prediction` has several trained models predict at once.
 """
 
+from .averaging import Averaging, DeliverAverages, has_averages_of_its_own
 from .block import Block
+from .held_out import HeldOut
 from .lanes import COMPILED_LANES
 from .population import Population, Trained
 from .prediction import outputs_of

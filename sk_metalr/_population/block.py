@@ -15,6 +15,7 @@ from .._recorded import Recorded
 from .._space import Schedule
 from ..exceptions import NotVectorizableError
 from .group import Group, regrouped
+from .held_out import HeldOut, kept_epochs, kept_rows
 from .lanes import LANES, next_lane, open_lane
 from .member import split_variables
 from .setups import Options, SplitSetup, TrainedMember
@@ -33,7 +34,8 @@ class Block:
 
     There is a setup for each split; models that are the same function of their variables share a
     program. `values` are the member hyperparameters, each of shape (n_candidates,), the learning
-    rate among them. Without an `executor`, groups train in this process. Raises
+    rate among them. If `one_each`, every candidate trains on one split alone, that of its own
+    number. Without an `executor`, groups train in this process. Raises
     NotVectorizableError if a layer, the optimizer or a setting cannot be trained as `options` ask.
     """
 
@@ -44,8 +46,10 @@ class Block:
         schedules: Sequence[Schedule],
         options: Options,
         executor: Executor | None = None,
+        one_each: bool = False,
     ) -> None:
         self.setups = setups
+        self.one_each = one_each
         self.values = values
         self.schedules = schedules
         self.options = options
@@ -59,17 +63,19 @@ class Block:
 
     def _open_next_lane(self, reason: str) -> None:
         """Make all groups anew, untrained, in the next lane that takes the model."""
-        self.lane = next_lane(self._lanes_left, reason, self.setups, len(self), self.options)
+        n_members = 1 if self.one_each else len(self)
+        self.lane = next_lane(self._lanes_left, reason, self.setups, n_members, self.options)
         self._trainer = Trainer(self.setups, self.lane, self.options)
+        every, size = np.arange(len(self)), self.lane.group_size
         self._groups = [
-            self._make_group(split, start)
+            self._make_group(split, mine[start : start + size])
             for split in range(len(self.setups))
-            for start in range(0, len(self), self.lane.group_size)
+            for mine in [every[split : split + 1] if self.one_each else every]
+            for start in range(0, len(mine), size)
         ]
 
-    def _make_group(self, split: int, start: int) -> Group:
-        members = np.minimum(np.arange(start, start + self.lane.group_size), len(self) - 1)
-        candidates = members[: len(self) - start]
+    def _make_group(self, split: int, candidates: np.ndarray) -> Group:
+        members = np.pad(candidates, (0, self.lane.group_size - len(candidates)), mode="edge")
         return Group(
             split=split,
             candidates=candidates,
@@ -194,6 +200,28 @@ class Block:
             compiled.result()
         self._cost["compiling"] += compiling
 
+    def held_out(self) -> HeldOut | None:
+        """Return the predictions that were kept of members still trained; None for none."""
+        kept = max((group.kept for group in self._groups), key=len, default=[])
+        if not kept:
+            return None
+        rows = [kept_rows(len(setup.test), len(self.setups)) for setup in self.setups]
+        ends = np.cumsum([len(of_split) for of_split in rows])
+        n_views, _, _, n_classes = kept[0].shape
+        found = np.full((n_views, len(self), len(kept), ends[-1], n_classes), np.nan, np.float16)
+        for group in self._groups:
+            n, end = len(group.candidates), ends[group.split]
+            for epoch, of_epoch in enumerate(group.kept):
+                mine = slice(end - of_epoch.shape[2], end)
+                found[:, group.candidates, epoch, mine] = of_epoch[:, :n]
+        pairs = list(zip(self.setups, rows, strict=True))
+        return HeldOut(
+            kept_epochs(self.options.budget)[: len(kept)],
+            found,
+            np.concatenate([setup.target[setup.test[at]] for setup, at in pairs]),
+            np.concatenate([setup.test_weight[at] for setup, at in pairs]),
+        )
+
     def snapshot(self) -> Snapshot:
         """Return all that training has changed so far."""
         groups = [GroupSnapshot.of(group) for group in self._groups]
@@ -236,14 +264,18 @@ class Block:
             for start in range(0, len(kept), size):
                 self._groups.append(regrouped(kept[start : start + size], size))
 
-    def trained_member(self, candidate: int, split: int) -> TrainedMember:
-        """Return what training left of one member."""
+    def trained_member(
+        self, candidate: int, split: int, with_averages: bool = False
+    ) -> TrainedMember:
+        """Return what training left of one member, or the averages of its weights."""
         (group,) = [g for g in self._groups if g.split == split and candidate in g.candidates]
         if group.state is None:
             raise RuntimeError("The block was not trained, or does not keep its states.")
         position = group.candidates.tolist().index(candidate)
-        shared = group.state.shared
-        member = self.lane.programs[group.split].delivered(group.state, position)
+        state, shared = group.state, group.state.shared
+        if with_averages and group.averages is not None:
+            state = state._replace(members=group.averages.of(state.members))
+        member = self.lane.programs[group.split].delivered(state, position)
         model = self.setups[group.split].model
         others, seeds = split_variables(model)
         parts = zip([*others, *seeds], [*member.non_trainable, *shared.seeds], strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._space import RATE, Schedule
+from .averaging import Averages
 from .program import GroupState
 from .stopping import Watch
 
@@ -26,8 +27,11 @@ class Group:
     schedules : list of Schedule, one for each member
     watches : list of Watch, one for each candidate, or none where nothing stops training early
     state : GroupState, or None before training and once it is not needed any more
+    averages : Averages of the members, or None where there are none
     train_losses : list of ndarray of shape (n_members,), the mean loss of each epoch, in nats
     trajectory : list of ndarray of shape (n_members,), the learning rates of each epoch
+    kept : list of float16 ndarray of shape (n_views, n_members, n_rows, n_classes)
+        Predictions that are kept, by epoch; see :class:`.HeldOut`.
     cost : Counter
         Seconds of ``training`` and ``scoring``, and ``member_epochs`` trained; not of the groups
         that it was put together from.
@@ -39,8 +43,10 @@ class Group:
     schedules: list[Schedule]
     watches: list[Watch] = field(default_factory=list)
     state: GroupState | None = None
+    averages: Averages | None = None
     train_losses: list[np.ndarray] = field(default_factory=list)
     trajectory: list[np.ndarray] = field(default_factory=list)
+    kept: list[np.ndarray] = field(default_factory=list)
     cost: Any = field(default_factory=Counter)
 
     def __len__(self) -> int:
@@ -81,6 +87,9 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
     members, loss_sum, is_finite = gathered(
         lambda group: (group.state.members, group.state.loss_sum, group.state.is_finite), tf.stack
     )
+    averages = None
+    if kept[0][0].averages is not None:
+        averages = Averages(*gathered(lambda group: tuple(group.averages), tf.stack))
     values, train_losses, trajectory = gathered(
         lambda group: (group.values, group.train_losses, group.trajectory), np.stack
     )
@@ -91,6 +100,18 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         schedules=[group.schedules[at] for group, at in padded],
         watches=[group.watches[at] for group, at in kept if group.watches],
         state=GroupState(members, latest.shared, loss_sum, is_finite),
+        averages=averages,
         train_losses=train_losses,
+        kept=_kept(padded),
         trajectory=trajectory,
     )
+
+
+def _kept(members: list[tuple[Group, int]]) -> list[np.ndarray]:
+    """Return the predictions of members of several groups; NaN where a group has none."""
+    known = max((group.kept for group, _ in members), key=len)
+    unknown = [np.full_like(one, np.nan) for one in known]
+    return [
+        np.stack([(group.kept or unknown)[epoch][:, at] for group, at in members], axis=1)
+        for epoch in range(len(known))
+    ]

@@ -11,6 +11,7 @@ from .._progress import Seen, Step, ignore
 from .._recorded import Recorded
 from .architecture import architecture_key
 from .block import Block
+from .held_out import HeldOut
 from .snapshot import Snapshot
 
 
@@ -52,6 +53,12 @@ class Population:
         for block, start in zip(self.blocks, self._starts, strict=True):
             of_block = candidates - start
             block.keep(of_block[(of_block >= 0) & (of_block < len(block))])
+
+    def held_out(self) -> HeldOut | None:
+        """Return the predictions that were kept; see :meth:`.Block.held_out`."""
+        parts = [block.held_out() for block in self.blocks]
+        known = [part for part in parts if part is not None]
+        return HeldOut.concat(known) if known and len(known) == len(parts) else None
 
     @property
     def origin(self) -> str:

@@ -11,7 +11,7 @@ _programs = Recent(n_kept=16)
 
 
 def is_kept(model: keras.Model) -> bool:
-    """Tell whether a program that is kept for others was made from this very model, and holds it."""
+    """Tell whether a program that is kept for others was made from this very model."""
     return any(program.member.model is model for program in _programs.values())
 
 

@@ -1,5 +1,6 @@
 """A member trained by ``Model.fit`` itself: what a population is compared with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,6 +22,7 @@ def trained_by_keras(
     task: Classification,
     shuffle: bool,
     uses_xla: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Train the model of a split by ``Model.fit``; return losses and the values of its variables.
 
@@ -38,7 +40,7 @@ def trained_by_keras(
     batches = _Batches(setup, shuffle)
     follow = _Follow(batches, task, values[RATE])
     epochs = len(values[RATE])
-    model.fit(batches, epochs=epochs, callbacks=[follow], shuffle=False, verbose=0)
+    model.fit(batches, epochs=epochs, callbacks=[follow, *callbacks], shuffle=False, verbose=0)
     return np.array(follow.losses), [variable.numpy() for variable in model.variables]
 
 

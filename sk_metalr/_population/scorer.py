@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .architecture import predicts_by_row
 from .batches import score_blocks, take
+from .held_out import as_log, kept_rows
 from .keras_loop import KerasLoop
 from .program import GroupState, Program
 from .setups import SplitSetup
@@ -15,17 +16,26 @@ from .setups import SplitSetup
 class Scorer:
     """Scores the members of one split, whose held-out rows are cut into batches only once.
 
-    The program is what trains the members; for `metrics` see :class:`.Options`.
+    The program is what trains the members; for `metrics` see :class:`.Options`. Where predictions
+    are kept, `n_splits` share the rows of which they are.
     """
 
     def __init__(
-        self, program: Program | KerasLoop, setup: SplitSetup, split: int, metrics: Any
+        self,
+        program: Program | KerasLoop,
+        setup: SplitSetup,
+        split: int,
+        metrics: Any,
+        n_splits: int = 0,
     ) -> None:
         may_pad = predicts_by_row(setup.model)
         self.program = program
         self.split = split
         self.metrics = metrics
         self.n_rows = len(setup.test)
+        self._kept_x = None
+        if n_splits:
+            self._kept_x = take(setup.x, setup.test[kept_rows(len(setup.test), n_splits)])
         self.total_weight = setup.test_weight.sum() if len(setup.test) else np.nan
         self.blocks = [
             (take(setup.x, block.rows), setup.target[block.rows], block.weight, block.n_steps)
@@ -39,6 +49,10 @@ class Scorer:
             total += self.program.score(state, *block)
         losses = total.T / self.total_weight
         return np.vstack([losses, self._scores(state)]) if self.metrics else losses
+
+    def kept(self, state: GroupState) -> np.ndarray:
+        """Return predictions to keep: log-probabilities (n_members, n_kept_rows, n_classes)."""
+        return as_log(self.program.predict(state, self._kept_x))
 
     def alignment(self, state: GroupState, before: list[Any]) -> np.ndarray:
         """Return cosines (n_members,) on the first block of held-out rows, 0 where not finite."""

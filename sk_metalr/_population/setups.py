@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .._recorded import name_of_averaged
 from .._task import Classification
 
 
@@ -64,6 +65,8 @@ class Options:
         Whether members can be trained further, or handed out, after the first call of ``train``;
         otherwise each group's memory is free once it is trained.
     adapts_rates : bool, whether members move their own rates; see :meth:`.Member.alignment`
+    averages : bool, whether averages of their weights are kept, and scored beside these
+    keeps_predictions : bool, whether predictions of held-out rows are kept; see :class:`.HeldOut`
     max_memory : float, bytes that the members that train at a time may take
     n_rows_later : int
         How many rows a single member of the same architecture will be trained on later, in batches
@@ -79,6 +82,8 @@ class Options:
     metrics: Any = None
     keeps_states: bool = True
     adapts_rates: bool = False
+    averages: bool = False
+    keeps_predictions: bool = False
     max_memory: float = np.inf
     n_rows_later: int = 0
     n_threads: int | None = None
@@ -87,7 +92,8 @@ class Options:
     @property
     def recorded(self) -> tuple[str, ...]:
         """Names of what is recorded of held-out rows."""
-        return (*self.task.recorded, *(self.metrics.names if self.metrics else ()))
+        names = (*self.task.recorded, *(self.metrics.names if self.metrics else ()))
+        return (*names, *map(name_of_averaged, names)) if self.averages else names
 
 
 @dataclass(frozen=True)

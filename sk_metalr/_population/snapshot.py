@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._space import Schedule
+from .averaging import Averages
 from .group import Group
 from .member import MemberState, SharedState
 from .program import GroupState
@@ -29,8 +30,10 @@ class GroupSnapshot:
         Their numbers; further members, which only fill the group up, are like the last.
     values : dict of str to float32 ndarray of shape (n_members,), member hyperparameters
     state : nested tuple of arrays or None, as in :class:`.program.GroupState`
+    averages : tuple of arrays or None, as in :class:`.averaging.Averages`
     train_losses : ndarray of shape (n_epochs, n_members), in nats
     trajectory : ndarray of shape (n_epochs, n_members), learning rates
+    kept : list of ndarray, as in the group
     seen : list of ndarray of shape (n_epochs, n_scores), what each watch has seen, if there are any
     cost : dict of str to float, as in the group
     """
@@ -39,8 +42,10 @@ class GroupSnapshot:
     candidates: np.ndarray
     values: dict[str, np.ndarray]
     state: tuple[Any, ...] | None
+    averages: tuple[Any, ...] | None
     train_losses: np.ndarray
     trajectory: np.ndarray
+    kept: list[np.ndarray]
     seen: list[np.ndarray]
     cost: dict[str, float]
 
@@ -52,8 +57,10 @@ class GroupSnapshot:
             candidates=group.candidates,
             values=group.values,
             state=None if group.state is None else _plain(group.state),
+            averages=group.averages and tuple(tf.nest.map_structure(np.asarray, group.averages)),
             train_losses=np.reshape(group.train_losses, (-1, len(group))),
             trajectory=np.reshape(group.trajectory, (-1, len(group))),
+            kept=group.kept,
             seen=[np.array(watch.seen) for watch in group.watches],
             cost=dict(group.cost),
         )
@@ -73,8 +80,10 @@ class GroupSnapshot:
             schedules=[schedules[candidate] for candidate in members],
             watches=watches,
             state=None if self.state is None else _state(self.state),
+            averages=None if self.averages is None else _averages(self.averages),
             train_losses=list(self.train_losses),
             trajectory=list(self.trajectory),
+            kept=list(self.kept),
             cost=Counter(self.cost),
         )
 
@@ -103,3 +112,7 @@ def _plain(state: GroupState) -> tuple[Any, ...]:
 def _state(plain: tuple[Any, ...]) -> GroupState:
     members, shared, loss_sum, is_finite = tf.nest.map_structure(tf.constant, plain)
     return GroupState(MemberState(*members), SharedState(*shared), loss_sum, is_finite)
+
+
+def _averages(plain: tuple[Any, ...]) -> Averages:
+    return Averages(*tf.nest.map_structure(tf.constant, plain))

@@ -12,8 +12,10 @@ import numpy as np
 from .._progress import Seen, Step
 from .._recorded import Recorded
 from .._space import RATE, rates_at
+from .averaging import Averaging, averaged, has_averages_of_its_own
 from .batches import shuffled, steps_per_block, take, training_blocks
 from .group import Group
+from .held_out import kept_epochs
 from .lanes import Lane, pays_to_compile
 from .program import GroupState, Program
 from .scorer import Scorer
@@ -32,6 +34,13 @@ class Trainer:
         self.options = options
         self.is_halted = Event()
         self._scorers: dict[int, Scorer] = {}
+        self._kept_epochs = kept_epochs(options.budget) if options.keeps_predictions else ()
+        self._averaging = [
+            Averaging(setup, options.budget)
+            if options.averages and not has_averages_of_its_own(setup.model)
+            else None
+            for setup in setups
+        ]
 
     def train(self, group: Group, epochs: range, step: Step) -> np.ndarray:
         """Train a group further; return what was recorded: (n_recorded, n_candidates, n_epochs).
@@ -50,6 +59,8 @@ class Trainer:
             if group.is_over:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
+                if epoch in self._kept_epochs:
+                    group.kept += group.kept[-1:]
             else:
                 losses[:, :, column] = self._train_and_score(group, setup, epoch)[:, :n_candidates]
             for member, watch in enumerate(group.watches):
@@ -58,13 +69,14 @@ class Trainer:
             shown = Recorded(names, losses[:, :, column].copy())
             step(Seen(shown, group.candidates, group.split, epoch))
         if not self.options.keeps_states:
-            group.state = None
+            group.state = group.averages = None
         return losses
 
     def _scorer(self, split: int) -> Scorer:
         if split not in self._scorers:
             program, setup = self.lane.programs[split], self.setups[split]
-            self._scorers[split] = Scorer(program, setup, split, self.options.metrics)
+            n_splits = len(self.setups) if self.options.keeps_predictions else 0
+            self._scorers[split] = Scorer(program, setup, split, self.options.metrics, n_splits)
         return self._scorers[split]
 
     def _train_and_score(self, group: Group, setup: SplitSetup, epoch: int) -> np.ndarray:
@@ -83,8 +95,16 @@ class Trainer:
         loss_sum = np.asarray(group.state.loss_sum)
         group.train_losses.append(np.where(is_finite, loss_sum / len(setup.train), np.nan))
         with self._timed(group, "scoring"):
-            held_out = scorer(group.state)
-        return np.where(is_finite, held_out, np.nan)
+            views = [group.state]
+            if group.averages is not None:
+                members = group.averages.of(group.state.members)
+                views.append(group.state._replace(members=members))
+            held_out = [scorer(view) for view in views]
+            if epoch in self._kept_epochs:
+                group.kept.append(np.stack([scorer.kept(view) for view in views]))
+        if self.options.averages and len(held_out) == 1:  # the optimizer delivers some of its own
+            held_out *= 2
+        return np.where(is_finite, np.vstack(held_out), np.nan)
 
     @contextmanager
     def _timed(self, group: Group, work: str) -> Iterator[None]:
@@ -98,7 +118,9 @@ class Trainer:
         assert group.state is not None
         order = shuffled(len(setup.train), (setup.seed, epoch), self.options.shuffle)
         state = group.state._replace(loss_sum=np.zeros(len(group), np.float32))
-        step, total = epoch * setup.steps_per_epoch, self.options.budget * setup.steps_per_epoch
+        total = self.options.budget * setup.steps_per_epoch
+        step = first = epoch * setup.steps_per_epoch
+        averaging = self._averaging[group.split]
         for x, y, weight, n_rows, n_steps in self._batches(setup, order):
             steps = np.arange(step, step + len(weight))
             values = {name: np.tile(one, (len(steps), 1)) for name, one in group.values.items()}
@@ -106,6 +128,8 @@ class Trainer:
             program = self.lane.programs[group.split]
             state = program.train(state, values, x, y, weight, n_rows, n_steps)
             step += n_steps
+            if averaging is not None and averaging.is_due(step - first):
+                group.averages = averaged(group.averages, state.members, averaging.decay)
         return state
 
     def _batches(self, setup: SplitSetup, order: np.ndarray) -> Iterator[tuple[Any, ...]]:

@@ -10,9 +10,11 @@ from .base import BaseSearch, Problem
 from .checkpoint import Checkpoint, checkpointed, search_identity
 from .clock import Clock
 from .diagnostics import diagnose
+from .ensemble import Chosen
 from .evaluation import Evaluation
 from .execution import Execution
 from .halving import Halving
+from .history import lower_losses
 from .hypergradient import Hypergradient
 from .loop import SearchResult, run, search
 from .portfolio import Portfolio

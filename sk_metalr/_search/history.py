@@ -1,15 +1,16 @@
 """The state of a search: its history, and the rung at which candidates are compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .._population import Trained
+from .._population import HeldOut, Trained
 from .._recorded import Recorded
 from .._space import Candidates
 from .selection import Choice
-from .surface import ResponseSurface, response_surface
+from .surface import ResponseSurface, lower_of, response_surface
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Rung:
     budget : int, in epochs
     n_rounds : int, how many rounds of candidates there were before
     baseline_loss : float or None, in nats; None where another scorer than the log-loss chooses
+    views : list of ndarray of shape (n_candidates, n_splits, n_trained)
+        Losses of the weights, and of their averages; the lower of these are the `losses`.
     """
 
     candidates: Candidates
@@ -36,6 +39,7 @@ class Rung:
     budget: int
     n_rounds: int
     baseline_loss: float | None
+    views: Sequence[np.ndarray] = ()
 
     @property
     def n_trained(self) -> int:
@@ -45,7 +49,8 @@ class Rung:
     @cached_property
     def surface(self) -> ResponseSurface:
         """The losses, smoothed over learning rates and epochs."""
-        return surface_of(self.candidates, self.losses, self.n_resources, self.baseline_loss)
+        views = self.views or [self.losses]
+        return surface_of(self.candidates, views, self.n_resources, self.baseline_loss)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class History:
     trained : list of Trained, of length n_candidates, how each was trained
     trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
         Learning rate of each epoch; None where candidates do not move theirs.
+    held_out : HeldOut or None, predictions of held-out rows, where an ensemble is made of them
+    surface : ResponseSurface or None, that the choice was made on
     """
 
     candidates: Candidates
@@ -77,6 +84,8 @@ class History:
     baseline_loss: float | None
     trained: list[Trained]
     trajectories: np.ndarray | None = None
+    held_out: HeldOut | None = None
+    surface: ResponseSurface | None = None
 
     @property
     def budget(self) -> int:
@@ -109,10 +118,25 @@ class History:
 
 
 def surface_of(
-    candidates: Candidates, losses: np.ndarray, n_resources: np.ndarray, baseline_loss: float | None
+    candidates: Candidates,
+    views: Sequence[np.ndarray],
+    n_resources: np.ndarray,
+    baseline_loss: float | None,
 ) -> ResponseSurface:
-    """Return the response surface of candidates, see :func:`.response_surface`."""
+    """Return the response surface of candidates, the lower one of several views of their losses."""
     rates, family = candidates.learning_rates, candidates.families
-    return response_surface(
-        losses, rates, baseline_loss=baseline_loss, family=family, n_resources=n_resources
-    )
+    surfaces = [
+        response_surface(
+            losses, rates, baseline_loss=baseline_loss, family=family, n_resources=n_resources
+        )
+        for losses in views
+    ]
+    return lower_of(surfaces)
+
+
+def lower_losses(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the losses of the view whose mean over splits is lower, at each epoch."""
+    losses, *others = views
+    for other in others:
+        losses = np.where((other.mean(1) < losses.mean(1))[:, None], other, losses)
+    return losses

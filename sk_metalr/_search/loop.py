@@ -1,19 +1,20 @@
 """The search: rounds of candidates, each trained rung by rung."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .._population import Population
+from .._population import HeldOut, Population
 from .._progress import PREFIX, Score, tell
 from .._recorded import Recorded
 from .._space import Candidates
 from .._task import Classification
 from ..exceptions import AllDivergedError
 from .base import BaseSearch, Problem
+from .ensemble import Chosen, select
 from .evaluation import Evaluation
 from .execution import Execution, Run
-from .history import History, Rung, surface_of
+from .history import History, Rung, lower_losses, surface_of
 from .prepare import Prepared
 from .scoring import Scoring
 from .selection import Choice, choose
@@ -22,11 +23,17 @@ from .sweep import swept
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Result of a search; `costs` are what its algorithm has counted, for ``search_cost_``."""
+    """Result of a search: its history, the choice, and the models that are going to predict.
+
+    Their mean prediction is divided by the temperature. `costs` are what the algorithm has counted,
+    for ``search_cost_``.
+    """
 
     history: History
     choice: Choice
     costs: dict[str, int]
+    models: list[Chosen] = field(default_factory=list)
+    temperature: float = 1.0
 
 
 def run(
@@ -49,7 +56,20 @@ def run(
         describe=lambda: prepared.situation,
         remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
     )
-    return search(algorithm, problem, evaluation, prepared.scoring, execution)
+    result = search(algorithm, problem, evaluation, prepared.scoring, execution)
+    return _with_models(result, prepared.n_models)
+
+
+def _with_models(result: SearchResult, n_models: int) -> SearchResult:
+    """Return a result with an ensemble where predictions were kept, or the one choice, repeated."""
+    history, choice = result.history, result.choice
+    if history.held_out is not None and history.surface is not None:
+        models, temperature = select(history.held_out, history.surface, n_models)
+        if models:
+            return replace(result, models=models, temperature=temperature)
+    n_epochs, is_averaged = choice.n_epochs[choice.index], choice.is_averaged[choice.index]
+    one = Chosen(choice.index, int(n_epochs), bool(is_averaged), choice.temperature)
+    return replace(result, models=[one] * n_models)
 
 
 def search(
@@ -111,6 +131,7 @@ class _Rounds:
             n_workers=self.execution.n_workers,
             keeps_states=until < budget or self.execution.trains_in_parts,
             adapts_rates=adapts_rates,
+            keeps_predictions=self.evaluation.options.keeps_predictions and not adapts_rates,
         )
         trained = Run(population, self.execution)
         iteration = self._climbed(rung, until, trained)
@@ -125,6 +146,7 @@ class _Rounds:
             baseline_loss=worst_loss,
             trained=population.trained,
             trajectories=population.trajectories if adapts_rates else None,
+            held_out=population.held_out(),
         )
         if before is not None:
             history = _joined(before, history)
@@ -148,7 +170,8 @@ class _Rounds:
             seen = _settled(trained, done)
             if self.execution.told is not None:
                 tell(_best_so_far(self.execution.told, seen, rung))
-            rung = replace(rung, losses=self.scoring.losses(seen))
+            views = self.scoring.losses(seen)
+            rung = replace(rung, losses=lower_losses(views), views=views)
             staying, until = self._promoted(rung)
             if not len(staying):
                 return iteration  # all diverged
@@ -176,11 +199,14 @@ class _Rounds:
 
     def _with_choice(self, history: History) -> History:
         """Return a history with the best candidate; with none where there is none."""
-        losses, candidates = self.scoring.losses(history.recorded), history.candidates
-        if history.is_diverged.all() or not np.isfinite(losses).all(axis=1).any():
+        views, candidates = self.scoring.losses(history.recorded), history.candidates
+        if history.is_diverged.all() or not np.isfinite(views[0]).all(axis=1).any():
             return history
-        surface = surface_of(candidates, losses, history.n_resources, history.baseline_loss)
-        return replace(history, choice=choose(surface, candidates.learning_rates))
+        surface = surface_of(candidates, views, history.n_resources, history.baseline_loss)
+        choice = choose(surface, candidates.learning_rates)
+        temperature = self.scoring.temperature(history.recorded, choice)
+        choice = replace(choice, temperature=temperature)
+        return replace(history, choice=choice, surface=surface)
 
 
 def _settled(run: Run, n_epochs: int) -> Recorded:
@@ -204,6 +230,9 @@ def _joined(before: History, found: History) -> History:
     if before.trajectories is not None and found.trajectories is not None:
         trajectories = np.concatenate([before.trajectories, found.trajectories])[order]
     trained = [*before.trained, *found.trained]
+    held_out = None
+    if before.held_out and found.held_out and before.held_out.epochs == found.held_out.epochs:
+        held_out = HeldOut.concat([before.held_out, found.held_out]).take(order)
     return replace(
         found,
         candidates=candidates.take(order),
@@ -212,6 +241,7 @@ def _joined(before: History, found: History) -> History:
         iteration=np.append(before.iteration, last)[order],
         trained=[trained[position] for position in order],
         trajectories=trajectories,
+        held_out=held_out,
     )
 
 
@@ -219,7 +249,7 @@ def _best_so_far(score: Score, recorded: Recorded, rung: Rung) -> str:
     """Say which of the candidates that are still there was the best, at any epoch so far."""
     last = rung.n_resources.max()
     is_there = rung.n_resources == last
-    means = score.of(recorded)[is_there].mean(axis=1)
+    means = score.of(recorded.map(lambda values: values.mean(axis=2)))[is_there]
     best = np.where(np.isfinite(means), means, -np.inf).max(axis=1)
     if np.isneginf(best).all():
         return f"{PREFIX} epoch {last}: every candidate has diverged"

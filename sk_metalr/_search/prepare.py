@@ -54,6 +54,7 @@ class Prepared:
     evaluation: Evaluation
     scoring: Scoring
     refit_seeds: tuple[int, int]
+    n_models: int
 
     @cached_property
     def situation(self) -> Situation:
@@ -86,7 +87,9 @@ def prepare(
     data = check_training_data(X, y, sample_weight, groups)
     search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
     rows, splits = _split(classifier, data, *validation, random_state)
-    scoring = Scoring(scorers, decisive, rows, splits, data.baseline_loss)
+    baseline, calibrate = data.baseline_loss, classifier.calibrate
+    scoring = Scoring(scorers, decisive, rows, splits, baseline, calibrate)
+    is_ensemble = classifier.n_models > 1 and scoring.worst_loss is not None
     memory = classifier.max_memory
     refits_alike = (
         classifier.refit
@@ -99,12 +102,15 @@ def prepare(
         budget=plan.n_epochs,
         shuffle=plan.shuffle,
         metrics=scoring if scoring.names else None,
+        averages=calibrate,
+        keeps_predictions=calibrate and bool(classifier.refit) and is_ensemble,
         max_memory=psutil.virtual_memory().available / 4 if memory is None else memory,
         n_rows_later=len(data.y) if refits_alike else 0,
         engine=classifier.engine,
     )
     evaluation = Evaluation(estimator, plan, rows, splits, search_seed, options)
-    return Prepared(data, space, evaluation, scoring, tuple(refit_seeds))
+    seeds, n_models = tuple(refit_seeds), classifier.n_models
+    return Prepared(data, space, evaluation, scoring, seeds, n_models)
 
 
 def _warn_of_ignored_settings(estimator: Any, refit: Any) -> None:

@@ -1,5 +1,6 @@
 """Results of a search, in scikit-learn's form, and as records for searches to come."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ class SearchResultsMixin:
     """Marks estimators that hold a search's results, for displays to find inside of others."""
 
 
-def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+def cv_results(
+    history: History, choice: Choice, scores: Sequence[dict[str, np.ndarray]]
+) -> dict[str, Any]:
     """Return ``cv_results_``, columns of shape (n_candidates,) by name.
 
-    Each candidate is scored at the epoch that the choice names. Scores, by name and of shape
-    (n_candidates, n_splits, n_epochs), are greater-is-better; where a candidate diverged, those
-    in the results are NaN and ranked last.
+    Each candidate is scored at the epoch that the choice names. The scores of weights, and of
+    their averages where there are some, by name and of shape (n_candidates, n_splits, n_epochs),
+    are greater-is-better; where a candidate diverged, those in the results are NaN and ranked last.
     """
     params, diverged = history.candidates.params(), history.is_diverged
     at = (np.arange(len(params)), slice(None), choice.n_epochs - 1)
@@ -31,8 +34,9 @@ def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) 
     for name in params[0]:
         column = np.array([one[name] for one in params], dtype=None if name == RATE else object)
         columns[f"param_{name}"] = np.ma.MaskedArray(column, mask=False)
-    for name, values in scores.items():
-        column = np.where(diverged[:, None], np.nan, values[at])
+    for name, values in scores[0].items():
+        column = np.where(choice.is_averaged[:, None], scores[-1][name][at], values[at])
+        column = np.where(diverged[:, None], np.nan, column)
         mean = column.mean(axis=1)
         ranked = np.where(np.isnan(mean), np.inf, -mean)
         columns |= {f"split{i}_test_{name}": one for i, one in enumerate(column.T)}
@@ -46,6 +50,7 @@ def cv_results(history: History, choice: Choice, scores: dict[str, np.ndarray]) 
         "selection_score": np.where(finite, -choice.losses, np.nan),
         "selection_standard_error": np.where(finite, choice.standard_errors, np.nan),
         "n_epochs": choice.n_epochs,
+        "averaged": choice.is_averaged,
         "diverged": diverged,
         "diverged_epoch": np.where(diverged, history.is_bad.argmax(axis=1) + 1, 0),
         "iter": history.iteration,
@@ -78,7 +83,7 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
     """
     losses, n_resources = fitted.laplace_learning_curves_, fitted.cv_results_["n_resources"]
     candidates = prepared.space.named(fitted.cv_results_["params"])
-    surface = surface_of(candidates, losses, n_resources, fitted.baseline_loss_)
+    surface = surface_of(candidates, [losses], n_resources, fitted.baseline_loss_)
     epochs, curve = surface.lowest
     errors = np.where(np.isfinite(curve), surface.standard_errors, np.inf)
     went_on = n_resources == losses.shape[2]

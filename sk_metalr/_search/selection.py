@@ -27,6 +27,8 @@ class Choice:
     interval : tuple of (float, float)
         Lowest and highest of the learning rates of its family around the chosen one whose
         smoothed loss is within one standard error of it.
+    is_averaged : bool ndarray of shape (n_candidates,), whether averages of the weights are better
+    temperature : float, what the logits of the chosen candidate are divided by
     """
 
     index: int
@@ -34,6 +36,8 @@ class Choice:
     losses: np.ndarray
     standard_errors: np.ndarray
     interval: tuple[float, float]
+    is_averaged: np.ndarray
+    temperature: float = 1.0
 
 
 def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
@@ -52,7 +56,8 @@ def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
     inside = eligible & (surface.family == surface.family[index])
     low, high = run_around(inside & (losses <= losses[index] + errors[index]), index)
     interval = float(learning_rates[low]), float(learning_rates[high])
-    return Choice(index, epochs + 1, losses, errors, interval)
+    is_averaged = surface.is_averaged[np.arange(len(epochs)), epochs]
+    return Choice(index, epochs + 1, losses, errors, interval, is_averaged)
 
 
 def run_around(inside: np.ndarray, index: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The response surface: held-out losses over learning rates and epochs, compressed and smoothed."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +33,8 @@ class ResponseSurface:
     is_diverged : bool ndarray of shape (n_candidates,), on any split while it was trained
     over_rates : ndarray of shape (n_candidates, n_candidates), weights of the smoothing
     family : int ndarray of shape (n_candidates,), which candidates were smoothed together
+    is_averaged : bool ndarray of shape (n_candidates, n_epochs)
+        Where the losses are those of averages of the weights.
     """
 
     compressed: np.ndarray
@@ -40,6 +43,7 @@ class ResponseSurface:
     is_diverged: np.ndarray
     over_rates: np.ndarray
     family: np.ndarray
+    is_averaged: np.ndarray
 
     @property
     def lowest(self) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +103,28 @@ def response_surface(
     over_rates = weights_over_rates(learning_rates, family)
     smoothed = smooth_losses(compressed, over_rates, is_trained)
     is_diverged = (~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1)
-    return ResponseSurface(compressed, smoothed, is_trained, is_diverged, over_rates, family)
+    is_averaged = np.zeros_like(is_trained)
+    return ResponseSurface(
+        compressed, smoothed, is_trained, is_diverged, over_rates, family, is_averaged
+    )
+
+
+def lower_of(surfaces: Sequence[ResponseSurface]) -> ResponseSurface:
+    """Return the lower one, at each epoch, of the surfaces of weights and of their averages."""
+    first, *others = surfaces
+    for other in others:
+        lowest, mean = (
+            np.where(one.is_diverged[:, None], np.inf, one.smoothed.mean(axis=1))
+            for one in (first, other)
+        )
+        is_lower = mean < lowest
+        first = replace(
+            first,
+            compressed=np.where(is_lower[:, None], other.compressed, first.compressed),
+            smoothed=np.where(is_lower[:, None], other.smoothed, first.smoothed),
+            is_averaged=first.is_averaged | is_lower,
+        )
+    return first
 
 
 def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
@@ -123,10 +148,15 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
     (n_candidates, n_candidates). Each smoothed loss, in nats, is a mean over those that there are:
     `is_trained` of shape (n_candidates, n_epochs).
     """
-    epochs = np.arange(1, losses.shape[2] + 1)
-    over_epochs = _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
+    over_epochs = weights_over_epochs(losses.shape[2])
     total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
     return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
+
+
+def weights_over_epochs(n_epochs: int) -> np.ndarray:
+    """Return weights (n_epochs, n_epochs), not normalized, that average over epochs around each."""
+    epochs = np.arange(1, n_epochs + 1)
+    return _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
 
 
 def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:

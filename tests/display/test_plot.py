@@ -115,7 +115,7 @@ def test_a_single_rate_is_drawn_in_the_middle_and_a_name_is_no_formula(fitted):
     (curve,) = LearningRateDisplay.from_estimator(fitted).curves
     one = np.array([0.01])
     columns = {"learning_rates": one, "losses": one[:, None], "smoothed": one, "error": one}
-    curve = replace(curve, label="a $\\frac$", diverged=np.array([False]), **columns)
+    curve = replace(curve, label="a $\\frac$", diverged=np.array([False]), raw=None, **columns)
     display = LearningRateDisplay(
         curves=[curve], best_learning_rate=0.01, interval=(0.01, 0.01), baseline_loss=1.0
     ).plot()

@@ -199,7 +199,7 @@ def test_the_table_holds_every_number_of_cv_results(fitted, written):
         if np.asarray(results[name]).dtype.kind in "iuf":
             numbers = [float(value or "nan") for value in exact]
             np.testing.assert_array_equal(numbers, np.asarray(results[name]))
-        elif name == "diverged":
+        elif name in ("diverged", "averaged"):
             assert texts == tuple("yes" if one else "no" for one in results[name])
         else:
             assert texts == tuple(results[name])

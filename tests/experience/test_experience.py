@@ -265,6 +265,7 @@ def writers(path, n_processes, n_records):
     return started
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_processes_append_at_once(path, n):
     processes = writers(path, n, 25)
@@ -274,6 +275,7 @@ def test_processes_append_at_once(path, n):
     assert sorted(sources(Experience.load(path))) == sorted(written)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_killed_processes_lose_nothing_that_was_complete(path, n):
     processes = writers(path, n, 100_000)

@@ -175,6 +175,7 @@ def test_numbers_that_an_optimizer_reads_may_differ_between_members(engine):
     assert np.ptp(losses[:, 0, -1]) > 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MORE_OPTIMIZERS)
 def test_other_optimizers_equal_keras(name):
     assert_equals_keras(MORE_OPTIMIZERS[name], plain, [1e-3, 1e-2], jits=[False])
@@ -621,7 +622,8 @@ def test_held_out_losses_are_scikit_learns(name):
         test_weight=weight,
     )
     block = make_block([setup], np.array([1e-3]), budget=1, from_logits=from_logits)
-    losses, mean_losses = block.train(1).values
+    recorded = block.train(1)
+    losses, mean_losses = recorded["log_loss"], recorded["uniform_log_loss"]
     member = block.trained_member(0, 0)
     outputs = setup.x[setup.test] @ member.weights[0] + member.weights[1]
     exp = np.exp(outputs)

@@ -115,6 +115,7 @@ def shifted_mlp(meta):
     return keras.Model(inputs, model(inputs + shift))
 
 
+@pytest.mark.long
 def test_what_keras_draws_without_a_seed_is_the_same_in_the_next_fit(iris):
     X, y = iris
     assert_same(fitted(X, y, shifted_mlp), fitted(X, y, shifted_mlp), X)

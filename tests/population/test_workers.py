@@ -86,6 +86,7 @@ def test_workers_choose_the_same(iris, params):
     assert_same(make(**params).fit(X, y), make(n_jobs=2, **params).fit(X, y), X)
 
 
+@pytest.mark.long
 def test_workers_stop_members_early(iris):
     X, y = iris
     stop = keras.callbacks.EarlyStopping("val_loss", patience=1)
@@ -154,6 +155,7 @@ class CountedThreads(ThreadingBackend):
         return super().configure(n_jobs, parallel, **settings)
 
 
+@pytest.mark.long
 def test_no_more_workers_are_started_than_there_is_work(iris):
     joblib.register_parallel_backend("counted", CountedThreads)
     X, y = iris

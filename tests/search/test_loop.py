@@ -1,5 +1,7 @@
 """The search, on a population that is a table."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from sk_metalr._recorded import Recorded
 from sk_metalr._search import Execution, Problem, search
 from sk_metalr._search.halving import rungs
 from sk_metalr._space import StrategySpace
+from sk_metalr._task import Classification
 from sk_metalr.exceptions import AllDivergedError
 
-NAMES = ("log_loss", "uniform_log_loss")
+NAMES = Classification.recorded
 
 
 class FakePopulation:
@@ -34,16 +37,20 @@ class FakePopulation:
         losses = np.full((*self.losses.shape[:-1], n_epochs), np.nan)
         seen = slice(self.n_epochs - n_epochs, self.n_epochs)
         losses[self.staying] = self.losses[self.staying, :, seen]
-        return Recorded(NAMES, np.stack([losses, losses]))
+        return Recorded(NAMES, np.stack([losses] * len(NAMES)))
 
     def keep(self, candidates):
         self.staying = candidates
+
+    def held_out(self):
+        return None
 
 
 class Table:
     """Stands in for evaluation and scoring; the rates are the numbers of its rows, from 1."""
 
     worst_loss = None
+    options = SimpleNamespace(keeps_predictions=False)
 
     def __init__(self, losses):
         self.table = losses
@@ -57,7 +64,10 @@ class Table:
         return self.populations[-1]
 
     def losses(self, recorded):
-        return recorded["log_loss"]
+        return [recorded["log_loss"]]
+
+    def temperature(self, recorded, choice):
+        return 1.0
 
 
 def searched(losses, algorithm, execution=None, n_candidates=None):

@@ -27,7 +27,8 @@ def results():
         ]
     )
     lowest = np.array([0.7, 0.4, np.inf])
-    choice = Choice(1, np.array([2, 1, 1]), lowest, np.full(3, 0.1), (1e-2, 1e-2))
+    averaged = np.array([False, False, True])
+    choice = Choice(1, np.array([2, 1, 1]), lowest, np.full(3, 0.1), (1e-2, 1e-2), averaged)
     columns = {RATE: RATES, OPTIMIZER: np.zeros(3, int)}
     history = History(
         Candidates(columns, {OPTIMIZER: [Level("sgd", "sgd")]}),
@@ -39,7 +40,7 @@ def results():
         baseline_loss=1.0,
         trained=[],
     )
-    return cv_results(history, choice, {"score": -losses}), choice
+    return cv_results(history, choice, [{"score": -losses}, {"score": 1 - losses}]), choice
 
 
 def test_scores_are_negative_losses_at_each_candidates_epoch():

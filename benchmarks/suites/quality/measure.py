@@ -1,5 +1,7 @@
 """Test scores on tables, after each way of choosing a learning rate and a number of epochs.
 
+Choices are those of ``calibrate=False``, but for the rows that say otherwise.
+
 Searches are given the same 16 candidates (Optuna as many proposals of its own), the same
 stratified folds (one split: the first of them) and the same network. Whatever is chosen is
 refitted on all training rows, three times from initial weights that are the same for all, so
@@ -28,6 +30,7 @@ from benchmarks.harness.refitting import (
     DENSE_GRID,
     EPOCHS,
     N_CANDIDATES,
+    N_WEIGHTS,
     classifier,
     mean_score,
     refit_all,
@@ -38,7 +41,8 @@ from benchmarks.suites.quality.range_test import range_test, steepest, valley
 from sk_metalr import Experience, MetaLRClassifier, Portfolio
 from sk_metalr import _models as models
 from sk_metalr._population import preserved_random_state
-from sk_metalr._refit import predicted
+from sk_metalr._progress import silent
+from sk_metalr._refit import Refit, chosen_refit, predicted
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import response_surface
 from sk_metalr._splits import n_auto_splits
@@ -51,6 +55,8 @@ QUICK = ["penguins", "breast_cancer"]
 OURS = "MetaLRClassifier"
 WHOLE_FIT = "MetaLRClassifier, its own refit"
 FIVE_MODELS = f"MetaLRClassifier, n_models={N_MODELS}"
+CALIBRATED = "MetaLRClassifier, calibrated"
+ENSEMBLES = {n: f"{CALIBRATED}, n_models={n}" for n in (5, 10)}
 PORTFOLIO = "MetaLRClassifier, portfolio of 4 from the other tables"
 BY_PORTFOLIO = "MetaLRClassifier, search=portfolio from the other tables"
 FIVE_FOLDS = "RandomizedSearchCV, cv=5"
@@ -92,6 +98,7 @@ def measure_once(table: Table, seed: int) -> list[dict]:
     choices = all_choices(searches)
     refitted, hindsight = refit_all(table, seed, choices)
     outcomes = {name: [probabilities] for name, probabilities in trained_once(searches).items()}
+    outcomes |= calibrated(searches)
     rows = [
         {
             "method": name,
@@ -115,13 +122,32 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
     first, *_ = searches.fitted.estimators_
     outcomes = {
         FIVE_MODELS: searches.fitted.predict_proba(table.X_test),
-        WHOLE_FIT: predicted([first], table.X_test),
+        WHOLE_FIT: predicted([first], table.X_test, [searches.fitted.ensemble_[0]["temperature"]]),
     }
     for name, estimator in trained_by_keras(searches.seed).items():
         with preserved_random_state():
             estimator.fit(table.X_train, table.y_train)
         outcomes[name] = estimator.predict_proba(table.X_test)
     return outcomes
+
+
+def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
+    """Return test probabilities of the calibrated choice, refitted several times, and ensembles."""
+    table = searches.table
+    fits = {
+        n: searches.search(
+            searches.folds, refit=True, calibrate=True, n_candidates=N_CANDIDATES, n_models=n
+        )
+        for n in (1, *ENSEMBLES)
+    }
+    one = fits.pop(1)
+    prepared = one._prepared_again(table.X_train, table.y_train, None, None, (None, None))
+    planned = chosen_refit(one, prepared).models
+    refitted = Refit(prepared, planned * N_WEIGHTS).train("auto", silent).fitted
+    return {
+        CALIBRATED: [predicted([each], table.X_test, [one.temperature_]) for each in refitted],
+        **{ENSEMBLES[n]: [fitted.predict_proba(table.X_test)] for n, fitted in fits.items()},
+    }
 
 
 class Searches:
@@ -145,9 +171,14 @@ class Searches:
         self.fitted = self.search(self.folds, n_candidates=N_CANDIDATES, **whole)
         self.default = self.search(self.folds, learning_rates=[DEFAULT_RATE]).learning_curves_[0]
 
-    def search(self, cv, refit=False, **params):
+    def search(self, cv, refit=False, calibrate=False, **params):
         estimator = MetaLRClassifier(
-            classifier(self.seed), cv=cv, refit=refit, random_state=self.seed, **params
+            classifier(self.seed),
+            cv=cv,
+            refit=refit,
+            calibrate=calibrate,
+            random_state=self.seed,
+            **params,
         )
         return estimator.fit(self.table.X_train, self.table.y_train)
 

@@ -75,6 +75,8 @@ def quality_summary(scores: pd.DataFrame) -> pd.DataFrame:
                         "balanced": "balanced_accuracy",
                         "F1": "f1_macro",
                         "recall": "recall_macro",
+                        "Brier": "brier",
+                        "ECE": "calibration_error",
                     }.items()
                 },
                 "p": p,
