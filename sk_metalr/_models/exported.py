@@ -19,20 +19,25 @@ def exported(
 
     Each of them has a temperature of its own. The model shares their layers, and is made of
     Keras's own operations beside these. Raises ValueError where a feature encoder stands before
-    the models.
+    the models, or they predict in a way of their own.
     """
     first = fitted[0]
+    if type(first.model_).predict_step is not keras.Model.predict_step:
+        raise ValueError(
+            f"{type(first.model_).__name__} has a predict_step of its own, which is lost when it "
+            "is called by another model; have its call give what it should predict."
+        )
     if not is_identity(first.feature_encoder_):
         raise ValueError(
             f"The wrapped {type(first).__name__} encodes features before its model sees them, "
             "which no Keras model can do; encode in a Pipeline, or take the columns apart in the "
             "model: x[:, :2]."
         )
-    shape = first.X_shape_[1:]
-    features = keras.Input(shape, dtype=getattr(first.model_.inputs[0], "dtype", None))
+    inputs = getattr(first.model_, "inputs", None)  # which a subclassed model has not
+    features = keras.Input(first.X_shape_[1:], dtype=inputs[0].dtype if inputs else None)
     each = [
-        _probabilities(one.model_, features, of_one, number)
-        for number, (one, of_one) in enumerate(zip(fitted, temperatures, strict=True))
+        _probabilities(model, features, of_one)
+        for model, of_one in zip(_named_apart(fitted), temperatures, strict=True)
     ]
     probabilities = each[0] if len(each) == 1 else ops.mean(ops.stack(each), axis=0)
     if temperature != 1.0:
@@ -40,11 +45,19 @@ def exported(
     return keras.Model(features, probabilities)
 
 
-def _probabilities(model: keras.Model, features: Any, temperature: float, number: int) -> Any:
-    layer: Any = model
-    if number:  # models of one function may bear one name, of which there can be one in a model
-        layer = keras.models.clone_model(model)
-        layer.name = f"{model.name}_of_{number}"
-        layer.set_weights(model.get_weights())
+def _named_apart(fitted: list[KerasClassifier]) -> list[keras.Model]:
+    """Return the models of fitted ones; a copy where one before bears the same name."""
+    named: dict[str, keras.Model] = {}
+    for number, one in enumerate(fitted):
+        model = one.model_
+        if model.name in named:
+            model = keras.models.clone_model(one.model_)
+            model.name = f"{one.model_.name}_of_{number}"
+            model.set_weights(one.model_.get_weights())
+        named[model.name] = model
+    return list(named.values())
+
+
+def _probabilities(model: keras.Model, features: Any, temperature: float) -> Any:
     task = Classification(has_logits(model))
-    return ops.softmax(task.logits(layer(features, training=False)) / temperature)
+    return ops.softmax(task.logits(model(features, training=False)) / temperature)

@@ -96,24 +96,35 @@ def has_averages_of_its_own(model: keras.Model) -> bool:
 
 
 class DeliverAverages(keras.callbacks.Callback):
-    """Callback that puts the averages of a model's weights in their place after training."""
+    """Callback that puts the averages of a model's weights in their place after training.
+
+    An epoch may have fewer steps than `averaging` expects, where some rows are held out.
+    """
 
     def __init__(self, averaging: Averaging) -> None:
         super().__init__()
         self._averaging = averaging
         self._sums: list[np.ndarray] = []
         self._total = 0.0
+        self._is_taken_in = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Take the weights in, where that is due."""
-        if self._averaging.is_due(batch + 1):
-            decay, values = self._averaging.decay, [v.numpy() for v in self._variables()]
-            before = self._sums or [np.zeros_like(value) for value in values]
-            self._sums = [
-                (decay * old + new).astype(new.dtype)
-                for old, new in zip(before, values, strict=True)
-            ]
-            self._total = decay * self._total + 1.0
+        self._is_taken_in = self._averaging.is_due(batch + 1)
+        if self._is_taken_in:
+            self._take_in()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Take the weights in, where its last step has not."""
+        if not self._is_taken_in:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        decay, values = self._averaging.decay, [v.numpy() for v in self._variables()]
+        before = self._sums or [np.zeros_like(value) for value in values]
+        pairs = zip(before, values, strict=True)
+        self._sums = [(decay * old + new).astype(new.dtype) for old, new in pairs]
+        self._total = decay * self._total + 1.0
 
     def on_train_end(self, logs: Any = None) -> None:
         """Replace the weights by their averages."""

@@ -205,7 +205,8 @@ class Block:
         kept = max((group.kept for group in self._groups), key=len, default=[])
         if not kept:
             return None
-        rows = [kept_rows(len(setup.test), len(self.setups)) for setup in self.setups]
+        n_splits = len(self.setups)
+        rows = [kept_rows(len(one.test), n_splits, one.n_classes) for one in self.setups]
         ends = np.cumsum([len(of_split) for of_split in rows])
         n_views, _, _, n_classes = kept[0].shape
         found = np.full((n_views, len(self), len(kept), ends[-1], n_classes), np.nan, np.float16)

@@ -7,6 +7,9 @@ import numpy as np
 MAX_ROWS = 2_000
 """Held-out rows, on all splits together, whose predictions are kept at most."""
 
+MAX_PROBABILITIES = 50_000
+"""Number of probabilities, rows times classes, that are kept of a member after an epoch at most."""
+
 MAX_EPOCHS = 12
 """Number of epochs after which they are kept, spread over the budget."""
 
@@ -49,9 +52,9 @@ def kept_epochs(budget: int) -> tuple[int, ...]:
     return tuple((ends.round().astype(int) - 1).tolist())
 
 
-def kept_rows(n_test: int, n_splits: int) -> np.ndarray:
+def kept_rows(n_test: int, n_splits: int, n_classes: int) -> np.ndarray:
     """Return positions among the held-out rows of a split whose predictions are kept."""
-    n_rows = min(n_test, max(1, MAX_ROWS // n_splits))
+    n_rows = min(n_test, max(1, min(MAX_ROWS, MAX_PROBABILITIES // n_classes) // n_splits))
     return np.linspace(0, n_test - 1, n_rows).round().astype(int)
 
 

@@ -35,7 +35,8 @@ class Scorer:
         self.n_rows = len(setup.test)
         self._kept_x = None
         if n_splits:
-            self._kept_x = take(setup.x, setup.test[kept_rows(len(setup.test), n_splits)])
+            rows = kept_rows(len(setup.test), n_splits, setup.n_classes)
+            self._kept_x = take(setup.x, setup.test[rows])
         self.total_weight = setup.test_weight.sum() if len(setup.test) else np.nan
         self.blocks = [
             (take(setup.x, block.rows), setup.target[block.rows], block.weight, block.n_steps)

@@ -44,6 +44,11 @@ class SplitSetup:
     stops: Sequence[keras.callbacks.EarlyStopping] = ()
 
     @property
+    def n_classes(self) -> int:
+        """Number of classes among all rows."""
+        return int(self.target.max()) + 1
+
+    @property
     def steps_per_epoch(self) -> int:
         """Steps that an epoch takes."""
         return ceil(len(self.train) / self.batch_size)
