@@ -1,6 +1,7 @@
 """Calibration: temperatures, the losses at them, and averages of weights beside them."""
 
 import pickle
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from sk_metalr import MetaLRClassifier, verify
 from sk_metalr._population import HeldOut, lanes
 from sk_metalr._population.averaging import HORIZON
 from sk_metalr._population.held_out import kept_rows
+from sk_metalr._progress import silent
 from sk_metalr._recorded import Recorded
+from sk_metalr._refit import Refit, chosen_refit
 from sk_metalr._search.calibration import at_positions, best_positions, temperature_at
 from sk_metalr._search.ensemble import select
 from sk_metalr._search.surface import response_surface
@@ -179,25 +182,33 @@ def test_averages_are_decaying_means_over_epochs(iris, engine):
     assert not np.allclose(raw[0], found.weights[0])
 
 
-@pytest.mark.parametrize("through", ["the compiled program", "Keras's loop"])
-def test_a_refit_delivers_averages_where_they_are_chosen(iris, monkeypatch, through):
-    from sk_metalr import _models as models
-
+def test_a_refit_delivers_averages_where_they_are_chosen(iris):
     # A high rate, at which averages do better.
     params = {"learning_rates": [0.3], "cv": 3, "random_state": 0}
-    wrapped = small_classifier(epochs=20, shuffle=False)
-    if through == "Keras's loop":
-        monkeypatch.setattr(models, "refits_with_keras", lambda _: True)
-    fitted = MetaLRClassifier(wrapped, **params).fit(*iris)
+    fitted = MetaLRClassifier(small_classifier(epochs=20), **params).fit(*iris)
     assert fitted.uses_averages_
     assert fitted.cv_results_["averaged"][0]
     assert verify(fitted, *iris, n_candidates=1)["max_weight_difference"] < 1e-4
-    monkeypatch.setattr(models, "refits_with_keras", lambda _: False)
-    compiled = MetaLRClassifier(wrapped, **params).fit(*iris)
-    assert compiled.uses_averages_
-    np.testing.assert_allclose(
-        fitted.predict_proba(iris[0]), compiled.predict_proba(iris[0]), atol=1e-4
-    )
+
+
+def test_averages_are_the_same_through_keras_loop(iris):
+    X, y = iris
+    wrapped = small_classifier(epochs=8, shuffle=False)  # whose order of rows is its own otherwise
+    params = {"learning_rates": [0.05], "cv": 3, "random_state": 0}
+    fitted = MetaLRClassifier(wrapped, **params).fit(X, y)
+    prepared = fitted._prepared_again(X, y, None, None, (None, None))
+    (planned,) = chosen_refit(fitted, prepared).models
+    weights = {
+        (engine, uses_averages): Refit(prepared, [replace(planned, uses_averages=uses_averages)])
+        .train(engine, silent)
+        .fitted[0]
+        .model_.get_weights()
+        for engine in ("auto", "keras")
+        for uses_averages in (True, False)
+    }
+    for mine, theirs in zip(weights["auto", True], weights["keras", True], strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    assert not np.allclose(weights["auto", True][0], weights["auto", False][0], atol=1e-3)
 
 
 def test_averages_are_delivered_where_the_refit_holds_rows_out(iris):
