@@ -12,6 +12,9 @@ from .recent import Recent
 from .scope import ValueScope
 
 ROWS_AT_ONCE = 4096
+ROWS_ALIKE = 16
+"""Rows are filled up to a multiple of this many: the vector instructions of a processor round the
+last few numbers of an array in another way, so a row's outputs would depend on its place."""
 
 _functions = Recent(n_kept=16)
 _keys: WeakKeyDictionary[keras.Model, str | None] = WeakKeyDictionary()
@@ -25,12 +28,14 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     shape (n_rows, ...), or a list or dict of such. Models are called directly: ``Model.predict``
     traces a program for every new model, which takes longer than most predictions, and warns.
     """
+    n_rows = len(keras.tree.flatten(x)[0])
+    filled_up = np.minimum(np.arange(n_rows + -n_rows % ROWS_ALIKE), n_rows - 1)
     parts = []
-    for start in range(0, len(keras.tree.flatten(x)[0]), ROWS_AT_ONCE):
-        at = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        at = filled_up[start : start + ROWS_AT_ONCE]
         block = [keras.tree.map_structure(lambda array, at=at: array[at], rows) for rows in x]
         parts.append(_outputs(models, block))
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1)[:, :n_rows]
 
 
 def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:

@@ -81,3 +81,14 @@ def test_a_function_serves_equal_models_and_keeps_none_alive():
     outputs = outputs_of(second, [X, X])
     assert list(prediction._functions._kept.values()) == [function]
     np.testing.assert_allclose(outputs[0], np.asarray(second[0](X)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_a_row_has_the_same_outputs_wherever_it_stands(n_models):
+    shape = [keras.Input((3,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")]
+    models = [compiled(keras.Sequential(shape)) for _ in range(n_models)]
+    some = rows(20, 3)
+    order = RNG.permutation(20)
+    as_given = outputs_of(models, [some] * n_models)
+    np.testing.assert_array_equal(outputs_of(models, [some[order]] * n_models), as_given[:, order])
+    np.testing.assert_array_equal(outputs_of(models, [some[7:8]] * n_models), as_given[:, 7:8])
