@@ -57,19 +57,23 @@ def run(
         remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
     )
     result = search(algorithm, problem, evaluation, prepared.scoring, execution)
-    return _with_models(result, prepared.n_models)
+    return with_models(result, prepared.n_models)
 
 
-def _with_models(result: SearchResult, n_models: int) -> SearchResult:
+def with_models(result: SearchResult, n_models: int) -> SearchResult:
     """Return a result with an ensemble where predictions were kept, or the one choice, repeated."""
     history, choice = result.history, result.choice
     if history.held_out is not None and history.surface is not None:
         models, temperature = select(history.held_out, history.surface, n_models)
         if models:
             return replace(result, models=models, temperature=temperature)
+    return replace(result, models=[single(choice)] * n_models)
+
+
+def single(choice: Choice) -> Chosen:
+    """Return the model of a choice."""
     n_epochs, is_averaged = choice.n_epochs[choice.index], choice.is_averaged[choice.index]
-    one = Chosen(choice.index, int(n_epochs), bool(is_averaged), choice.temperature)
-    return replace(result, models=[one] * n_models)
+    return Chosen(choice.index, int(n_epochs), bool(is_averaged), choice.temperature)
 
 
 def search(

@@ -1,12 +1,11 @@
 """Test scores on tables, after each way of choosing a learning rate and a number of epochs.
 
-Choices are those of ``calibrate=False``, but for the rows that say otherwise.
-
 Searches are given the same 16 candidates (Optuna as many proposals of its own), the same
 stratified folds (one split: the first of them) and the same network. Whatever is chosen is
 refitted on all training rows, three times from initial weights that are the same for all, so
-that nothing but the choice differs; scores are means over the three. Each candidate is trained
-once, by MetaLRClassifier's population, whose members equal Keras's own training
+that nothing but the choice differs; scores are means over the three. (What MetaLRClassifier itself
+chooses by default, on calibrated losses, is refitted ten times, with averages of weights where it
+chose them.) Each candidate is trained once, by MetaLRClassifier's population, whose members equal Keras's own training
 (tests/population); the rivals choose from its learning curves as their own rule says, where they
 would have trained the same models again. Keras itself trains the range test, and what stops early
 by itself: on 80 % of the rows and without a refit, as its users do.
@@ -30,7 +29,6 @@ from benchmarks.harness.refitting import (
     DENSE_GRID,
     EPOCHS,
     N_CANDIDATES,
-    N_WEIGHTS,
     classifier,
     mean_score,
     refit_all,
@@ -38,11 +36,13 @@ from benchmarks.harness.refitting import (
 )
 from benchmarks.harness.tables import NAMES, Table, load
 from benchmarks.suites.quality.range_test import range_test, steepest, valley
-from sk_metalr import Experience, MetaLRClassifier, Portfolio
+from sk_metalr import Experience, MetaLRClassifier, Portfolio, RandomSearch
 from sk_metalr import _models as models
 from sk_metalr._population import preserved_random_state
 from sk_metalr._progress import silent
-from sk_metalr._refit import Refit, chosen_refit, predicted
+from sk_metalr._refit import Planned, Refit, predicted, tempered
+from sk_metalr._search import Chosen, Execution, Prepared, SearchResult, prepare, run
+from sk_metalr._search.loop import single, with_models
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import response_surface
 from sk_metalr._splits import n_auto_splits
@@ -53,12 +53,13 @@ SEEDS = 3
 QUICK = ["penguins", "breast_cancer"]
 
 OURS = "MetaLRClassifier"
-WHOLE_FIT = "MetaLRClassifier, its own refit"
-FIVE_MODELS = f"MetaLRClassifier, n_models={N_MODELS}"
-CALIBRATED = "MetaLRClassifier, calibrated"
-ENSEMBLES = {n: f"{CALIBRATED}, n_models={n}" for n in (5, 10)}
-PORTFOLIO = "MetaLRClassifier, portfolio of 4 from the other tables"
-BY_PORTFOLIO = "MetaLRClassifier, search=portfolio from the other tables"
+ENSEMBLES = {n: f"{OURS}, n_models={n}" for n in (5, 10)}
+SAME_CHOICE = {n: f"{OURS}, mean of {n} refits of its choice" for n in (5, 10)}
+UNCALIBRATED = f"{OURS}, calibrate=False"
+WHOLE_FIT = f"{UNCALIBRATED}, its own refit"
+FIVE_MODELS = f"{UNCALIBRATED}, n_models={N_MODELS}"
+PORTFOLIO = f"{UNCALIBRATED}, portfolio of 4 from the other tables"
+BY_PORTFOLIO = f"{UNCALIBRATED}, search=portfolio from the other tables"
 FIVE_FOLDS = "RandomizedSearchCV, cv=5"
 FIVE_FOLDS_AND_EPOCHS = "five folds, lowest (rate, epoch)"
 DEFAULT = "default rate, all epochs"
@@ -132,22 +133,38 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
 
 
 def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
-    """Return test probabilities of the calibrated choice, refitted several times, and ensembles."""
-    table = searches.table
-    fits = {
-        n: searches.search(
-            searches.folds, refit=True, calibrate=True, n_candidates=N_CANDIDATES, n_models=n
-        )
-        for n in (1, *ENSEMBLES)
-    }
-    one = fits.pop(1)
-    prepared = one._prepared_again(table.X_train, table.y_train, None, None, (None, None))
-    planned = chosen_refit(one, prepared).models
-    refitted = Refit(prepared, planned * N_WEIGHTS).train("auto", silent).fitted
-    return {
-        CALIBRATED: [predicted([each], table.X_test, [one.temperature_]) for each in refitted],
-        **{ENSEMBLES[n]: [fitted.predict_proba(table.X_test)] for n, fitted in fits.items()},
-    }
+    """Return test probabilities of what one calibrated search chooses: one model, or several."""
+    table, random_state = searches.table, np.random.RandomState(searches.seed)
+    estimator = MetaLRClassifier(
+        classifier(searches.seed), cv=searches.folds, n_models=max(ENSEMBLES)
+    )
+    own_rows = None, None
+    prepared = prepare(estimator, table.X_train, table.y_train, None, None, own_rows, random_state)
+    found = run(RandomSearch(), prepared, Execution(), N_CANDIDATES, random_state)
+    alone = single(found.choice)
+    refits, temperatures = (
+        refitted(found, prepared, [alone] * max(SAME_CHOICE)),
+        [alone.temperature],
+    )
+    outcomes = {OURS: [predicted([one], table.X_test, temperatures) for one in refits]}
+    for n_models, name in SAME_CHOICE.items():
+        outcomes[name] = [predicted(refits[:n_models], table.X_test, temperatures * n_models)]
+    for n_models, name in ENSEMBLES.items():
+        ensemble = with_models(found, n_models)
+        fitted = refitted(found, prepared, ensemble.models)
+        temperatures = [one.temperature for one in ensemble.models]
+        mean = predicted(fitted, table.X_test, temperatures)
+        outcomes[name] = [tempered(mean, ensemble.temperature)]
+    return outcomes
+
+
+def refitted(found: SearchResult, prepared: Prepared, models: list[Chosen]) -> list:
+    """Return classifiers trained on all rows, each as chosen."""
+    planned = [
+        Planned(found.history.candidates.strategy(one.index), one.n_epochs, one.uses_averages)
+        for one in models
+    ]
+    return Refit(prepared, planned).train("auto", silent).fitted
 
 
 class Searches:
@@ -201,7 +218,7 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
     fitted, folds, default = searches.fitted, searches.folds, searches.default
     rates, curves = rates_of(fitted), fitted.learning_curves_
     choices = {
-        OURS: ours(fitted, folds, n_auto_splits(len(searches.table.y_train))),
+        UNCALIBRATED: ours(fitted, folds, n_auto_splits(len(searches.table.y_train))),
         PORTFOLIO: searches.from_other_tables(4),
         BY_PORTFOLIO: searches.from_other_tables(None),
         DEFAULT: (DEFAULT_RATE, EPOCHS),
@@ -219,7 +236,7 @@ def all_choices(searches: Searches) -> dict[str, tuple[float, int]]:
     for n_splits in (1, 2, 5):
         of_splits = f"{n_splits} split{'s'[: n_splits > 1]}"
         choices |= {
-            f"{OURS}, {of_splits}": ours(fitted, folds, n_splits),
+            f"{UNCALIBRATED}, {of_splits}": ours(fitted, folds, n_splits),
             f"lowest (rate, epoch), {of_splits}": lowest(rates, curves[:, :n_splits]),
             f"lowest rate within one standard error, {of_splits}": ours(
                 fitted, folds, n_splits, within_one_error=True

@@ -24,7 +24,9 @@ from benchmarks.suites.speed.peers import (
     PORTFOLIO,
     SHORTER,
     STRONG_PEERS,
+    VARIANTS,
     ours,
+    ours_ensemble,
     plain,
 )
 from sk_metalr import MetaLRClassifier
@@ -33,6 +35,8 @@ ROUNDS = 5
 FEWER_ROUNDS = 3
 CROSS_VALIDATION = "cross_val_score, 5 folds, MetaLRClassifier"
 PREDICTION = "predict_proba of 100 rows"
+ENSEMBLE_PREDICTION = f"{PREDICTION}, n_models=10"
+PREDICTIONS = {PREDICTION: ours, ENSEMBLE_PREDICTION: ours_ensemble}
 MAIN = "digits, width 128"
 IMAGES = "digits, convolutions"
 SETTINGS = {
@@ -50,9 +54,9 @@ def cells(quick: bool) -> dict[str, dict]:
     if quick:
         plan = [(MAIN, one_split, FEWER_ROUNDS), (MAIN, PREDICTION, 1)]
     else:
-        plan = [(MAIN, name, ROUNDS) for name in OURS]
+        plan = [(MAIN, name, ROUNDS) for name in OURS | VARIANTS]
         plan += [(MAIN, name, 1) for name in [*PEERS, *OTHERS]]
-        plan += [(MAIN, CROSS_VALIDATION, 2), (MAIN, PREDICTION, 1)]
+        plan += [(MAIN, CROSS_VALIDATION, 2), *((MAIN, name, 1) for name in PREDICTIONS)]
         for setting in SETTINGS:
             if setting != MAIN:
                 plan += [(setting, one_split, FEWER_ROUNDS), (setting, STRONG_PEERS[0], 1)]
@@ -78,11 +82,11 @@ def measure(setting: str, contender: str, rounds: int) -> dict:
     """Return the seconds of the contender's fits and of the plain fits beside them."""
     warnings.simplefilter("ignore")
     X, y, width = rows_of(setting)
-    if contender == PREDICTION:
-        return predictions(X, y, width)
+    if contender in PREDICTIONS:
+        return predictions(PREDICTIONS[contender], X, y, width)
     if contender == CROSS_VALIDATION:
         return cross_validations(X, y, width, rounds)
-    fit = (OURS | PEERS | OTHERS | SHORTER)[contender]
+    fit = (OURS | VARIANTS | PEERS | OTHERS | SHORTER)[contender]
     plain(X, y, width, 0)
     if "n_jobs=2" in contender:
         _start_workers()
@@ -123,9 +127,9 @@ def cross_validations(X, y, width, rounds) -> dict:
     return seconds
 
 
-def predictions(X, y, width, rounds: int = 30) -> dict:
+def predictions(fit, X, y, width, rounds: int = 30) -> dict:
     """Return seconds of predict_proba on 100 rows, plain and ours by turns."""
-    estimators = {"plain": plain(X, y, width, 0), "seconds": ours(X, y, width, 0)}
+    estimators = {"plain": plain(X, y, width, 0), "seconds": fit(X, y, width, 0)}
     seconds: dict[str, list[float]] = {"plain": [], "seconds": []}
     for _ in range(rounds):
         for name, estimator in estimators.items():

@@ -37,18 +37,27 @@ def plain(X, y, width, seed):
     return keras_classifier(EPOCHS, width).fit(X, y)
 
 
-def ours(X, y, width, seed, cv=0.2, search="random"):
+def ours(X, y, width, seed, cv=0.2, search="random", **params):
     return MetaLRClassifier(
         keras_classifier(EPOCHS, width),
         search=search,
         n_candidates=N_CANDIDATES,
         cv=cv,
         random_state=seed,
+        **params,
     ).fit(X, y)
 
 
 def ours_five_splits(X, y, width, seed):
     return ours(X, y, width, seed, cv=5)
+
+
+def ours_uncalibrated(X, y, width, seed):
+    return ours(X, y, width, seed, cv=5, calibrate=False)
+
+
+def ours_ensemble(X, y, width, seed):
+    return ours(X, y, width, seed, cv=5, n_models=10)
 
 
 def ours_halving(X, y, width, seed):
@@ -254,6 +263,9 @@ OURS = {
     "MetaLRClassifier, 1 split": ours,
     "MetaLRClassifier, 5 splits": ours_five_splits,
 }
+UNCALIBRATED = "MetaLRClassifier, 5 splits, calibrate=False"
+ENSEMBLE = "MetaLRClassifier, 5 splits, n_models=10"
+VARIANTS = {UNCALIBRATED: ours_uncalibrated, ENSEMBLE: ours_ensemble}
 HALVING = "MetaLRClassifier, halving, default splits"
 PORTFOLIO = "MetaLRClassifier, portfolio, 5 splits"
 SHORTER = {HALVING: ours_halving, PORTFOLIO: ours_portfolio}

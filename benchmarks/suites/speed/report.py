@@ -9,7 +9,17 @@ import pandas as pd
 from benchmarks.harness.pages import Bar, markdown
 from benchmarks.suites.speed import figures
 from benchmarks.suites.speed import measure as speed
-from benchmarks.suites.speed.peers import HALVING, OTHERS, OURS, PEERS, PORTFOLIO, SHORTER
+from benchmarks.suites.speed.peers import (
+    ENSEMBLE,
+    HALVING,
+    OTHERS,
+    OURS,
+    PEERS,
+    PORTFOLIO,
+    SHORTER,
+    UNCALIBRATED,
+    VARIANTS,
+)
 
 ONE_SPLIT, FIVE_SPLITS = OURS
 
@@ -29,7 +39,7 @@ def speed_table(records: dict[str, dict]) -> pd.DataFrame:
         result = record["result"]
         values = (np.array(result["seconds"]) / np.array(result["plain"])).tolist()
         if (
-            key[1] in (*OURS, *SHORTER, speed.CROSS_VALIDATION, speed.PREDICTION)
+            key[1] in (*OURS, *VARIANTS, *SHORTER, speed.CROSS_VALIDATION, *speed.PREDICTIONS)
             and len(values) > 1
         ):
             firsts[key], values = values[0], values[1:]
@@ -64,7 +74,7 @@ def ours_beside(table: pd.DataFrame, setting: str, contender: str, which: str = 
 
 def speed_part(records: dict[str, dict], table: pd.DataFrame, out: Path) -> str:
     figures.ratios(table, out / "figures" / "speed.png")
-    fits = table[table.contender.isin([*OURS, *SHORTER, *PEERS, *OTHERS])].copy()
+    fits = table[table.contender.isin([*OURS, *VARIANTS, *SHORTER, *PEERS, *OTHERS])].copy()
     for column, which in (("slower", "ratio"), ("slower_than_first", "first")):
         fits[column] = [
             row.ratio / ours_beside(table, row.setting, row.contender, which)
@@ -137,11 +147,17 @@ def speed_bars(table: pd.DataFrame) -> Iterator[Bar]:
         (speed.IMAGES, HALVING): 3.0,
         (speed.MAIN, speed.CROSS_VALIDATION): 1.0,
         (speed.MAIN, speed.PREDICTION): 1.0,
+        (speed.MAIN, speed.ENSEMBLE_PREDICTION): 0.1,
     }
     for (setting, contender), limit in limits.items():
         value = ratio_of(table, setting, contender)
         if not np.isnan(value):
             yield f"{contender}, {setting}: ≤ {limit} × plain", f"{value:.2f}", value <= limit
+    for contender, limit in {FIVE_SPLITS: 1.1, ENSEMBLE: 1.5}.items():
+        value = ratio_of(table, speed.MAIN, contender) / ratio_of(table, speed.MAIN, UNCALIBRATED)
+        if not np.isnan(value):
+            name = f"{contender}, {speed.MAIN}: ≤ {limit} × the same with calibrate=False"
+            yield name, f"{value:.2f}", value <= limit
     # At width 512 every way trains the same arithmetic, and that is most of its time: with the
     # 2.5 × plain asked for above, 12 × would be 30 × plain, and no peer takes that long.
     peers = table[table.contender.isin(PEERS) & (table.setting != "digits, width 512")]
