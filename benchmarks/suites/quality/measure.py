@@ -3,12 +3,12 @@
 Searches are given the same 16 candidates (Optuna as many proposals of its own), the same
 stratified folds (one split: the first of them) and the same network. Whatever is chosen is
 refitted on all training rows, three times from initial weights that are the same for all, so
-that nothing but the choice differs; scores are means over the three. (What MetaLRClassifier itself
-chooses by default, on calibrated losses, is refitted ten times, with averages of weights where it
-chose them.) Each candidate is trained once, by MetaLRClassifier's population, whose members equal Keras's own training
-(tests/population); the rivals choose from its learning curves as their own rule says, where they
-would have trained the same models again. Keras itself trains the range test, and what stops early
-by itself: on 80 % of the rows and without a refit, as its users do.
+that nothing but the choice differs; scores are means over the three. What MetaLRClassifier chooses
+by default, on calibrated losses, is refitted ten times, with averages of weights where it chose
+them. Each candidate is trained once, by MetaLRClassifier's population, whose members equal Keras's
+own training (tests/population); the rivals choose from its learning curves as their own rule says,
+where they would have trained the same models again. Keras itself trains the range test, and what
+stops early by itself: on 80 % of the rows and without a refit, as its users do.
 """
 
 import warnings
