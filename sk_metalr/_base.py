@@ -273,6 +273,12 @@ class BaseMetaLR(
             self.learning_rate_trajectories_ = history.trajectories
         self._uses_xla = [trained.uses_xla for trained in history.trained]
 
+    @property
+    def importances_(self) -> dict[str, float]:
+        """Share of the variance of the held-out loss that each parameter explains by itself."""
+        check_is_fitted(self, "best_learning_rate_")
+        return search.importances(self.cv_results_)
+
     def _prepared_again(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, own_rows: tuple[Any, Any]
     ) -> search.Prepared:

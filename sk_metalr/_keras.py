@@ -75,6 +75,17 @@ def loss_weights(model: keras.Model) -> Any:
     return getattr(model._compile_loss, "_user_loss_weights", None)
 
 
+def noise_shape(layer: Any, inputs: Any) -> Any:
+    """Return the shape of the mask of a dropout layer; None for that of its inputs."""
+    is_spatial = hasattr(layer, "_get_noise_shape")
+    return layer._get_noise_shape(inputs) if is_spatial else layer.noise_shape
+
+
+def loss_arguments(loss: Any) -> dict[str, Any]:
+    """Return the arguments that one of Keras's loss objects hands to its function."""
+    return getattr(loss, "_fn_kwargs", {})
+
+
 def has_metrics(model: keras.Model) -> bool:
     """Tell whether a model was compiled with metrics."""
     return getattr(model, "_compile_metrics", None) is not None
@@ -97,6 +108,32 @@ def seed_states(model: keras.Model) -> set[int]:
         for layer in layers_of(model, include_self=True)
         for generator in getattr(layer, "_seed_generators", [])
     }
+
+
+@contextmanager
+def random_at_zero() -> Iterator[None]:
+    """Have layers of dropout and noise made meanwhile that draw seeds at a rate of 0, too: without,
+    they have no state, and layers after them draw other initial weights.
+    """
+    dropout, noise = keras.layers.Dropout, keras.layers.GaussianNoise
+    of_dropout, of_noise = dropout.__init__, noise.__init__
+
+    # Keras reads the signatures.
+    def make_dropout(
+        self: Any, rate: Any, noise_shape: Any = None, seed: Any = None, **kwargs: Any
+    ) -> None:
+        of_dropout(self, rate or 0.5, noise_shape, seed, **kwargs)
+        self.rate = rate
+
+    def make_noise(self: Any, stddev: Any, seed: Any = None, **kwargs: Any) -> None:
+        of_noise(self, stddev or 0.5, seed, **kwargs)
+        self.stddev = stddev
+
+    dropout.__init__, noise.__init__ = make_dropout, make_noise
+    try:
+        yield
+    finally:
+        dropout.__init__, noise.__init__ = of_dropout, of_noise
 
 
 @contextmanager

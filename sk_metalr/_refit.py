@@ -105,7 +105,7 @@ class Refit:
     def _train_compiled(
         self, opened: list[Any], engine: str, stage: Stage
     ) -> tuple[list[population.TrainedMember] | None, bool]:
-        """Train a block for each static setting, with a model in place of each split.
+        """Train a block for each kind of model, with a model in place of each split.
 
         Returns None where no compiled program can, and whether XLA compiled training.
         """
@@ -116,7 +116,7 @@ class Refit:
             uses_xla = False
             try:
                 with stage("refit", sum(planned.n_epochs for planned in self.models)) as step:
-                    for numbers in self._blocks():
+                    for numbers in self._blocks(setups):
                         block = self._block([setups[number] for number in numbers], numbers, lane)
                         trained |= self._train_block(block, numbers, step)
                         uses_xla |= block.uses_xla
@@ -125,11 +125,14 @@ class Refit:
             return [trained[number] for number in range(len(opened))], uses_xla
         return None, False
 
-    def _blocks(self) -> list[list[int]]:
-        """Return numbers of models that are of one static setting."""
-        settings = [planned.strategy.static for planned in self.models]
-        first = [settings.index(one) for one in settings]
-        return [[n for n, one in enumerate(first) if one == block] for block in sorted(set(first))]
+    def _blocks(self, setups: list[population.SplitSetup]) -> list[list[int]]:
+        """Return numbers of models that one program can train."""
+        settings = [planned.strategy.settings for planned in self.models]
+        kinds = []
+        for setup, one in zip(setups, settings, strict=True):
+            key = population.architecture_key(setup.model, population.numbers_of(setup.model))
+            kinds.append((key or settings.index(one), setup.batch_size))
+        return [[n for n, one in enumerate(kinds) if one == kind] for kind in dict.fromkeys(kinds)]
 
     def _block(
         self, setups: list[population.SplitSetup], numbers: list[int], lane: str
@@ -142,9 +145,10 @@ class Refit:
             averages=any(one.uses_averages for one in planned),
             engine=lane,
         )
-        rates = {RATE: np.array([one.strategy.learning_rate for one in planned])}
+        values = {RATE: np.array([one.strategy.learning_rate for one in planned])}
+        values |= self.prepared.evaluation.numbers_in_common([setup.model for setup in setups])
         schedules = [one.strategy.schedule for one in planned]
-        return population.Block(setups, rates, schedules, options, one_each=True)
+        return population.Block(setups, values, schedules, options, one_each=True)
 
     def _train_block(
         self, block: population.Block, numbers: list[int], step: Step
@@ -163,12 +167,13 @@ class Refit:
     def _setups(self, opened: list[Any]) -> list[population.SplitSetup]:
         """Return a setup for each model, which holds out no rows."""
         data, order_seed = self.prepared.data, self.prepared.refit_seeds[1]
-        every = np.arange(len(data.y))
-        batch_size = self.prepared.evaluation.plan.rows_per_batch(len(every))
-        return [
-            make_setup(one, data, every, every[:0], batch_size, order_seed + number)
-            for number, one in enumerate(opened)
-        ]
+        every, plan_of = np.arange(len(data.y)), self.prepared.evaluation.plan_of
+        setups = []
+        for number, (one, planned) in enumerate(zip(opened, self.models, strict=True)):
+            batch_size = plan_of(planned.strategy.settings).rows_per_batch(len(every))
+            seed = order_seed + number
+            setups.append(make_setup(one, data, every, every[:0], batch_size, seed))
+        return setups
 
     def _averaging(self, setup: population.SplitSetup, planned: Planned) -> list[Any]:
         """Return the callbacks that have ``Model.fit`` deliver averages, where they are chosen."""

@@ -113,7 +113,7 @@ def _loss_difference(
 ) -> float:
     """Return how far the recorded curve of a member is from that of ``Model.fit``, in nats."""
     strategy, evaluation = candidates.strategy(row), prepared.evaluation
-    setup = evaluation.setups(strategy.static, {split})[split]
+    setup = evaluation.setups(strategy.settings, {split})[split]
     recorded = fitted.learning_curves_[row, split]
     n_epochs = int(np.isfinite(recorded).sum())
     if setup.stops and n_epochs > 1:  # after an early stop, its loss is repeated
@@ -123,10 +123,9 @@ def _loss_difference(
     if hasattr(fitted, "learning_rate_trajectories_"):
         moved = fitted.learning_rate_trajectories_[row, split] / strategy.learning_rate
         rates = rates * moved[:, None]
-    others = {name: np.full_like(rates, value) for name, value in strategy.numbers.items()}
     losses, _ = trained_by_keras(
         setup,
-        {RATE: rates[:n_epochs]} | others,
+        {RATE: rates[:n_epochs]},
         task=Classification(models.has_logits(setup.model)),
         shuffle=evaluation.plan.shuffle,
         uses_xla=fitted._uses_xla[row],

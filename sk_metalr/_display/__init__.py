@@ -3,4 +3,5 @@
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 from .report import report
+from .strategy import StrategyDisplay
 from .summary import Block, diagram, summary

@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._search import SearchResultsMixin
-from .._space import RATE
+from .._space import is_number
 
 LINES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 4)))
 MANY_CURVES = 2
@@ -47,9 +47,18 @@ def fitted_classifier(estimator: Any, taken_by: str) -> Any:
     return last
 
 
-def labels_of(params: list[dict[str, Any]]) -> list[str]:
-    """Return the name of each candidate's family: the values of all parameters but the rate."""
-    return [", ".join(str(v) for k, v in one.items() if k != RATE) for one in params]
+def labels_of(results: dict[str, Any]) -> list[str]:
+    """Return the name of each candidate's family: its values of all parameters that are listed.
+
+    The `results` are ``cv_results_``, whose columns of numbers are those of other parameters.
+    """
+    listed = [n for n in results["params"][0] if results[f"param_{n}"].dtype == object]
+    return [", ".join(_named(name, one[name]) for name in listed) for one in results["params"]]
+
+
+def _named(name: str, value: Any) -> str:
+    """Return a value in words; a number says of what it is."""
+    return f"{name.split('__')[-1]} {value}" if is_number(value) else str(value)
 
 
 def plain(label: str) -> str:

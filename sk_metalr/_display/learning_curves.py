@@ -71,7 +71,7 @@ class LearningCurvesDisplay:
             best_index=fitted.best_index_,
             best_n_epochs=fitted.best_n_epochs_,
             baseline_loss=fitted.baseline_loss_,
-            labels=drawing.labels_of(fitted.cv_results_["params"]),
+            labels=drawing.labels_of(fitted.cv_results_),
             diverged=fitted.cv_results_["diverged"],
         )
         return display.plot(ax)

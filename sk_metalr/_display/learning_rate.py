@@ -45,7 +45,7 @@ class ResponseCurve:
 def response_curves(estimator: Any) -> list[ResponseCurve]:
     """Return the response curves of a fitted MetaLRClassifier, one for each family."""
     table = estimator.cv_results_
-    labels = np.array(drawing.labels_of(table["params"]))
+    labels = np.array(drawing.labels_of(table))
     rates = table[f"param_{RATE}"].data
     raw, diverged = estimator.laplace_learning_curves_, table["diverged"]
     curves = getattr(estimator, "calibrated_learning_curves_", raw)
@@ -141,7 +141,7 @@ class LearningRateDisplay:
             best_learning_rate=fitted.best_learning_rate_,
             interval=fitted.learning_rate_interval_,
             baseline_loss=fitted.baseline_loss_,
-            best_label=drawing.labels_of([fitted.best_params_])[0],
+            best_label=drawing.labels_of(fitted.cv_results_)[fitted.best_index_],
         )
         return display.plot(ax, default_rate=default_rate)
 

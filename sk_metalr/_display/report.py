@@ -21,6 +21,8 @@ from .._space import RATE
 from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
+from .strategy import StrategyDisplay
+from .summary import in_words
 
 NEEDED = "A report needs jinja2 and matplotlib: pip install 'sk_metalr[report]'."
 
@@ -31,6 +33,9 @@ FIGURES: dict[str, Any] = {
     "Response curve: held-out log-loss against learning rate.": LearningRateDisplay,
     "Learning curves: held-out log-loss of all candidates against epochs.": LearningCurvesDisplay,
 }
+
+
+STRATEGIES = "Strategies: held-out log-loss of all candidates against each hyperparameter."
 
 
 def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
@@ -143,7 +148,7 @@ def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
     return {
         "Learning rate": (f"{fitted.best_learning_rate_:.3g}", interval),
         "Epochs": (str(fitted.best_n_epochs_), f"of {n_epochs} at most{averaged}"),
-        **{k.capitalize(): (str(v), "") for k, v in fitted.best_params_.items() if k != RATE},
+        **{k.capitalize(): (in_words(v), "") for k, v in fitted.best_params_.items() if k != RATE},
         f"Held-out {name}": (f"{score:.4g}", note),
         "Temperature": (f"{fitted.temperature_:.3g}", "what logits are divided by"),
     }
@@ -175,7 +180,7 @@ def _worth_knowing(fitted: Any) -> list[str]:
     name, _, is_log_loss = _decisive(fitted)
     edge = at_baseline = harm = ""
     if not diagnostics.is_edge_known(fitted.n_candidates, fitted.search_cost_):
-        edge = diagnostics.edge_message(*diagnostics.family_of(results["params"], best))
+        edge = diagnostics.edge_message(*diagnostics.family_of(results, best))
     if is_log_loss:
         at_baseline = diagnostics.baseline_message(-results["selection_score"][best], baseline, how)
     if not at_baseline:
@@ -194,11 +199,11 @@ def _worth_knowing(fitted: Any) -> list[str]:
 
 def _divergence(results: dict[str, Any]) -> str:
     """Say how many candidates diverged, and from which learning rate on; empty if none did."""
-    rows = np.flatnonzero(results["diverged"])
-    diverged = [results["params"][row] for row in rows]
+    rows, labels = np.flatnonzero(results["diverged"]), labels_of(results)
     lowest: dict[str, float] = {}
-    for label, params in zip(labels_of(diverged), diverged, strict=True):
-        lowest[label] = min(params[RATE], lowest.get(label, np.inf))
+    for row in rows:
+        rate = results["params"][row][RATE]
+        lowest[labels[row]] = min(rate, lowest.get(labels[row], np.inf))
     rates = [f"{rate:.3g} with {name}" if name else f"{rate:.3g}" for name, rate in lowest.items()]
     if not rates:
         return ""
@@ -215,7 +220,7 @@ def _figures(fitted: Any) -> dict[str, str]:
     """
     style = import_optional("matplotlib.style", NEEDED)
     new_figure = import_optional("matplotlib.figure", NEEDED).Figure
-    n_curves = len(set(labels_of(fitted.cv_results_["params"])))
+    n_curves = len(set(labels_of(fitted.cv_results_)))
     size = (5, 3.6) if n_curves <= MANY_CURVES else (7.5, max(4.2, 0.22 * n_curves))
     images = {}
     # The user's style may be made for other pages; the salt makes ids the same every time.
@@ -225,6 +230,11 @@ def _figures(fitted: Any) -> dict[str, str]:
             display.from_estimator(fitted, ax=figure.subplots())
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[caption] = base64.b64encode(file.getvalue()).decode()
+        if len(fitted.importances_) > 1:
+            file = io.BytesIO()
+            drawn = StrategyDisplay.from_estimator(fitted, figure=new_figure(layout="constrained"))
+            drawn.figure_.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+            images[STRATEGIES] = base64.b64encode(file.getvalue()).decode()
     return images
 
 

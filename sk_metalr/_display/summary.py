@@ -28,9 +28,14 @@ def _chosen(fitted: Any) -> dict[str, str]:
     return {
         "learning rate": f"{fitted.best_learning_rate_:.3g} (within one standard error: "
         f"{low:.3g} … {high:.3g})",
-        **{name: str(value) for name, value in fitted.best_params_.items() if name != RATE},
+        **{n: in_words(value) for n, value in fitted.best_params_.items() if n != RATE},
         "epochs": str(fitted.best_n_epochs_) + ", weights averaged" * fitted.uses_averages_,
     }
+
+
+def in_words(value: Any) -> str:
+    """Return the value of a parameter as people read it."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def summary(fitted: Any) -> str:

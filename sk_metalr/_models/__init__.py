@@ -10,7 +10,14 @@ from .given import as_keras_classifier, check_fresh, input_dtype, models_given
 from .keras_model import has_logits, optimizer_label
 from .opened import check_model, open_estimator, task_features
 from .parts import FittedParts, put_together, taken_apart
-from .plan import TrainingPlan, asks_for_keras_loop, ignored_rate, scheduled_rate, training_plan
+from .plan import (
+    TrainingPlan,
+    asks_for_keras_loop,
+    ignored_rate,
+    plan_with,
+    scheduled_rate,
+    training_plan,
+)
 from .rows import (
     check_row_shape,
     encode,
@@ -20,6 +27,7 @@ from .rows import (
     to_probabilities,
     training_weights,
 )
+from .searchable import check_searchable, largest_budget
 from .trained import (
     early_stops,
     fit_with_keras,

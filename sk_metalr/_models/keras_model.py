@@ -188,11 +188,25 @@ def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Opt
     return copy
 
 
+def takes_settings(optimizer: Any, settings: dict[str, Any]) -> bool:
+    """Tell whether an optimizer, by name or class, has settings of these names."""
+    try:
+        at_rate(optimizer() if isinstance(optimizer, type) else optimizer, 0.1, **settings)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the optimizer of a strategy, None for the model's own, and its settings by name."""
     prefix = "optimizer__"
     of_it = {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
     return settings.get("optimizer"), of_it
+
+
+def settings_of_estimator(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return those settings of a strategy that an estimator is given before its model is built."""
+    return {name: v for name, v in settings.items() if name.split("__")[0] != "optimizer"}
 
 
 def set_strategy(

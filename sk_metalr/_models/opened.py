@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -9,9 +10,17 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone
 
+from .._keras import random_at_zero
 from ._scikeras import compile_model, seeded, seeds_of_its_own
 from .given import models_given
-from .keras_model import Rate, check_loss, check_outputs, model_features, set_strategy
+from .keras_model import (
+    Rate,
+    check_loss,
+    check_outputs,
+    model_features,
+    set_strategy,
+    settings_of_estimator,
+)
 from .plan import TrainingPlan
 from .rows import encode, encode_features
 
@@ -43,22 +52,25 @@ def open_estimator(
     seed: int | None = None,
     rate: Rate | None = None,
     settings: dict[str, Any] | None = None,
+    is_candidate: bool = False,
 ) -> KerasClassifier:
     """Return a clone whose model is freshly built and compiled.
 
     `X` are the training rows (n_samples, ...) and `y` their labels (n_samples,), every class among
     them. A `seed` of None keeps the ``random_state`` of `estimator`, and a `rate` of None keeps
-    that of the model. `settings` are the other parameters of a strategy: ``optimizer``, and those
-    that begin with ``optimizer__``. SciKeras seeds global random states meanwhile; see
-    ``preserved_random_state``.
+    that of the model. `settings` are the other parameters of a strategy; where it `is_candidate`,
+    layers whose rate they set to 0 are made like those of other rates. SciKeras seeds global
+    random states meanwhile; see ``preserved_random_state``.
 
     Raises TypeError if the function of `estimator` does not return a Keras model, and ValueError
     if the model cannot be called on such rows, or has no loss.
     """
-    opened = clone_quietly(estimator)
+    of_estimator = settings_of_estimator(settings or {})
+    opened = clone_quietly(estimator).set_params(**of_estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
-    with seeds_of_its_own():
+    is_alike = is_candidate and bool(of_estimator)
+    with seeds_of_its_own(), random_at_zero() if is_alike else nullcontext():
         opened.initialize(X, y)
         if not isinstance(opened.model_, keras.Model):
             raise TypeError(

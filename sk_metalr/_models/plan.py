@@ -1,5 +1,6 @@
 """The training plan of the wrapped estimator, and settings that need ``Model.fit``."""
 
+from copy import copy
 from dataclasses import dataclass
 from math import ceil, floor
 from numbers import Integral, Real
@@ -58,6 +59,14 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
         )
     batch_size = None if takes_all else int(batch_size)
     return TrainingPlan(int(n_epochs), batch_size, bool(routed("shuffle")))
+
+
+def plan_with(estimator: KerasClassifier, **params: Any) -> TrainingPlan:
+    """Return the plan of an estimator with other parameters, or raise ValueError."""
+    other = copy(estimator)
+    for name, value in params.items():
+        setattr(other, f"fit__{name}" if hasattr(other, f"fit__{name}") else name, value)
+    return training_plan(other)
 
 
 def _check_refit_settings(random_state: Any, validation_split: Any) -> None:

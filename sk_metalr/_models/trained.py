@@ -18,6 +18,8 @@ from .keras_model import (
     build_with_strategy,
     optimizer_settings,
     set_strategy,
+    settings_of_estimator,
+    takes_settings,
 )
 from .opened import clone_quietly
 from .plan import asks_for_keras_loop
@@ -34,7 +36,8 @@ def with_strategy(
     the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
     optimizer, of_optimizer = optimizer_settings(settings)
-    tuned = clone_quietly(estimator).set_params(epochs=n_epochs)
+    tuned = clone_quietly(estimator).set_params(**settings_of_estimator(settings))
+    tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)
     if tuned.random_state is None:
@@ -48,7 +51,9 @@ def with_strategy(
         tuned.set_params(**{name: at_rate(own, rate, **of_optimizer)})
     else:
         tuned.set_params(optimizer__learning_rate=rate)
-        tuned.set_params(**{f"optimizer__{name}": value for name, value in of_optimizer.items()})
+        if takes_settings(own, of_optimizer):  # or else the function compiles with another one
+            named = {f"optimizer__{name}": value for name, value in of_optimizer.items()}
+            tuned.set_params(**named)
     for name in ("model", "build_fn"):
         build = getattr(tuned, name)
         if isinstance(build, keras.Model):

@@ -9,10 +9,12 @@ static setting, in threads here or by `workers` elsewhere; `population` puts blo
 ``Model.fit`` itself, for comparison, and `prediction` has several trained models predict at once.
 """
 
+from .architecture import architecture_key
 from .averaging import Averaging, DeliverAverages, has_averages_of_its_own
 from .block import Block
 from .held_out import HeldOut
 from .lanes import COMPILED_LANES
+from .numbers import numbers_of
 from .population import Population, Trained
 from .prediction import outputs_of
 from .process import check_not_forked

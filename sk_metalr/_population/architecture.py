@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 from .._keras import input_shapes, layers_of, loss_weights, spared_of_decay
 from .._models.keras_model import family, is_builtin, loss_of
 from .convolution import CONVOLUTIONS, patch_bytes
+from .numbers import without
 
 layers = keras.layers
 
@@ -166,13 +167,20 @@ def _builtin_loss(model: keras.Model) -> Any:
     return loss if callable(loss) and is_builtin(loss) else None
 
 
-def architecture_key(model: keras.Model) -> str | None:
+def architecture_key(model: keras.Model, data: Collection[str] = ()) -> str | None:
     """Return a text that is equal for models which one program can serve.
 
-    Names and the learning rate do not matter. None if the model holds layers or a loss that are not
-    Keras's own, whose config may not tell all about them. Functions of the user's, as activations
-    for instance, are told apart by their code.
+    Names and the learning rate do not matter, nor do the numbers that the program takes as `data`;
+    see :func:`.numbers_of`. None if the model holds layers or a loss that are not Keras's own,
+    whose config may not tell all about them. Functions of the user's, as activations for instance,
+    are told apart by their code.
     """
+    with without(model, data):
+        key = _key(model)
+    return None if key is None else f"{key} {sorted(data)}"
+
+
+def _key(model: keras.Model) -> str | None:
     loss = _builtin_loss(model)
     if loss is None or any(hasattr(layer, "adapt") for layer in layers_of(model)):
         return None  # what layers were adapted to is in no config and in no variable

@@ -12,7 +12,7 @@ from joblib import cpu_count
 
 from .._progress import Seen, Step, ignore
 from .._recorded import Recorded
-from .._space import Schedule
+from .._space import RATE, Schedule
 from ..exceptions import NotVectorizableError
 from .group import Group, regrouped
 from .held_out import HeldOut, kept_epochs, kept_rows
@@ -64,8 +64,9 @@ class Block:
     def _open_next_lane(self, reason: str) -> None:
         """Make all groups anew, untrained, in the next lane that takes the model."""
         n_members = 1 if self.one_each else len(self)
-        self.lane = next_lane(self._lanes_left, reason, self.setups, n_members, self.options)
-        self._trainer = Trainer(self.setups, self.lane, self.options)
+        how = reason, self.setups, n_members, self.options, self.data
+        self.lane = next_lane(self._lanes_left, *how)
+        self._trainer = Trainer(self.setups, self.lane, self.options, self.data)
         every, size = np.arange(len(self)), self.lane.group_size
         self._groups = [
             self._make_group(split, mine[start : start + size])
@@ -87,6 +88,11 @@ class Block:
     def __len__(self) -> int:
         """Return the number of candidates."""
         return len(self.schedules)
+
+    @property
+    def data(self) -> list[str]:
+        """Names of the numbers that differ by member, beside the learning rate."""
+        return [name for name in self.values if name != RATE]
 
     @property
     def n_groups(self) -> int:
@@ -233,8 +239,8 @@ class Block:
         """Go on from a snapshot of a block like this one, or of some of its groups."""
         name, reason = snapshot.lane, snapshot.lane_reason
         if name != self.lane.name:
-            self.lane = open_lane(name, reason, self.setups, len(self), self.options)
-            self._trainer = Trainer(self.setups, self.lane, self.options)
+            self.lane = open_lane(name, reason, self.setups, len(self), self.options, self.data)
+            self._trainer = Trainer(self.setups, self.lane, self.options, self.data)
         self.lane = replace(self.lane, reason=reason)
         self._lanes_left = []
         self.n_epochs = snapshot.n_epochs

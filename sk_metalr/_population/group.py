@@ -73,25 +73,29 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
     """Put members of several groups of one split into a group, the last one repeated."""
     padded = kept + kept[-1:] * (size - len(kept))
 
-    def gathered(of_group: Callable[[Any], Any], stack: Callable[[Any], Any]) -> Any:
+    def gathered(of_group: Callable[[Any], Any], convert: Callable[[Any], Any]) -> Any:
         """Stack each member's row of what belongs to its group."""
+        arrays = {
+            id(group): tf.nest.map_structure(np.asarray, of_group(group)) for group, _ in kept
+        }
         rows = [
-            tf.nest.map_structure(lambda array, at=at: array[at], of_group(group))
+            tf.nest.map_structure(lambda array, at=at: array[at], arrays[id(group)])
             for group, at in padded
         ]
-        return tf.nest.map_structure(lambda *of_members: stack(of_members), *rows)
+        return tf.nest.map_structure(lambda *of_members: convert(np.stack(of_members)), *rows)
 
     # All groups of a split took the same steps, but for those that ended early.
     states = [group.state for group, _ in kept if group.state is not None]
     latest = max(states, key=lambda state: int(state.shared.iteration))
     members, loss_sum, is_finite = gathered(
-        lambda group: (group.state.members, group.state.loss_sum, group.state.is_finite), tf.stack
+        lambda group: (group.state.members, group.state.loss_sum, group.state.is_finite),
+        tf.constant,
     )
     averages = None
     if kept[0][0].averages is not None:
-        averages = Averages(*gathered(lambda group: tuple(group.averages), tf.stack))
+        averages = Averages(*gathered(lambda group: tuple(group.averages), tf.constant))
     values, train_losses, trajectory = gathered(
-        lambda group: (group.values, group.train_losses, group.trajectory), np.stack
+        lambda group: (group.values, group.train_losses, group.trajectory), np.asarray
     )
     return Group(
         split=kept[0][0].split,

@@ -18,7 +18,7 @@ from .._space import RATE
 from .._task import Classification
 from .batches import take
 from .member import MemberState, SharedState, cosine, split_variables
-from .optimizer import of_optimizer
+from .numbers import places_of, put
 from .prediction import outputs_as_predicted
 from .program import GroupState
 from .setups import SplitSetup
@@ -41,6 +41,7 @@ class KerasLoop:
         free_rate(self.model)
         self._others: list[Any] = []
         self._settings: dict[str, float] = {}
+        self._train_functions: dict[Any, Any] = {}
         self._begin(setup)
         self._start = self._state(0.0, True)
         self.uses_xla = bool(self.model.jit_compile)
@@ -79,10 +80,11 @@ class KerasLoop:
         if not bool(state.is_finite[0]):
             return state
         self._load(state)
-        settings = {name: float(value[0, 0]) for name, value in of_optimizer(values).items()}
-        if settings != self._settings:  # which the optimizer reads where a step is traced
-            vars(self.model.optimizer).update(settings)
-            self.model.train_function = None
+        settings = {name: float(value[0, 0]) for name, value in values.items() if name != RATE}
+        if settings != self._settings:  # which are read where a step is traced
+            put(places_of(self.model), settings)
+            self._train_functions[tuple(self._settings.items())] = self.model.train_function
+            self.model.train_function = self._train_functions.get(tuple(settings.items()))
             self._settings = settings
         loss_sum, is_finite = float(state.loss_sum[0]), True
         for step in range(n_steps):

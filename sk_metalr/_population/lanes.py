@@ -1,6 +1,6 @@
 """Lanes: the ways in which members can be trained, from the quickest to the one that takes all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -65,12 +65,18 @@ class Lane:
 
 
 def next_lane(
-    names: list[str], reason: str, setups: list[SplitSetup], n_candidates: int, options: Options
+    names: list[str],
+    reason: str,
+    setups: list[SplitSetup],
+    n_candidates: int,
+    options: Options,
+    data: Collection[str] = (),
 ) -> Lane:
     """Open the first of some lanes that takes the model, for `n_candidates` members of each split.
 
-    The lanes that were tried are removed from `names`; `reason` says why those before them were not
-    taken. Raises NotVectorizableError if no lane takes the model.
+    Numbers of the names `data` differ by member. The lanes that were tried are removed from
+    `names`; `reason` says why those before them were not taken. Raises NotVectorizableError if no
+    lane takes the model.
     """
     model, batch_size = setups[0].model, setups[0].batch_size
     while True:
@@ -80,7 +86,7 @@ def next_lane(
             why_not = why_not or why_not_vectorizable(model, batch_size)
         if why_not is None:
             try:
-                return open_lane(name, reason, setups, n_candidates, options)
+                return open_lane(name, reason, setups, n_candidates, options, data)
             except NotVectorizableError as error:
                 why_not = str(error)
         if not names:
@@ -89,7 +95,12 @@ def next_lane(
 
 
 def open_lane(
-    name: str, reason: str, setups: list[SplitSetup], n_candidates: int, options: Options
+    name: str,
+    reason: str,
+    setups: list[SplitSetup],
+    n_candidates: int,
+    options: Options,
+    data: Collection[str] = (),
 ) -> Lane:
     """Open a lane of this name; see :func:`next_lane`."""
     if name == "keras":
@@ -101,13 +112,14 @@ def open_lane(
     n_steps = options.budget * sum(setup.steps_per_epoch for setup in setups)
     jit = pays_to_compile(n_steps if vectorized else n_candidates * n_steps)
     may_unroll = vectorized and n_candidates * n_steps >= MIN_STEPS_TO_UNROLL
-    first = first_alike(setups)
+    first = first_alike(setups, data)
     made: dict[int, Program] = {}
     for number in set(first):
         model = setups[number].model
         made[number] = program_for(
             model,
             options.task,
+            data,
             jit=jit and suits_xla(model, setups[number].batch_size, vectorized),
             vectorized=vectorized,
             is_weighted=is_weighted,

@@ -5,7 +5,7 @@ table that is looked up. So what it computes is traced, and compared with all ca
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -21,13 +21,15 @@ from .setups import SplitSetup
 NAMES = ("shared_name", "container")  # attributes of operations that hold names
 
 
-def first_alike(setups: list[SplitSetup]) -> list[int]:
-    """Return for each setup the number of the first whose model is the same function."""
+def first_alike(setups: list[SplitSetup], data: Collection[str] = ()) -> list[int]:
+    """Return for each setup the number of the first whose model is the same function, but for the
+    numbers that it takes as `data`.
+    """
     models = {id(setup.model): setup for setup in setups}
     if len(models) == 1:
         return [0] * len(setups)
     marks: dict[int, str | None] = {
-        number: architecture_key(setup.model) for number, setup in models.items()
+        number: architecture_key(setup.model, data) for number, setup in models.items()
     }
     if None in marks.values():
         marks = {number: _traced(setup) for number, setup in models.items()}

@@ -15,6 +15,7 @@ from .._models.keras_model import build_optimizer
 from .._space import RATE
 from .._task import Classification
 from ..exceptions import NotVectorizableError
+from .numbers import as_data, places_of
 from .optimizer import applied, stateless_optimizer
 from .scope import Scope, ValueScope
 
@@ -57,6 +58,7 @@ class Member:
         self.task = task
         self.is_weighted = is_weighted
         self.optimizer = stateless_optimizer(model)
+        self._places = places_of(model, self.optimizer)
 
     def initial_state(self, model: keras.Model) -> tuple[MemberState, SharedState]:
         """Return the state, as arrays, that `model`, of this architecture, has once it is built."""
@@ -80,6 +82,12 @@ class Member:
         shape (), includes regularisation and is in nats. Raises NotVectorizableError if the step
         changes variables that are none of the model's.
         """
+        with as_data(self.model, self._places, values):
+            return self._step(state, shared, values[RATE], x, y, weight)
+
+    def _step(
+        self, state: MemberState, shared: SharedState, rate: Any, x: Any, y: Any, weight: Any
+    ) -> tuple[MemberState, SharedState, Any]:
         model = self.model
         with tf.GradientTape() as tape:
             tape.watch(state.weights)
@@ -93,11 +101,10 @@ class Member:
         gradients = self._gradients(tape, loss, state.weights, scope)
         weights, (iteration, _, *optimizer_variables) = applied(
             self.optimizer,
-            values,
             gradients,
             model.trainable_variables,
             [scope.get_current_value(v) for v in model.trainable_variables],
-            [shared.iteration, values[RATE], *state.optimizer_variables],
+            [shared.iteration, rate, *state.optimizer_variables],
         )
         non_trainable, seeds = split_variables(model)
         state = MemberState(

@@ -11,7 +11,6 @@ from typing import Any
 import keras
 
 from .._keras import StatelessOptimizer, spare_of_decay
-from .._space import RATE
 from ..exceptions import NotVectorizableError
 from .scope import ValueScope
 
@@ -49,18 +48,8 @@ def stateless_optimizer(model: keras.Model) -> Any:
     return optimizer
 
 
-def of_optimizer(values: dict[str, Any]) -> dict[str, Any]:
-    """Return member hyperparameters by the attributes of an optimizer that hold them.
-
-    Their keys are those of ``estimator.set_params``: ``optimizer__weight_decay``. The learning rate
-    is left out: it is a variable of the optimizer, all others are plain numbers.
-    """
-    return {n.removeprefix("optimizer__"): value for n, value in values.items() if n != RATE}
-
-
 def applied(
     optimizer: Any,
-    values: dict[str, Any],
     gradients: list[Any],
     variables: list[Any],
     weights: list[Any],
@@ -68,20 +57,12 @@ def applied(
 ) -> tuple[list[Any], list[Any]]:
     """Return weights and state after an optimizer of :func:`stateless_optimizer` took a step.
 
-    `values` holds member hyperparameters, tensors of shape (), which it reads in place of its own
-    numbers. `gradients` are those of the loss by each of the trainable `variables`, `weights` their
-    values, and `state` holds the values of the optimizer's variables: all are tensors.
+    `gradients` are those of the loss by each of the trainable `variables`, `weights` their values,
+    and `state` holds the values of the optimizer's variables: all are tensors.
     """
     mapping = [*zip(variables, weights, strict=True), *zip(optimizer.variables, state, strict=True)]
-    own = vars(optimizer)  # past the setter, which would track tensors
-    settings = of_optimizer(values)
-    before = {name: own[name] for name in settings}
-    own.update(settings)
-    try:
-        with ValueScope(state_mapping=mapping) as scope:
-            optimizer.apply(gradients)
-    finally:
-        own.update(before)
+    with ValueScope(state_mapping=mapping) as scope:
+        optimizer.apply(gradients)
     return (
         [scope.get_current_value(variable) for variable in variables],
         [scope.get_current_value(variable) for variable in optimizer.variables],

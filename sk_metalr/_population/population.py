@@ -1,17 +1,21 @@
 """All candidates × all splits, as one population of blocks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import joblib
 import numpy as np
+from joblib import cpu_count
 
 from .._progress import Seen, Step, ignore
 from .._recorded import Recorded
 from .architecture import architecture_key
 from .block import Block
 from .held_out import HeldOut
+from .lanes import COMPILED_LANES
 from .snapshot import Snapshot
 
 
@@ -24,11 +28,17 @@ class Trained(NamedTuple):
 
 
 class Population:
-    """Blocks, one for each static setting, on the same splits; candidates are numbered through."""
+    """Blocks, one for each static setting, on the same splits.
 
-    def __init__(self, blocks: list[Block]) -> None:
+    `candidates` are the numbers of each block's candidates, (n_candidates,) in increasing order;
+    without them, candidates are numbered through.
+    """
+
+    def __init__(self, blocks: list[Block], candidates: list[np.ndarray] | None = None) -> None:
         self.blocks = blocks
-        self._starts = np.cumsum([0, *map(len, blocks[:-1])]).tolist()
+        ends = np.cumsum([len(block) for block in blocks])
+        self._candidates = candidates or np.split(np.arange(ends[-1]), ends[:-1])
+        self._order = np.concatenate(self._candidates).argsort()
 
     @property
     def n_groups(self) -> int:
@@ -41,24 +51,36 @@ class Population:
         return self.blocks[0].n_epochs
 
     def train(self, n_epochs: int, step: Step = ignore) -> Recorded:
-        """Train every member further; see :meth:`.Block.train`."""
-        recorded = [
-            block.train(n_epochs, partial(_numbered_through, step, start))
-            for block, start in zip(self.blocks, self._starts, strict=True)
-        ]
-        return Recorded.concat(recorded, axis=0)
+        """Train every member further; see :meth:`.Block.train`.
+
+        Blocks of compiled programs are trained side by side.
+        """
+        is_compiled = all(block.lane.name in COMPILED_LANES for block in self.blocks)
+        n_threads = min(cpu_count(), len(self.blocks)) if is_compiled else 1
+        steps = [partial(_renumbered, step, numbers) for numbers in self._candidates]
+        if n_threads == 1:
+            recorded = [
+                block.train(n_epochs, of_block)
+                for block, of_block in zip(self.blocks, steps, strict=True)
+            ]
+        else:
+            with ThreadPoolExecutor(n_threads) as threads:
+                of_blocks = threads.map(Block.train, self.blocks, repeat(n_epochs), steps)
+                recorded = list(of_blocks)
+        return Recorded.concat(recorded, axis=0).take(self._order, axis=0)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`.Block.keep`."""
-        for block, start in zip(self.blocks, self._starts, strict=True):
-            of_block = candidates - start
-            block.keep(of_block[(of_block >= 0) & (of_block < len(block))])
+        for block, numbers in zip(self.blocks, self._candidates, strict=True):
+            block.keep(np.flatnonzero(np.isin(numbers, candidates)))
 
     def held_out(self) -> HeldOut | None:
         """Return the predictions that were kept; see :meth:`.Block.held_out`."""
         parts = [block.held_out() for block in self.blocks]
         known = [part for part in parts if part is not None]
-        return HeldOut.concat(known) if known and len(known) == len(parts) else None
+        if not known or len(known) < len(parts):
+            return None
+        return HeldOut.concat(known).take(self._order)
 
     @property
     def origin(self) -> str:
@@ -80,16 +102,17 @@ class Population:
     @property
     def trajectories(self) -> np.ndarray:
         """Learning rates of each epoch; see :attr:`.Block.trajectories`."""
-        return np.concatenate([block.trajectories for block in self.blocks])
+        return np.concatenate([block.trajectories for block in self.blocks])[self._order]
 
     @property
     def trained(self) -> list[Trained]:
         """Lane and compilation of each candidate."""
-        return [
+        of_blocks = [
             Trained(block.lane.name, block.lane.reason, block.uses_xla)
             for block in self.blocks
             for _ in block.schedules
         ]
+        return [of_blocks[position] for position in self._order]
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -103,6 +126,6 @@ class Population:
         return sum(block.member_epochs for block in self.blocks)
 
 
-def _numbered_through(step: Step, start: int, seen: Seen | None) -> None:
-    """Take a step of a block whose first candidate has the number `start` among all."""
-    step(seen and replace(seen, candidates=seen.candidates + start))
+def _renumbered(step: Step, numbers: np.ndarray, seen: Seen | None) -> None:
+    """Take a step of a block whose candidates have these numbers among all."""
+    step(seen and replace(seen, candidates=numbers[seen.candidates]))

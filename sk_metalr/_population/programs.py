@@ -1,5 +1,7 @@
 """Programs that are kept, to serve the next fit of the same architecture."""
 
+from collections.abc import Collection
+
 import keras
 
 from .._task import Classification
@@ -15,12 +17,15 @@ def is_kept(model: keras.Model) -> bool:
     return any(program.member.model is model for program in _programs.values())
 
 
-def program_for(model: keras.Model, task: Classification, **how: bool) -> Program:
+def program_for(
+    model: keras.Model, task: Classification, data: Collection[str], **how: bool
+) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
-    `how` are the flags of :class:`.Program`, which may keep the model for its structure.
+    It takes the numbers of these names as `data`. `how` are the flags of :class:`.Program`, which
+    may keep the model for its structure.
     """
-    architecture = architecture_key(model)
+    architecture = architecture_key(model, data)
     if architecture is None:
         # XLA keeps all it ever compiled; so only what can be used again is compiled.
         return Program(model, task, **how | {"jit": False})

@@ -10,7 +10,7 @@ from .._models.keras_model import free_rate
 from .._space import RATE
 from .._task import Classification
 from .batches import shuffled, take
-from .optimizer import of_optimizer
+from .numbers import places_of, put
 from .prediction import outputs_of
 from .setups import SplitSetup
 
@@ -34,8 +34,7 @@ def trained_by_keras(
     """
     model = setup.model
     free_rate(model)
-    settings = {name: float(value[0, 0]) for name, value in of_optimizer(values).items()}
-    vars(model.optimizer).update(settings)
+    put(places_of(model), {n: float(value[0, 0]) for n, value in values.items() if n != RATE})
     model.jit_compile = uses_xla and not model.run_eagerly
     batches = _Batches(setup, shuffle)
     follow = _Follow(batches, task, values[RATE])

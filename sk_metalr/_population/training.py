@@ -1,6 +1,6 @@
 """Training of a group, epoch by epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from math import ceil
 from threading import Event
@@ -28,8 +28,11 @@ ADAPTATION = 0.2
 class Trainer:
     """Trains and scores groups in a lane, with a setup for each split; threads may share it."""
 
-    def __init__(self, setups: list[SplitSetup], lane: Lane, options: Options) -> None:
+    def __init__(
+        self, setups: list[SplitSetup], lane: Lane, options: Options, data: Collection[str] = ()
+    ) -> None:
         self.setups = setups
+        self._names = [RATE, *data]
         self.lane = lane
         self.options = options
         self.is_halted = Event()
@@ -154,6 +157,6 @@ class Trainer:
         steps_later = self.options.budget * ceil(self.options.n_rows_later / setup.batch_size)
         if pays_to_compile(steps_later) and group_size > 1:
             x, y, weight, n_rows, _ = next(self._batches(setup, np.arange(len(setup.train))))
-            values = {RATE: np.ones((len(weight), 1), np.float32)}
+            values = {name: np.ones((len(weight), 1), np.float32) for name in self._names}
             state = program.initial_state(setup.model, 1)
             program.train(state, values, x, y, weight, n_rows, 0)

@@ -16,6 +16,7 @@ from .execution import Execution
 from .halving import Halving
 from .history import lower_losses
 from .hypergradient import Hypergradient
+from .importance import importances
 from .loop import SearchResult, run, search
 from .portfolio import Portfolio
 from .prepare import Prepared, check_fit_arguments, prepare, validated

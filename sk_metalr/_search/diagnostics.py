@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import exceptions
 from .._data import TrainingData
-from .._space import RATE
+from .._space import OPTIMIZER, RATE, SCHEDULE
 from .loop import SearchResult
 
 NOTICEABLE = 0.01
@@ -56,10 +56,17 @@ def diagnose(
         yield exceptions.BudgetWarning(too_short)
 
 
-def family_of(params: list[dict[str, Any]], index: int) -> tuple[float, list[float]]:
-    """Return the learning rate of a candidate, and those of all candidates of its family."""
-    rate = params[index][RATE]
-    return rate, [one[RATE] for one in params if (one | {RATE: rate}) == params[index]]
+def family_of(results: dict[str, Any], index: int) -> tuple[float, list[float]]:
+    """Return the learning rate of a candidate, and those it is compared with, in order.
+
+    The `results` are ``cv_results_``; see :meth:`.History.rate_in_family`.
+    """
+    params = results["params"]
+    listed = [name for name in (OPTIMIZER, SCHEDULE) if name in params[0]]
+    if len(params[0]) > 1 + len(listed):
+        listed = [name for name in listed if name == OPTIMIZER]
+    mine = [one for one in params if all(one[n] == params[index][n] for n in listed)]
+    return params[index][RATE], sorted(one[RATE] for one in mine)
 
 
 def edge_message(best: float, rates: Sequence[float] | np.ndarray) -> str:

@@ -6,13 +6,24 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
+import keras
 import numpy as np
 
 from .. import _models as models
 from .._data import TrainingData
-from .._population import Block, Options, Population, SplitSetup, Workers, preserved_random_state
-from .._space import Candidates, Schedule
+from .._population import (
+    Block,
+    Options,
+    Population,
+    SplitSetup,
+    Workers,
+    architecture_key,
+    numbers_of,
+    preserved_random_state,
+)
+from .._space import RATE, Candidates, Schedule
 from .._splits import Split
+from .blocks import planned
 
 
 @dataclass(frozen=True)
@@ -29,9 +40,10 @@ class Evaluation:
     seed: int
     options: Options
     _latest: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    _data: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_latest": []}  # what is open here stays here
+        return vars(self) | {"_latest": [], "_data": {}}  # what is open here stays here
 
     @property
     def n_epochs(self) -> int:
@@ -39,24 +51,47 @@ class Evaluation:
         return self.plan.n_epochs
 
     def populate(self, candidates: Candidates, *, n_workers: int = 1, **changes: Any) -> Population:
-        """Return candidates, in order of their static parameters, on all splits, untrained.
+        """Return candidates on all splits, untrained.
 
         `n_workers` of joblib's workers train them; 1 for none but this process. `changes` are
         options that differ from those of the evaluation.
         """
         options = replace(self.options, **changes)
-        blocks = []
-        for positions in candidates.blocks:
-            strategies = [candidates.strategy(int(position)) for position in positions]
-            schedules = [strategy.schedule for strategy in strategies]
-            of_block = (strategies[0].static, candidates.members(positions), schedules)
-            block = partial(self.block, *of_block, options)
+        blocks, numbers = [], []
+        for plan in planned(candidates, self):
+            if plan.kind is not None:
+                self._data.setdefault(plan.kind, set()).update(plan.values.keys() - {RATE})
+            schedules = [candidates.strategy(int(i)).schedule for i in plan.positions]
+            block = partial(self.block, plan.settings, plan.values, schedules, options)
             blocks.append(block(executor=Workers(block, n_workers) if n_workers > 1 else None))
-        return Population(blocks)
+            numbers.append(plan.positions)
+        return Population(blocks, numbers)
+
+    def numbers_in_common(self, alike: list[keras.Model]) -> dict[str, np.ndarray]:
+        """Return numbers (n_models,) of models of one kind that their program takes as data.
+
+        They are those that the program took in the search, and those in which the models differ.
+        """
+        numbers = [numbers_of(model) for model in alike]
+        key = architecture_key(alike[0], numbers[0])
+        names = self._data.get(key, set()) if key is not None else set()
+        columns = {name: np.array([one[name] for one in numbers]) for name in numbers[0]}
+        return {
+            name: column
+            for name, column in columns.items()
+            if name in names or (key is not None and (column != column[0]).any())
+        }
+
+    def plan_of(self, settings: dict[str, Any]) -> models.TrainingPlan:
+        """Return the plan of training with the settings of a strategy, or raise ValueError."""
+        if "batch_size" not in settings:
+            return self.plan
+        plan = models.plan_with(self.estimator, batch_size=settings["batch_size"])
+        return replace(plan, n_epochs=self.n_epochs)
 
     def block(
         self,
-        static: dict[str, Any],
+        settings: dict[str, Any],
         values: dict[str, np.ndarray],
         schedules: list[Schedule],
         options: Options,
@@ -64,37 +99,45 @@ class Evaluation:
         n_threads: int | None = None,
         executor: Any = None,
     ) -> Block:
-        """Return candidates of one static setting, untrained; see :class:`.Block`.
+        """Return candidates of one block, untrained; see :class:`.Block`.
 
-        The values of each member hyperparameter are of shape (n_candidates,). `trained` are the
+        `settings` are those of one of them, and `values`, of shape (n_candidates,), the numbers in
+        which others differ from it. `trained` are the
         splits that a worker trains in `n_threads`, the others only counted; None for all, here.
         """
         if trained is None:
-            setups = self._open_setups(static) or self.setups(static)
+            setups = self._open_setups(settings) or self.setups(settings)
         else:
-            setups = self.setups(static, trained)
+            setups = self.setups(settings, trained)
             options = replace(options, n_rows_later=0, n_threads=n_threads)  # no refit is compiled
         task = replace(options.task, from_logits=models.has_logits(setups[0].model))
         options = replace(options, task=task)
         block = Block(setups, values, schedules, options, executor)
         if trained is None:
-            self._latest[:] = [(static, ref(block))]
+            self._latest[:] = [(settings, ref(block))]
         return block
 
-    def _open_setups(self, static: dict[str, Any]) -> list[SplitSetup] | None:
+    def _open_setups(self, settings: dict[str, Any]) -> list[SplitSetup] | None:
         """Return the setups of the block before, unless Keras's own loop has trained its models."""
         for of_block, reference in self._latest:
             before = reference()
-            if before is not None and of_block == static and before.lane.name != "keras":
+            if before is not None and of_block == settings and before.lane.name != "keras":
                 return before.setups
         return None
 
+    def open(self, X: Any, y: np.ndarray, settings: dict[str, Any], seed: int) -> Any:
+        """Return the estimator opened for a candidate of these settings."""
+        return models.open_estimator(
+            self.estimator, X, y, seed=seed, settings=settings, is_candidate=True
+        )
+
     def setups(
-        self, static: dict[str, Any], trained: Collection[int] | None = None
+        self, settings: dict[str, Any], trained: Collection[int] | None = None
     ) -> list[SplitSetup]:
         """Build a model for every split, from its training rows, and encode the rows for it."""
         # One for all splits: a compiled program has one shape of batches.
-        batch_size = self.plan.rows_per_batch(max(len(train) for train, _ in self.splits))
+        n_rows = max(len(train) for train, _ in self.splits)
+        batch_size = self.plan_of(settings).rows_per_batch(n_rows)
         wanted = range(len(self.splits)) if trained is None else sorted(trained)
         setups: dict[int, SplitSetup] = {}
         for number in wanted:
@@ -102,7 +145,7 @@ class Evaluation:
             X = models.features_to_open(self.estimator, self.data.X, train)
             y, seed = self.data.y[train], self.seed + number
             with preserved_random_state():
-                opened = models.open_estimator(self.estimator, X, y, seed=seed, settings=static)
+                opened = self.open(X, y, settings, seed)
             if number == 0:
                 models.check_model(opened, self.data.X[train[:8]], y)
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._population import HeldOut, Trained
 from .._recorded import Recorded
-from .._space import Candidates
+from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates
 from .selection import Choice
 from .surface import ResponseSurface, lower_of, response_surface
 
@@ -112,9 +112,17 @@ class History:
         return np.asarray(self.is_bad.any(axis=1))
 
     def rate_in_family(self, index: int) -> tuple[float, np.ndarray]:
-        """Return the learning rate of a candidate, and those of its family: (n,), increasing."""
-        families, rates = self.candidates.families, self.candidates.learning_rates
-        return float(rates[index]), rates[families == families[index]]
+        """Return the learning rate of a candidate, and those of its family: (n,), increasing.
+
+        Where more is searched than learning rate, optimizer and schedule, a family is of the same
+        optimizer alone, because candidates of one static setting are few.
+        """
+        candidates, rates = self.candidates, self.candidates.learning_rates
+        family = candidates.families
+        if candidates.columns.keys() - {RATE, OPTIMIZER, SCHEDULE}:
+            columns = candidates.columns
+            family = candidates.numbered([columns[OPTIMIZER]] if OPTIMIZER in columns else [])
+        return float(rates[index]), np.sort(rates[family == family[index]])
 
 
 def surface_of(
@@ -124,10 +132,14 @@ def surface_of(
     baseline_loss: float | None,
 ) -> ResponseSurface:
     """Return the response surface of candidates, the lower one of several views of their losses."""
-    rates, family = candidates.learning_rates, candidates.families
     surfaces = [
         response_surface(
-            losses, rates, baseline_loss=baseline_loss, family=family, n_resources=n_resources
+            losses,
+            candidates.learning_rates,
+            baseline_loss=baseline_loss,
+            family=candidates.families,
+            n_resources=n_resources,
+            positions=candidates.positions,
         )
         for losses in views
     ]

@@ -56,6 +56,12 @@ class Portfolio(BaseSearch):
 
     def check(self, space: StrategySpace) -> None:
         """Raise an error where rates are a list, or there is no such experience."""
+        if space.is_joint:
+            raise ValueError(
+                "The 'param_distributions' parameter of MetaLRClassifier may hold learning rates, "
+                "optimizers and schedules for search='portfolio', of which its experience tells. "
+                f"Got {space.others[0]!r} too; use search='random' or 'halving'."
+            )
         for number in range(space.n_families):
             space.bounds(number)
         if isinstance(self.experience, Experience):

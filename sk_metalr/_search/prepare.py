@@ -1,6 +1,6 @@
 """Preparation of a fit: all that it was given is checked before anything is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from .._space import OPTIMIZER, StrategySpace
 from .._splits import Split, make_splits, renumbered
 from .._task import Classification
 from ..exceptions import CallbackWarning, IgnoredRateWarning
+from .blocks import with_members
 from .evaluation import Evaluation
 from .scoring import Scoring, check_scorers
 
@@ -79,9 +80,12 @@ def prepare(
     estimator = models.as_keras_classifier(classifier.estimator)
     if classifier.n_models > 1 and classifier.refit:
         models.check_fresh(estimator)
+    space = StrategySpace(classifier.param_distributions, classifier.learning_rates)
+    models.check_searchable(estimator, space.others)
+    if epochs := space.take_out("epochs"):
+        estimator = models.largest_budget(estimator, epochs)
     plan = models.training_plan(estimator)
     _warn_of_ignored_settings(estimator, classifier.refit)
-    space = StrategySpace(classifier.param_distributions, classifier.learning_rates)
     scorers, decisive = check_scorers(classifier.scoring, classifier.refit)
     X, y = validated(classifier, X, y, ensure_min_samples=2)
     data = check_training_data(X, y, sample_weight, groups)
@@ -109,6 +113,10 @@ def prepare(
         engine=classifier.engine,
     )
     evaluation = Evaluation(estimator, plan, rows, splits, search_seed, options)
+    if space.is_joint:
+        space = with_members(space, evaluation, np.random.RandomState(search_seed))
+        if space.members != set(space.others):  # there are several programs
+            evaluation = replace(evaluation, options=replace(options, n_rows_later=0))
     seeds, n_models = tuple(refit_seeds), classifier.n_models
     return Prepared(data, space, evaluation, scoring, seeds, n_models)
 

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.stats import rankdata
 
 from .._experience import ExperienceRecord, provenance
-from .._space import RATE
 from .execution import Execution
 from .history import History, surface_of
 from .loop import SearchResult
@@ -31,9 +30,13 @@ def cv_results(
     params, diverged = history.candidates.params(), history.is_diverged
     at = (np.arange(len(params)), slice(None), choice.n_epochs - 1)
     columns: dict[str, np.ndarray] = {}
-    for name in params[0]:
-        column = np.array([one[name] for one in params], dtype=None if name == RATE else object)
-        columns[f"param_{name}"] = np.ma.MaskedArray(column, mask=False)
+    for name, column in history.candidates.columns.items():
+        if name in history.candidates.levels:
+            named, mask = np.empty(len(params), object), False
+            named[:] = [one[name] for one in params]
+        else:
+            named, mask = column, np.isnan(column)
+        columns[f"param_{name}"] = np.ma.MaskedArray(named, mask=mask)
     for name, values in scores[0].items():
         column = np.where(choice.is_averaged[:, None], scores[-1][name][at], values[at])
         column = np.where(diverged[:, None], np.nan, column)
@@ -81,6 +84,11 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
 
     Candidates that were not trained for the whole budget are left out.
     """
+    if prepared.space.is_joint:
+        raise ValueError(
+            "Experience.record takes fits that searched learning rates, optimizers and schedules. "
+            f"Got one that searched {', '.join(prepared.space.others)} too."
+        )
     losses, n_resources = fitted.laplace_learning_curves_, fitted.cv_results_["n_resources"]
     candidates = prepared.space.named(fitted.cv_results_["params"])
     surface = surface_of(candidates, [losses], n_resources, fitted.baseline_loss_)

@@ -12,6 +12,9 @@ FEW, BANDWIDTH_OF_FEW = 8, 0.15
 """The same where a family has fewer candidates than these. They are far apart, and the bend of the
 curve between two of them is mistaken for noise: of four, it is often the outermost that gains."""
 
+POSITION_BANDWIDTH = 0.15
+"""The same over other numbers, as a share of all that were drawn."""
+
 EPOCH_BANDWIDTH, OF_EPOCH = 2.0, 0.4
 """Standard deviation of the Gaussian kernel over epochs, in epochs, and its highest share of the
 epoch. Where a model learns and overfits within a few epochs, its best epoch is like no other, and
@@ -81,13 +84,15 @@ def response_surface(
     baseline_loss: float | None,
     family: np.ndarray | None = None,
     n_resources: np.ndarray | None = None,
+    positions: np.ndarray | None = None,
 ) -> ResponseSurface:
     """Compress and smooth held-out losses of shape (n_candidates, n_splits, n_epochs), in nats.
 
     They are not finite once a candidate diverged, and where it was not trained: each was trained
     for `n_resources` epochs (n_candidates,), None for all. Candidates that differ in nothing but
     their rate bear the same number in `family` (n_candidates,), None where all do; they follow
-    each other, their learning rates (n_candidates,) increase, and losses are smoothed among them.
+    each other, their learning rates (n_candidates,) increase, and losses are smoothed among them,
+    over rates and over the `positions` (n_candidates, n) of other numbers, from 0 to 1 each.
     The baseline loss, in nats, is the log-loss of always predicting the class frequencies; None
     where the losses are no log-losses, but any score, negative.
     """
@@ -100,7 +105,7 @@ def response_surface(
         compressed = np.where(np.isfinite(losses), losses, worst)
     else:
         compressed = compress_losses(losses, baseline_loss)
-    over_rates = weights_over_rates(learning_rates, family)
+    over_rates = weights_over_rates(learning_rates, family, positions)
     smoothed = smooth_losses(compressed, over_rates, is_trained)
     is_diverged = (~np.isfinite(losses).all(axis=1) & is_trained).any(axis=1)
     is_averaged = np.zeros_like(is_trained)
@@ -159,14 +164,22 @@ def weights_over_epochs(n_epochs: int) -> np.ndarray:
     return _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
 
 
-def weights_over_rates(learning_rates: np.ndarray, family: np.ndarray) -> np.ndarray:
+def weights_over_rates(
+    learning_rates: np.ndarray, family: np.ndarray, positions: np.ndarray | None = None
+) -> np.ndarray:
     """Return weights (n_candidates, n_candidates) that average over neighbours: row i for i.
 
-    Neighbours are of one family, weighted by their distance in log10 learning rate.
+    Neighbours are of one family, weighted by their distance in log10 learning rate, and in the
+    `positions` (n_candidates, n) of other numbers, from 0 to 1 each, where there are some.
     """
     same = family[:, None] == family
-    bandwidth = np.where(same.sum(axis=1) < FEW, BANDWIDTH_OF_FEW, RATE_BANDWIDTH)
+    is_few = same.sum(axis=1) < FEW
+    if positions is not None and positions.shape[1]:
+        is_few[:] = False  # the bend over rates is not the only thing that tells them apart
+    bandwidth = np.where(is_few, BANDWIDTH_OF_FEW, RATE_BANDWIDTH)
     kernel = _kernel(np.log10(learning_rates), bandwidth[:, None]) * same
+    for column in () if positions is None else positions.T:
+        kernel = kernel * _kernel(column, POSITION_BANDWIDTH)
     return kernel / kernel.sum(axis=1, keepdims=True)
 
 

@@ -10,17 +10,16 @@ from .schedules import CONSTANT, Schedule
 
 RATE, OPTIMIZER, SCHEDULE = "optimizer__learning_rate", "optimizer", "schedule"
 
-MEMBER = {RATE}
-"""Member hyperparameters: they enter the compiled program as data, one number for each member. Any
-number that an optimizer reads at each step can be one. All other parameters but the schedule, which
-becomes rates, are static: each setting of them is a block of the population."""
-
 
 class Level(NamedTuple):
-    """A value of a parameter that is no number, and the name that results give it."""
+    """A value of a parameter that is listed, and the name that results give it."""
 
-    name: str
+    name: Any
     value: Any
+
+
+UNSET = Level("the model's own", None)
+"""Level of a parameter that a part of a space does not hold."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,6 @@ class Strategy:
         return float(self.params[RATE])
 
     @property
-    def static(self) -> dict[str, Any]:
-        """The parameters that are no data of the compiled program."""
-        return {name: value for name, value in self.params.items() if name not in MEMBER}
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """The member hyperparameters but the learning rate."""
-        return {name: value for name, value in self.settings.items() if name in MEMBER}
-
-    @property
     def settings(self) -> dict[str, Any]:
         """All parameters but the learning rate."""
         return {name: value for name, value in self.params.items() if name != RATE}
@@ -53,8 +42,10 @@ class Strategy:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """A table of strategies: one row a candidate, one column (n_candidates,) a parameter, of
-    numbers or of positions among the `levels` of a parameter whose values are no numbers.
+    """A table of strategies: one row a candidate, one column (n_candidates,) a parameter.
+
+    A column holds numbers, NaN where a part of the space does not hold the parameter, or positions
+    among the `levels` of a parameter whose values are listed.
     """
 
     columns: dict[str, np.ndarray]
@@ -71,28 +62,37 @@ class Candidates:
     @property
     def families(self) -> np.ndarray:
         """Numbers of shape (n_candidates,), equal where all that has levels is equal."""
-        return self._numbered([name for name in self.columns if name in self.levels])
+        return self.numbered(
+            [
+                np.isnan(column) if name not in self.levels else column
+                for name, column in self.columns.items()
+            ]
+        )
 
     @property
-    def blocks(self) -> list[np.ndarray]:
-        """Positions of the candidates of each setting of the static parameters."""
-        number = self._numbered([n for n in self.columns if n not in MEMBER | {SCHEDULE}])
-        return [np.flatnonzero(number == block) for block in range(number.max() + 1)]
+    def positions(self) -> np.ndarray:
+        """Where candidates lie among each other by all numbers but the rate: (n_candidates, n).
 
-    def members(self, positions: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the member hyperparameters of some candidates, each of shape (n,)."""
-        return {name: self.columns[name][positions] for name in self.columns if name in MEMBER}
+        Each column is ranks, from 0 to 1, which are about the quantiles of what was drawn from.
+        """
+        others = [n for n in self.columns if n not in self.levels and n != RATE]
+        ranks = [_ranks(self.columns[name]) for name in others]
+        return np.stack(ranks, axis=1) if ranks else np.zeros((len(self), 0))
 
-    def _numbered(self, names: list[str]) -> np.ndarray:
-        rows = np.stack([np.zeros(len(self)), *(self.columns[name] for name in names)], axis=1)
+    def numbered(self, columns: list[np.ndarray]) -> np.ndarray:
+        """Return numbers of shape (n_candidates,), equal where all of these columns are."""
+        rows = np.stack([np.zeros(len(self)), *columns], axis=1)
         return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
     def strategy(self, index: int) -> Strategy:
         """Return one candidate."""
         values: dict[str, Any] = {}
         for name, column in self.columns.items():
-            value = column[index]
-            values[name] = self.levels[name][value].value if name in self.levels else float(value)
+            level = self.levels[name][column[index]] if name in self.levels else None
+            if level is not None and (level is not UNSET):
+                values[name] = level.value
+            elif level is None and not np.isnan(column[index]):
+                values[name] = float(column[index])
         schedule = values.pop(SCHEDULE, CONSTANT)
         return Strategy(values, schedule)
 
@@ -119,8 +119,7 @@ class Candidates:
 
     def order(self) -> np.ndarray:
         """Return the positions that sort by what has levels, and then by the learning rate."""
-        names = [name for name in self.columns if name in self.levels]
-        return np.lexsort([self.learning_rates, *(self.columns[name] for name in reversed(names))])
+        return np.lexsort([self.learning_rates, self.families])
 
     def sort(self) -> "Candidates":
         """Return the candidates in order; see :meth:`order`."""
@@ -135,3 +134,12 @@ class Candidates:
         """Return candidates that differ from one of these in nothing but the learning rate."""
         others = self.take(np.full(len(rates), like))
         return Candidates({**others.columns, RATE: np.asarray(rates, float)}, self.levels)
+
+
+def _ranks(column: np.ndarray) -> np.ndarray:
+    """Return ranks from 0 to 1 of numbers (n,), equal for equal ones, and 0 for NaN."""
+    values, number = np.unique(column, return_inverse=True)
+    ends = np.cumsum(np.bincount(number, minlength=len(values)))
+    middle = ends - np.bincount(number, minlength=len(values)) / 2
+    ranks = middle[number] / len(column)
+    return np.where(np.isnan(column), 0.0, ranks)

@@ -1,10 +1,13 @@
-"""Distributions of learning rates."""
+"""Distributions that strategies are drawn from: lists, and objects that draw."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.stats import loguniform, qmc
+from scipy.stats import loguniform, qmc, rv_discrete
 from sklearn.model_selection import ParameterSampler
+
+from .candidates import RATE
 
 
 class LearningRates:
@@ -39,6 +42,10 @@ class LearningRates:
         sampler = ParameterSampler({"rate": self._drawn_from}, n_iter, random_state=random_state)
         return np.sort(_check_rates([params["rate"] for params in sampler]))
 
+    def at(self, quantiles: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        """Return learning rates at quantiles (n,), or drawn ones where quantiles are not known."""
+        return _check_rates(Dimension(RATE, self._drawn_from).at(quantiles, random_state))
+
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and the highest learning rate; raise ValueError if rates are left open,
         a list, or a distribution without a support.
@@ -54,6 +61,68 @@ class LearningRates:
             )
         low, high = self.values.support()
         return float(low), float(high)
+
+
+class Dimension:
+    """Values of one parameter to draw from: a list, or a distribution with a method ``rvs``."""
+
+    def __init__(self, name: str, values: Any) -> None:
+        self.name = name
+        self.is_listed = not hasattr(values, "rvs")
+        if self.is_listed and (
+            not isinstance(values, list | tuple | np.ndarray) or not len(values)
+        ):
+            raise ValueError(
+                f"The {name!r} values of param_distributions must be a list [...] of at least one "
+                "value, or a distribution with a method rvs, such as scipy.stats.uniform(0, 0.5). "
+                f"Got {values!r} instead."
+            )
+        self._values: Any = [_plain(v) for v in values] if self.is_listed else values
+
+    @property
+    def n_listed(self) -> float:
+        """How many values there are; infinity for a distribution."""
+        return len(self._values) if self.is_listed else np.inf
+
+    @property
+    def highest(self) -> list[Any]:
+        """The values of a list, or the highest of a distribution; raise ValueError if unbounded."""
+        if self.is_listed:
+            return list(self._values)
+        high = self._values.support()[1] if hasattr(self._values, "support") else np.inf
+        if not np.isfinite(high):
+            raise ValueError(
+                f"The {self.name!r} values of param_distributions must have a highest one. Got "
+                f"{self._values!r} instead; give a list."
+            )
+        return [int(high)]
+
+    def at(self, quantiles: np.ndarray, random_state: np.random.RandomState) -> list[Any]:
+        """Return values at quantiles (n,) from 0 to 1, or drawn ones where these are not known."""
+        if self.is_listed:
+            last = len(self._values) - 1
+            return [self._values[min(int(q * (last + 1)), last)] for q in quantiles]
+        if hasattr(self._values, "dist") and hasattr(self._values, "ppf"):
+            is_whole = isinstance(self._values.dist, rv_discrete)
+            values = self._values.ppf(quantiles)
+            values = values.astype(int) if is_whole else values
+        else:
+            values = [self._values.rvs(random_state=random_state) for _ in quantiles]
+        return [_plain(value) for value in values]
+
+    def probes(self, random_state: np.random.RandomState) -> list[Any]:
+        """Return values that stand for all: those of a list, or three of a distribution."""
+        return self._values if self.is_listed else self.at(np.array([0.1, 0.5, 0.9]), random_state)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a real number, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's, integers where they are whole by type."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_rates(learning_rates: Any) -> np.ndarray:

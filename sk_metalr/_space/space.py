@@ -1,6 +1,6 @@
 """The strategy space: the distributions that candidates are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -8,12 +8,16 @@ import keras
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
-from .candidates import OPTIMIZER, RATE, SCHEDULE, Candidates, Level
-from .distributions import LearningRates
+from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level
+from .distributions import Dimension, LearningRates
+from .joint import draw
 from .schedules import CONSTANT, check_schedule
 
 N_CANDIDATES = 16
-"""How many learning rates are tried with each combination of the listed values, by default."""
+"""How many learning rates are tried with each optimizer and schedule, by default."""
+
+N_JOINT_CANDIDATES = 32
+"""How many candidates are tried where other parameters are searched, too, by default."""
 
 
 class _Family(NamedTuple):
@@ -25,15 +29,24 @@ class _Family(NamedTuple):
     levels: dict[str, int]
 
 
+class Part(NamedTuple):
+    """One dict of a space: its learning rates, positions among the levels of optimizers and
+    schedules, and the other parameters.
+    """
+
+    rates: LearningRates
+    positions: dict[str, list[int]]
+    others: dict[str, Dimension]
+
+
 class StrategySpace:
     """The set S of strategies that a search draws its candidates from.
 
     `param_distributions` is a dict, a list of dicts or None, as for ``RandomizedSearchCV``:
-    distributions or lists by parameter. Known are ``optimizer__learning_rate``, ``optimizer``
-    (names or instances) and ``schedule``. `learning_rates` is the short way to say
-    ``{"optimizer__learning_rate": learning_rates}``. ``levels`` are the values of ``optimizer``
-    and ``schedule`` that are searched, where they are. Raises ValueError if a parameter cannot be
-    searched, or a value cannot be used.
+    distributions or lists by parameter of the wrapped estimator, and ``schedule``. `learning_rates`
+    is the short way to say ``{"optimizer__learning_rate": learning_rates}``. ``levels`` are the
+    values that were listed, or drawn, of what is no number of a program. Raises ValueError if a
+    parameter cannot be searched, or a value cannot be used.
     """
 
     def __init__(self, param_distributions: Any = None, learning_rates: Any = None) -> None:
@@ -51,11 +64,21 @@ class StrategySpace:
         ]
         names = [name for name in LEVEL_OF if any(name in one for one in listed)]
         rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
+        self.members: frozenset[str] = frozenset()
+        self.parts: list[Part] = []
         self._families: list[_Family] = []
         for part, levels in zip(parts, listed, strict=True):
             positions = {n: self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names}
             of_part = rates[id(part.get(RATE))]
+            others = {n: Dimension(n, part[n]) for n in part if n not in (RATE, *LEVEL_OF)}
+            self.parts.append(Part(of_part, positions, others))
             self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
+        if self.is_joint and self.is_open:
+            raise ValueError(
+                "The 'learning_rates' parameter of MetaLRClassifier must be a list, a distribution "
+                "or None where param_distributions holds more than optimizers and schedules. Got "
+                "'auto' instead; leave it out for log-uniform ones on 1e-5 … 1."
+            )
 
     def _positions(self, name: str, levels: list[Level]) -> list[int]:
         """Return the positions of levels among all of a parameter; add those that are new."""
@@ -73,6 +96,36 @@ class StrategySpace:
         return [names.index(level.name) for level in levels]
 
     @property
+    def others(self) -> list[str]:
+        """The names of all parameters but learning rate, optimizer and schedule."""
+        return list(dict.fromkeys(name for part in self.parts for name in part.others))
+
+    def first_setting(self, part: Part) -> dict[str, Any]:
+        """Return the setting of a part's first optimizer; none where it has no own."""
+        position = part.positions.get(OPTIMIZER, [None])[0]
+        level = UNSET if position is None else self.levels[OPTIMIZER][position]
+        return {} if level is UNSET else {OPTIMIZER: level.value}
+
+    @property
+    def is_joint(self) -> bool:
+        """Tell whether more is searched than learning rate, optimizer and schedule."""
+        return bool(self.others)
+
+    def take_out(self, name: str) -> list[Any]:
+        """Take a parameter out of the space; return its values, or the highest of distributions."""
+        values: list[Any] = []
+        for part in self.parts:
+            if name in part.others:
+                values += part.others.pop(name).highest
+        return values
+
+    def with_members(self, names: Collection[str]) -> "StrategySpace":
+        """Return the same space, told which other parameters are numbers of one program."""
+        space = copy(self)
+        space.members = frozenset(names)
+        return space
+
+    @property
     def is_open(self) -> bool:
         """Tell whether learning rates are still to be found."""
         return any(family.rates.is_open for family in self._families)
@@ -83,7 +136,7 @@ class StrategySpace:
 
     @property
     def n_families(self) -> int:
-        """How many combinations of the listed values there are."""
+        """How many combinations of optimizers and schedules there are."""
         return len(self._families)
 
     def has_more_than(self, n: int) -> bool:
@@ -96,10 +149,18 @@ class StrategySpace:
 
     def named(self, params: list[dict[str, Any]]) -> Candidates:
         """Return candidates of this space from what :meth:`.Candidates.params` returned."""
-        columns = {RATE: np.array([one[RATE] for one in params])}
-        for name, levels in self.levels.items():
-            names = [level.name for level in levels]
-            columns[name] = np.array([names.index(one[name]) for one in params])
+        columns = {}
+        for name in params[0]:
+            values = [one[name] for one in params]
+            if name == RATE or name in self.members:
+                columns[name] = np.array(values, float)
+            else:
+                levels = [UNSET if v == UNSET.name else Level(v, v) for v in values]
+                known = name in LEVEL_OF
+                names = [level.name for level in self.levels[name]] if known else []
+                columns[name] = np.array(
+                    [names.index(v) for v in values] if known else self._positions(name, levels)
+                )
         return Candidates(columns, self.levels)
 
     def family(self, number: int, rates: np.ndarray) -> Candidates:
@@ -122,8 +183,13 @@ class StrategySpace:
 
         At most `n_candidates` are drawn, of some combinations where there are more of these, or 16
         of each where that is None. Combinations whose rates are the same distribution are drawn the
-        same rates. The candidates come in order of the listed values, then of the learning rate.
+        same rates. Where other parameters are searched, too, :func:`.draw` draws all of them, 32
+        candidates where `n_candidates` is None. The candidates come in order of the listed values,
+        then of the learning rate.
         """
+        if self.is_joint:
+            n = N_JOINT_CANDIDATES if n_candidates is None else n_candidates
+            return self._drawn(draw(self.parts, self.members, n, random_state))
         drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
         for number, n in self.shares(n_candidates, random_state):
@@ -132,6 +198,22 @@ class StrategySpace:
                 drawn[id(rates), n] = rates.sample(n, random_state)
             parts.append(self.family(number, drawn[id(rates), n]))
         return Candidates.concat(parts).sort()
+
+    def _drawn(self, rows: list[dict[str, Any]]) -> Candidates:
+        """Return candidates from rows of values by name; optimizers and schedules by position."""
+        columns = {RATE: np.array([row[RATE] for row in rows])}
+        for name in LEVEL_OF:
+            if name in self.levels:
+                columns[name] = np.array([row[name] for row in rows])
+        for name in self.others:
+            values = [row.get(name, UNSET) for row in rows]
+            if name in self.members:
+                numbers = [np.nan if value is UNSET else value for value in values]
+                columns[name] = np.array(numbers, float)
+            else:
+                levels = [one if one is UNSET else Level(_name_of(one), one) for one in values]
+                columns[name] = np.array(self._positions(name, levels))
+        return Candidates(columns, self.levels).sort()
 
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState
@@ -163,7 +245,7 @@ class StrategySpace:
 
 
 def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
-    """Return the dicts of a space, or say what cannot be searched."""
+    """Return the dicts of a space, or say that they are none."""
     is_dict = param_distributions is None or isinstance(param_distributions, Mapping)
     parts = [param_distributions or {}] if is_dict else param_distributions
     if not isinstance(parts, list | tuple) or not all(isinstance(p, Mapping) for p in parts):
@@ -176,14 +258,7 @@ def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
             "The 'param_distributions' parameter of MetaLRClassifier must hold at least one dict. "
             "Got an empty list instead; leave it out to search the learning rate."
         )
-    for name in (str(name) for part in parts for name in part):
-        if name not in (RATE, OPTIMIZER, SCHEDULE):
-            raise ValueError(
-                f"The 'param_distributions' parameter of MetaLRClassifier may hold {RATE!r}, "
-                f"{OPTIMIZER!r} and {SCHEDULE!r}. Got {name!r} too; set it on the estimator, or "
-                "search it by an outer RandomizedSearchCV."
-            )
-    return [dict(part) for part in parts]
+    return [{str(name): values for name, values in part.items()} for part in parts]
 
 
 def _levels(parameter: str, values: Any) -> list[Level]:
@@ -202,6 +277,13 @@ def _levels(parameter: str, values: Any) -> list[Level]:
             "__name__ of a function."
         )
     return levels
+
+
+def _name_of(value: Any) -> Any:
+    """Return a value as results show it: itself if it is plain, or else its name."""
+    if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
+        return value
+    return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
 
 
 def _are_same(one: Any, other: Any) -> bool:
@@ -229,7 +311,7 @@ def _schedule_level(rule: Any) -> Level:
 
 
 LEVEL_OF = {OPTIMIZER: _optimizer_level, SCHEDULE: _schedule_level}
-"""Functions that check a value and make a level of it, for parameters whose values are listed."""
+"""Functions that check a value and make a level of it, for optimizers and schedules."""
 
-UNSEARCHED = {OPTIMIZER: Level("the model's own", None), SCHEDULE: Level("constant", CONSTANT)}
+UNSEARCHED = {OPTIMIZER: UNSET, SCHEDULE: Level("constant", CONSTANT)}
 """Levels that stand for such a parameter in a part of a space that does not hold it."""

@@ -71,8 +71,10 @@ def test_pandas_takes_it_as_it_stands():
 
 def test_a_family_differs_in_its_rates_only():
     params = [{RATE: r, OPTIMIZER: o} for o in ("sgd", "adam") for r in (0.1, 0.2)]
-    assert family_of(params, 3) == (0.2, [0.1, 0.2])
-    assert family_of([{RATE: 0.1}], 0) == (0.1, [0.1])
+    assert family_of({"params": params}, 3) == (0.2, [0.1, 0.2])
+    assert family_of({"params": [{RATE: 0.1}]}, 0) == (0.1, [0.1])
+    units = [one | {"model__units": n} for n, one in enumerate(params)]
+    assert family_of({"params": units}, 3) == (0.2, [0.1, 0.2])
 
 
 def test_what_is_worth_a_warning():

@@ -1,0 +1,50 @@
+"""Parameters of the wrapped estimator that can be searched."""
+
+from collections.abc import Iterable
+from inspect import signature
+from typing import Any
+
+from scikeras.wrappers import KerasClassifier
+
+from .opened import clone_quietly
+from .plan import training_plan
+
+ROUTED = "model__", "optimizer__", "loss__"
+"""Beginnings of parameters that SciKeras hands on: to the function, the optimizer, the loss."""
+
+OWN = {"batch_size", "class_weight", "epochs", "loss", "model", "optimizer"}
+"""Parameters of every KerasClassifier that are part of a strategy."""
+
+
+def check_searchable(estimator: KerasClassifier, names: Iterable[str]) -> None:
+    """Raise ValueError where a parameter is none of the estimator's, or no part of a strategy."""
+    given = set(estimator.get_params(deep=False))
+    of_builder = given - signature(KerasClassifier).parameters.keys()
+    known = OWN | {name for name in of_builder if "__" not in name}
+    for name in names:
+        if name in known or name.startswith(ROUTED):
+            continue
+        prefixes = ", ".join(f"{prefix}*" for prefix in ROUTED)
+        is_other = name in given or name.split("__")[0] in ("fit", "predict", "compile", "metrics")
+        why = "is not part of a strategy" if is_other else "is no parameter of the estimator"
+        raise ValueError(
+            "The 'param_distributions' parameter of MetaLRClassifier may hold 'schedule', "
+            f"{prefixes} and {sorted(known)}. Got {name!r} too, which {why}; leave it out."
+        )
+
+
+def largest_budget(estimator: KerasClassifier, epochs: Iterable[Any]) -> KerasClassifier:
+    """Return a clone whose epochs are the most of some, of which each is a budget to choose from.
+
+    Raises ValueError if one of them is no number of epochs.
+    """
+    budgets = [
+        training_plan(clone_quietly(estimator).set_params(**_epochs(estimator, one))).n_epochs
+        for one in epochs
+    ]
+    return clone_quietly(estimator).set_params(**_epochs(estimator, max(budgets)))
+
+
+def _epochs(estimator: KerasClassifier, n_epochs: Any) -> dict[str, Any]:
+    both = {"epochs": n_epochs, "fit__epochs": n_epochs}
+    return both if hasattr(estimator, "fit__epochs") else {"epochs": n_epochs}

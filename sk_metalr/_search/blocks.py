@@ -1,0 +1,197 @@
+"""Blocks: which candidates are members of one program.
+
+Models that are built for different settings are compared. Where they differ only in numbers that a
+program takes as data, they are members of one block, whatever the parameters are called that made
+the difference.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import joblib
+import numpy as np
+
+from .. import _models as models
+from .._population import architecture_key, numbers_of, preserved_random_state
+from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates, StrategySpace, is_number
+
+OF_TRAINING = {"batch_size", "class_weight"}
+"""Parameters that a built model tells nothing about."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Candidates of one block: their positions, the settings of the first, and their values.
+
+    Each of the `values`, of shape (n_candidates,), is a number that differs between members. The
+    kind is that of their models, None where it is not known; see :func:`.architecture_key`.
+    """
+
+    positions: np.ndarray
+    settings: dict[str, Any]
+    values: dict[str, np.ndarray]
+    kind: str | None = None
+
+
+def planned(candidates: Candidates, evaluation: Any) -> list[BlockPlan]:
+    """Return the blocks of candidates of an evaluation, in the order of their first ones.
+
+    Raises ValueError where no model can be built for a setting, or it does not suit the data.
+    """
+    plain = {RATE, OPTIMIZER, SCHEDULE}
+    if candidates.columns.keys() <= plain:
+        listed = [column for name, column in candidates.columns.items() if name == OPTIMIZER]
+        number = candidates.numbered(listed)
+        return [_block(candidates, np.flatnonzero(number == n), []) for n in np.unique(number)]
+    models_of = _models_of(candidates, evaluation)
+    groups: dict[Any, list[int]] = {}
+    for position, (of_training, one) in sorted(models_of.items()):
+        groups.setdefault((of_training, one.block), []).append(position)
+    return [
+        _block(candidates, np.array(group), [models_of[position][1] for position in group])
+        for group in groups.values()
+    ]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model that was built: its kind, None where that is not known, a hash of its initial
+    weights, and its numbers; see :func:`.architecture_key` and :func:`.numbers_of`. The `setting`
+    is all that its function was given.
+    """
+
+    kind: str | None
+    start: str
+    numbers: dict[str, float]
+    setting: Any = None
+
+    @property
+    def block(self) -> Any:
+        """What models of one block have in common; those of unknown kinds, the `setting`."""
+        own = self.setting if self.kind is None else self.kind
+        return own, self.start, tuple(self.numbers)
+
+
+def _block(candidates: Candidates, positions: np.ndarray, alike: list[Built]) -> BlockPlan:
+    values = {RATE: candidates.learning_rates[positions]}
+    for name in alike[0].numbers if alike else ():
+        column = np.array([one.numbers[name] for one in alike])
+        if (column != column[0]).any():
+            values[name] = column
+    settings = candidates.strategy(int(positions[0])).settings
+    return BlockPlan(positions, settings, values, alike[0].kind if alike else None)
+
+
+def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, Built]]:
+    """Return, by position, what each candidate has of parameters of training, and its model.
+
+    A model is built for some candidates: of each static setting one at least, and those with the
+    lowest and the highest of each number. Where all of their models' numbers follow from the
+    candidates' by one linear map, so do those of the others; else a model is built for each.
+    """
+    table, columns = _numbers(candidates), candidates.columns
+    listed = [n for n in candidates.levels if n not in (SCHEDULE, *OF_TRAINING)]
+    static = candidates.numbered([columns[name] for name in listed] + list(np.isnan(table).T))
+    table = np.nan_to_num(table)
+    every = np.arange(len(candidates))
+    some = np.unique(static, return_index=True)[1].tolist()
+    some += [*table.argmin(axis=0), *table.argmax(axis=0), *every[:: max(1, len(every) // 3)]]
+    models_of: dict[int, Built] = {}
+    for position in dict.fromkeys(map(int, some)):
+        models_of[position] = built(evaluation, candidates.strategy(position).settings)
+    others = _followed(table, static, models_of)
+    for position in every.tolist():
+        if position not in models_of:
+            settings = candidates.strategy(position).settings
+            models_of[position] = others.get(position) or built(evaluation, settings)
+    of_training = [columns[name] for name in candidates.levels if name in OF_TRAINING]
+    return {
+        position: (tuple(int(column[position]) for column in of_training), one)
+        for position, one in models_of.items()
+    }
+
+
+def _numbers(candidates: Candidates) -> np.ndarray:
+    """Return all numbers of candidates but the learning rate: (n_candidates, n)."""
+    names = [n for n in candidates.columns if n not in candidates.levels and n != RATE]
+    columns = [candidates.columns[name] for name in names]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
+
+
+def _followed(
+    table: np.ndarray, static: np.ndarray, models_of: dict[int, Built]
+) -> dict[int, Built]:
+    """Return the models of candidates that were not built, where they follow from those that were.
+
+    The `table` (n_candidates, n) holds numbers, `static` (n_candidates,) numbers of settings.
+    """
+    known = np.array(list(models_of))
+    names = {tuple(one.numbers) for one in models_of.values()}
+    first = {setting: models_of[p] for p, setting in zip(known, static[known], strict=True)}
+    is_one = all(
+        (one.kind, one.start) == (first[static[position]].kind, first[static[position]].start)
+        for position, one in models_of.items()
+    )
+    if len(names) > 1 or not is_one or len(known) < table.shape[1] + 3:
+        return {}
+    seen = np.array([list(one.numbers.values()) for one in models_of.values()])
+    inputs = np.column_stack([np.ones(len(table)), table])
+    linear, *_ = np.linalg.lstsq(inputs[known], seen, rcond=None)
+    if not np.allclose(inputs[known] @ linear, seen, rtol=1e-9, atol=1e-12):
+        return {}
+    values = inputs @ linear
+    values[np.abs(values) < 1e-13 * np.abs(seen).max(axis=0)] = 0.0  # but for roundings
+    return {
+        position: replace(
+            first[static[position]],
+            numbers=dict(zip(*names, values[position].tolist(), strict=True)),
+        )
+        for position in range(len(table))
+    }
+
+
+def built(evaluation: Any, settings: dict[str, Any]) -> Built:
+    """Build a model for settings, and say what tells whether it is of a block with others."""
+    train, _ = evaluation.splits[0]
+    data = evaluation.data
+    X, y = models.features_to_open(evaluation.estimator, data.X, train), data.y[train]
+    try:
+        with preserved_random_state():
+            opened = evaluation.open(X, y, settings, evaluation.seed)
+    except Exception as error:  # whatever a function of the user's may raise
+        raise ValueError(
+            "The 'param_distributions' parameter of MetaLRClassifier must hold values that the "
+            f"wrapped estimator can be built with. With {settings!r} it said: {error}"
+        ) from error
+    numbers = numbers_of(opened.model_)
+    start = joblib.hash(opened.model_.get_weights())
+    given = {n: v for n, v in settings.items() if n not in numbers}
+    return Built(architecture_key(opened.model_, numbers), start, numbers, joblib.hash(given))
+
+
+def with_members(
+    space: StrategySpace, evaluation: Any, random_state: np.random.RandomState
+) -> StrategySpace:
+    """Return a space that knows which of its parameters are numbers of one program.
+
+    They are those of which some values, all numbers and not all whole, make models that are members
+    of one block.
+    Raises ValueError where a value cannot be used, and names it.
+    """
+    static: set[str] = set()
+    for part in space.parts:
+        probes = {name: one.probes(random_state) for name, one in part.others.items()}
+        first = space.first_setting(part) | {name: values[0] for name, values in probes.items()}
+        base = built(evaluation, first)
+        for name, values in probes.items():
+            if name in OF_TRAINING:
+                for value in values:
+                    evaluation.plan_of({name: value})
+                static.add(name)
+                continue
+            others = [built(evaluation, first | {name: value}) for value in values[1:]]
+            n_blocks = len({one.block for one in [base, *others]})
+            are_numbers = all(map(is_number, values)) and any(isinstance(v, float) for v in values)
+            if n_blocks >= max(2, len(values)) or not are_numbers:
+                static.add(name)
+    return space.with_members(set(space.others) - static)

@@ -1,0 +1,92 @@
+"""Draws from joint spaces: a Latin hypercube over numbers, and a few static settings.
+
+Each static setting is a program of its own, so that only a few are drawn, and each is given enough
+candidates to be worth compiling.
+"""
+
+from collections.abc import Collection, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from .candidates import OPTIMIZER, RATE, SCHEDULE
+from .distributions import Dimension
+
+PER_SETTING = 8
+"""How many candidates are drawn, about, for each static setting."""
+
+
+def draw(
+    parts: Sequence[Any],
+    members: Collection[str],
+    n_candidates: int,
+    random_state: np.random.RandomState,
+) -> list[dict[str, Any]]:
+    """Return candidates as dicts of values; optimizers and schedules are positions of levels.
+
+    Each part, a :class:`.space.Part`, gets about as many of them as the others. Learning rates and
+    `members`, the parameters that are numbers of one program, are drawn by a Latin hypercube
+    (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
+    Of all static settings, one is drawn for every eight candidates, in which each listed value
+    comes about as often as the others; a setting's learning rates are spread over all.
+    """
+    each, more = divmod(n_candidates, len(parts))
+    numbers = [each + (i < more) for i in range(len(parts))]
+    if not each:
+        numbers = [0] * len(parts)
+        for i in random_state.choice(len(parts), n_candidates, replace=False):
+            numbers[int(i)] = 1
+    rows: list[dict[str, Any]] = []
+    for part, n in zip(parts, numbers, strict=True):
+        rows += _drawn_from(part, members, n, random_state) if n else []
+    return rows
+
+
+def _drawn_from(
+    part: Any, members: Collection[str], n: int, random_state: np.random.RandomState
+) -> list[dict[str, Any]]:
+    generator = np.random.default_rng(random_state.randint(2**31 - 1))
+    numeric = {name: one for name, one in part.others.items() if name in members}
+    static = {name: one for name, one in part.others.items() if name not in members}
+    positions = {name: Dimension(name, listed) for name, listed in part.positions.items()}
+    if OPTIMIZER in positions:
+        static[OPTIMIZER] = positions[OPTIMIZER]
+    free = numeric | ({SCHEDULE: positions[SCHEDULE]} if SCHEDULE in positions else {})
+    quantiles = qmc.LatinHypercube(1 + len(free), rng=generator).random(n)
+    quantiles = quantiles[quantiles[:, 0].argsort()]
+    columns = {RATE: part.rates.at(quantiles[:, 0], random_state)}
+    for column, (name, one) in enumerate(free.items(), start=1):
+        columns[name] = one.at(quantiles[:, column], random_state)
+    settings = _settings(static, max(1, n // PER_SETTING), generator, random_state)
+    # Neighbours by rate are dealt different settings.
+    rounds = [generator.permutation(len(settings)) for _ in range(0, n, len(settings))]
+    dealt = np.concatenate(rounds)[:n]
+    return [
+        {name: column[i] for name, column in columns.items()} | settings[setting]
+        for i, setting in enumerate(dealt)
+    ]
+
+
+def _settings(
+    static: dict[str, Dimension],
+    n: int,
+    generator: np.random.Generator,
+    random_state: np.random.RandomState,
+) -> list[dict[str, Any]]:
+    """Return at most `n` static settings, all different where that is known."""
+    if not static:
+        return [{}]
+    n_all = prod(one.n_listed for one in static.values())
+    n = int(min(n, n_all))
+    best: list[dict[str, Any]] = []
+    for _ in range(50):
+        quantiles = qmc.LatinHypercube(len(static), rng=generator).random(n)
+        columns = [one.at(quantiles[:, i], random_state) for i, one in enumerate(static.values())]
+        drawn = [dict(zip(static, row, strict=True)) for row in zip(*columns, strict=True)]
+        different = [one for i, one in enumerate(drawn) if one not in drawn[:i]]
+        best = max(best, different, key=len)
+        if len(best) == n:
+            break
+    return best

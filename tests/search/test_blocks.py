@@ -1,0 +1,147 @@
+"""Which candidates are members of one program."""
+
+import keras
+import numpy as np
+import pytest
+from make import SMALL_FITS_WARN
+from scikeras.wrappers import KerasClassifier
+from scipy.stats import uniform
+
+from sk_metalr import MetaLRClassifier
+from sk_metalr._search import prepare
+from sk_metalr._search.blocks import planned
+
+layers = keras.layers
+X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+Y = np.arange(60) % 3
+pytestmark = SMALL_FITS_WARN
+
+
+def compiled(*hidden):
+    model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def dropping(dropout=0.1, units=8):
+    return compiled(
+        layers.Dense(units), layers.Dropout(dropout), layers.Dense(8), layers.Dropout(dropout / 2)
+    )
+
+
+def only_where_it_drops(dropout=0.1):
+    return compiled(layers.Dense(8), *([layers.Dropout(dropout)] if dropout > 0.3 else []))
+
+
+def clipped(dropout=0.1):
+    return compiled(layers.Dense(8), layers.Dropout(max(dropout, 0.3)))
+
+
+def crossed(dropout=0.1, more=1.0):
+    return compiled(layers.Dense(8), layers.Dropout(dropout * more))
+
+
+def scaled(scale=1.0):
+    model = compiled(layers.Dense(8))
+    kernel, *others = model.get_weights()
+    model.set_weights([kernel * scale, *others])
+    return model
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def with_a_layer_of_its_own(dropout=0.1):
+    return compiled(layers.Dense(8), Doubled(), layers.Dropout(dropout))
+
+
+def blocks_of(build, space, n=12):
+    fitted = MetaLRClassifier(KerasClassifier(build, epochs=1, verbose=0), space, cv=2)
+    prepared = prepare(fitted, X, Y, None, None, (None, None), np.random.RandomState(0))
+    candidates = prepared.space.sample(n, np.random.RandomState(0))
+    return candidates, planned(candidates, prepared.evaluation)
+
+
+def rates_of(block):
+    """Return the rates of a block's dropout layers, each of shape (n_candidates,)."""
+    return [values for name, values in block.values.items() if name.endswith(".rate")]
+
+
+DROPOUT = {"model__dropout": uniform(0, 0.6)}
+
+
+def test_numbers_of_layers_are_data():
+    candidates, (block,) = blocks_of(dropping, DROPOUT)
+    dropout = candidates.columns["model__dropout"]
+    first, second = rates_of(block)
+    np.testing.assert_allclose(first, dropout, rtol=1e-9)
+    np.testing.assert_allclose(second, dropout / 2, rtol=1e-9)
+    np.testing.assert_array_equal(block.positions, np.arange(12))
+
+
+def test_a_listed_zero_is_a_number_like_others():
+    candidates, (block,) = blocks_of(dropping, {"model__dropout": [0, 0.2, 0.5]})
+    first, _ = rates_of(block)
+    np.testing.assert_allclose(first, candidates.columns["model__dropout"], rtol=1e-9)
+    assert set(candidates.columns["model__dropout"]) == {0, 0.2, 0.5}
+
+
+def test_each_static_setting_is_a_block():
+    candidates, blocks = blocks_of(dropping, DROPOUT | {"model__units": [4, 8]}, 16)
+    assert [len(block.positions) for block in blocks] == [8, 8]
+    assert sorted(block.settings["model__units"] for block in blocks) == [4, 8]
+    for block in blocks:
+        dropout = candidates.columns["model__dropout"][block.positions]
+        np.testing.assert_allclose(rates_of(block)[0], dropout, rtol=1e-9)
+
+
+def test_batches_of_other_sizes_are_other_blocks_of_one_kind():
+    _, blocks = blocks_of(dropping, DROPOUT | {"batch_size": [8, 16]}, 16)
+    assert len(blocks) == 2
+    assert blocks[0].kind == blocks[1].kind
+
+
+def test_a_layer_that_is_there_or_not_makes_two_blocks():
+    candidates, blocks = blocks_of(only_where_it_drops, DROPOUT)
+    assert len(blocks) == 2
+    for block in blocks:
+        is_there = candidates.columns["model__dropout"][block.positions] > 0.3
+        assert is_there.all() or not is_there.any()
+
+
+@pytest.mark.parametrize(
+    ("build", "space", "expected"),
+    [
+        (clipped, DROPOUT, lambda one: max(one["model__dropout"], 0.3)),
+        (
+            crossed,
+            DROPOUT | {"model__more": uniform(0.1, 1)},
+            lambda one: one["model__dropout"] * one["model__more"],
+        ),
+    ],
+)
+def test_what_a_function_makes_of_its_numbers_counts(build, space, expected):
+    candidates, (block,) = blocks_of(build, space)
+    wanted = [expected(one) for one in candidates.params()]
+    (rate,) = rates_of(block)
+    np.testing.assert_allclose(rate, wanted, rtol=1e-9)
+
+
+def test_models_that_start_from_other_weights_are_apart():
+    _, blocks = blocks_of(scaled, {"model__scale": [0.5, 1.0, 2.0]}, 24)
+    assert len(blocks) == 3
+
+
+def test_numbers_of_an_optimizer_need_no_known_layers():
+    space = {"optimizer__weight_decay": uniform(0, 0.1)}
+    candidates, (block,) = blocks_of(with_a_layer_of_its_own, space)
+    decay = candidates.columns["optimizer__weight_decay"]
+    np.testing.assert_allclose(block.values["optimizer__weight_decay"], decay, rtol=1e-9)
+
+
+def test_unknown_layers_are_apart_for_each_setting():
+    _, blocks = blocks_of(with_a_layer_of_its_own, DROPOUT, 16)
+    assert len(blocks) == 2  # two settings are drawn of what is not known to be one program

@@ -1,0 +1,108 @@
+"""Draws from joint spaces."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform, randint, uniform
+
+from sk_metalr._space import RATE, SCHEDULE, StrategySpace
+
+SPACE = {
+    "model__dropout": uniform(0, 0.6),
+    "optimizer__weight_decay": loguniform(1e-6, 1e-1),
+    "model__units": [32, 64, 128],
+    "batch_size": [16, 32, 64],
+}
+MEMBERS = {"model__dropout", "optimizer__weight_decay"}
+
+
+def drawn(space=SPACE, n=None, members=MEMBERS, seed=0):
+    return StrategySpace(space).with_members(members).sample(n, np.random.RandomState(seed))
+
+
+def test_numbers_are_spread_over_all_that_there_is():
+    candidates = drawn()
+    assert len(candidates) == 32
+    quantiles = {
+        RATE: (np.log10(candidates.learning_rates) + 5) / 5,
+        "model__dropout": candidates.columns["model__dropout"] / 0.6,
+        "optimizer__weight_decay": (np.log10(candidates.columns["optimizer__weight_decay"]) + 6)
+        / 5,
+    }
+    for column in quantiles.values():
+        np.testing.assert_array_equal(np.sort((column * 32).astype(int)), np.arange(32))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_static_settings_share_the_candidates(seed):
+    params = drawn(seed=seed).params()
+    settings = Counter((one["model__units"], one["batch_size"]) for one in params)
+    assert sorted(settings.values()) == [8, 8, 8, 8]
+    assert {units for units, _ in settings} == {32, 64, 128}
+    assert {batch_size for _, batch_size in settings} == {16, 32, 64}
+    for setting in settings:  # each has low, middling and high rates
+        rates = [one[RATE] for one in params if (one["model__units"], one["batch_size"]) == setting]
+        assert min(rates) < 1e-3 < max(rates)
+
+
+def test_more_candidates_meet_more_settings_up_to_all_of_them():
+    for n, expected in ((4, 1), (16, 2), (72, 9), (200, 9)):
+        assert len(np.unique(drawn(n=n).families)) == expected
+
+
+def test_schedules_come_in_equal_shares():
+    candidates = drawn({SCHEDULE: ["constant", "cosine"], "model__dropout": uniform(0, 0.5)})
+    counts = np.bincount(candidates.columns[SCHEDULE])
+    assert sorted(counts) == [16, 16]
+
+
+def test_listed_numbers_are_numbers_or_levels():
+    space = {"model__dropout": [0.0, 0.2, 0.5], "model__activation": ["relu", "tanh"]}
+    candidates = drawn(space, 12, {"model__dropout"})
+    assert Counter(candidates.columns["model__dropout"].tolist()) == {0.0: 4, 0.2: 4, 0.5: 4}
+    assert {one["model__activation"] for one in candidates.params()} <= {"relu", "tanh"}
+    assert drawn(space, 12, set()).columns["model__dropout"].dtype == int
+
+
+def test_a_distribution_of_a_static_parameter_gives_values_of_its_own():
+    candidates = drawn({"model__units": randint(8, 64)}, 24, set())
+    units = [one["model__units"] for one in candidates.params()]
+    assert len(set(units)) == 3
+    assert all(isinstance(one, int) and 8 <= one < 64 for one in units)
+    assert candidates.strategy(0).settings == {"model__units": units[0]}
+
+
+def test_each_part_has_parameters_of_its_own():
+    space = StrategySpace(
+        [
+            {"optimizer": ["sgd"], "optimizer__momentum": uniform(0.5, 0.4)},
+            {"optimizer": ["adam"]},
+        ]
+    ).with_members({"optimizer__momentum"})
+    candidates = space.sample(16, np.random.RandomState(0))
+    strategies = [candidates.strategy(i) for i in range(16)]
+    assert Counter(one.params["optimizer"] for one in strategies) == {"sgd": 8, "adam": 8}
+    for one in strategies:
+        assert ("optimizer__momentum" in one.params) == (one.params["optimizer"] == "sgd")
+    assert len(np.unique(candidates.families)) == 2
+
+
+def test_what_was_drawn_is_read_back_from_results():
+    candidates = drawn()
+    again = StrategySpace(SPACE).with_members(MEMBERS).named(candidates.params())
+    assert again.params() == candidates.params()
+    assert again.strategy(5).settings == candidates.strategy(5).settings
+    np.testing.assert_array_equal(again.families, candidates.families)
+
+
+def test_the_same_seed_draws_the_same():
+    assert drawn(seed=3).params() == drawn(seed=3).params()
+    assert drawn(seed=3).params() != drawn(seed=4).params()
+
+
+def test_positions_are_about_the_quantiles():
+    candidates = drawn()
+    dropout = candidates.columns["model__dropout"]
+    np.testing.assert_allclose(candidates.positions[:, 0], dropout / 0.6, atol=1 / 32)
+    assert drawn({}, 4, set()).positions.shape == (4, 0)

@@ -1,0 +1,293 @@
+"""Joint search: any hyperparameter of the wrapped estimator, as Keras itself trains it."""
+
+import keras
+import numpy as np
+import pytest
+from make import SMALL_FITS_WARN
+from scikeras.wrappers import KerasClassifier
+from scipy.stats import norm, randint, uniform
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_metalr import MetaLRClassifier, StrategyDisplay, report, verify
+from sk_metalr.exceptions import ForgottenParametersWarning
+
+layers = keras.layers
+X, Y = load_iris(return_X_y=True)
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+RATES = [1e-3, 3e-3]
+pytestmark = SMALL_FITS_WARN
+
+
+def build(
+    meta,
+    units=8,
+    activation="relu",
+    dropout=0.1,
+    noise=0.1,
+    l1=1e-4,
+    l2=1e-4,
+    smoothing=0.1,
+    spatial=0.1,
+    optimizer="adamw",
+    config=(),
+):
+    model = keras.Sequential(
+        [
+            keras.Input(meta["X_shape_"][1:]),
+            layers.GaussianNoise(noise),
+            layers.Dense(units, activation, kernel_regularizer=keras.regularizers.L1L2(l1, l2)),
+            layers.Dropout(dropout),
+            layers.Reshape((4, -1)),
+            layers.SpatialDropout1D(spatial),
+            layers.Flatten(),
+            layers.Dense(8, activation, bias_regularizer=keras.regularizers.L2(l2)),
+            layers.Dropout(dropout / 2),
+            layers.Dense(meta["n_classes_"], "softmax"),
+        ]
+    )
+    made = keras.optimizers.get({"class_name": optimizer, "config": dict(config)})
+    model.compile(made, keras.losses.CategoricalCrossentropy(label_smoothing=smoothing))
+    return model
+
+
+def classifier(function=build, **params):
+    return KerasClassifier(
+        function,
+        **{"loss": "categorical_crossentropy", "epochs": 3, "batch_size": 32, "verbose": 0}
+        | {"random_state": 0}
+        | params,
+    )
+
+
+def fitted(space, function=build, n_candidates=6, fixed=None, **params):
+    estimator = classifier(function, **(fixed or {}))
+    params = {"cv": 2, "random_state": 0, "learning_rates": RATES} | params
+    return MetaLRClassifier(estimator, space, n_candidates=n_candidates, **params).fit(X, Y)
+
+
+NUMBERS = {
+    "model__dropout": [0.0, 0.2, 0.6],
+    "model__spatial": [0.0, 0.3],
+    "model__noise": [0.0, 0.1, 0.5],
+    "model__l1": [0.0, 1e-3, 1e-1],
+    "model__l2": [0.0, 1e-3, 1e-1],
+    "model__smoothing": [0.0, 0.05, 0.3],
+    "optimizer__weight_decay": [0.0, 1e-3, 1e-1],
+    "optimizer__beta_1": [0.5, 0.9, 0.99],
+    "optimizer__beta_2": [0.9, 0.999],
+    "optimizer__epsilon": [1e-8, 1e-2],
+}
+OF_OTHERS = {
+    "sgd": {"optimizer__momentum": [0.5, 0.9], "optimizer__clipnorm": [0.1, 1.5]},
+    "rmsprop": {"optimizer__rho": [0.5, 0.9], "optimizer__clipvalue": [0.01, 1.5]},
+    "nadam": {"optimizer__beta_1": [0.5, 0.9], "optimizer__global_clipnorm": [0.1, 1.5]},
+    "adamax": {"optimizer__beta_2": [0.9, 0.99]},
+    "lion": {"optimizer__beta_1": [0.5, 0.9]},
+    "adagrad": {"optimizer__epsilon": [1e-7, 1e-2]},
+    "adadelta": {"optimizer__rho": [0.5, 0.95]},
+}
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["vectorized", *(pytest.param(lane, marks=pytest.mark.long) for lane in ("compiled", "keras"))],
+)
+def test_every_number_trains_as_keras_trains_it(engine):
+    one = fitted(NUMBERS, n_candidates=8, engine=engine)
+    assert one.search_cost_["lane"] == engine
+    columns = {name: one.cv_results_[f"param_{name}"].data for name in NUMBERS}
+    assert all(column.dtype == float and len(set(column)) > 1 for column in columns.values())
+    assert verify(one, X, Y, n_candidates=8)["max_loss_difference"] < 1e-5
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in NUMBERS])
+def test_each_number_by_itself_trains_as_keras_trains_it(name):
+    one = fitted({name: NUMBERS[name]})
+    assert one.cv_results_[f"param_{name}"].dtype == float
+    assert verify(one, X, Y, n_candidates=6)["max_loss_difference"] < 1e-5
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", *(pytest.param(one, marks=pytest.mark.long) for one in OF_OTHERS if one != "sgd")],
+)
+def test_numbers_of_each_optimizer_train_as_keras_trains_them(optimizer):
+    space = OF_OTHERS[optimizer]
+    settings = {name.removeprefix("optimizer__"): values[0] for name, values in space.items()}
+    fixed = {"model__optimizer": optimizer, "model__config": settings}
+    one = fitted(space, fixed=fixed, n_candidates=4, learning_rates=[1e-4, 1e-3], cv=0.3)
+    assert one.search_cost_["lane"] == "vectorized"
+    assert all(one.cv_results_[f"param_{name}"].dtype == float for name in space)
+    assert verify(one, X, Y, n_candidates=4)["max_loss_difference"] < 1e-5
+
+
+def test_the_choice_is_the_same_in_every_lane_and_chunk():
+    space = {"model__dropout": uniform(0, 0.5), "model__units": [4, 8], "batch_size": [16, 32]}
+    fits = [
+        fitted(space, n_candidates=16, cv=0.3, engine=engine, max_memory=memory)
+        for engine, memory in (("vectorized", None), ("compiled", None), ("vectorized", 1e5))
+    ]
+    first, *others = fits
+    assert len(np.unique(first.cv_results_["param_model__units"].data.astype(int))) == 2
+    for other in others:
+        assert other.best_params_ == first.best_params_
+        np.testing.assert_allclose(other.learning_curves_, first.learning_curves_, atol=1e-4)
+
+
+def test_static_parameters_train_as_keras_trains_them():
+    space = {
+        "model__units": [4, 8],
+        "model__activation": ["relu", "tanh"],
+        "batch_size": [16, 32],
+        "class_weight": [None, "balanced", {0: 2.0, 1: 1.0, 2: 1.0}],
+        "optimizer": ["sgd", keras.optimizers.Adam(name="mine")],
+        "schedule": ["constant", "cosine"],
+    }
+    one = fitted(space, n_candidates=32, cv=0.3)
+    results = one.cv_results_
+    assert results["param_model__units"].dtype == object
+    settings = {str({n: p[n] for n in space if n != "schedule"}) for p in results["params"]}
+    assert len(settings) == 4
+    assert verify(one, X, Y, n_candidates=8)["max_loss_difference"] < 1e-5
+    assert verify(one, X, Y, n_candidates=1)["max_weight_difference"] < 1e-4
+
+
+def test_the_refit_has_all_that_was_chosen():
+    space = {"model__units": [6], "model__dropout": uniform(0.2, 0.2), "batch_size": [25]}
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted(space, plain, n_candidates=4, fixed=fixed)
+    refitted = one.best_estimator_
+    assert refitted.batch_size == 25
+    kernels = [weight.shape for weight in refitted.model_.get_weights() if weight.ndim == 2]
+    assert kernels[0] == (4, 6)
+    rates = [layer.rate for layer in refitted.model_.layers if type(layer) is layers.Dropout]
+    chosen = one.best_params_["model__dropout"]
+    assert rates == [chosen]
+    assert refitted.get_params()["model__dropout"] == chosen
+
+
+def test_the_most_epochs_are_the_budget_and_no_parameter():
+    one = fitted({"epochs": [2, 5], "model__units": [4]}, n_candidates=4)
+    assert one.learning_curves_.shape[2] == 5
+    assert "epochs" not in one.best_params_
+
+
+@pytest.mark.parametrize("search", ["random", "halving", "hypergradient"])
+def test_every_search_takes_joint_spaces(search):
+    space = {"model__dropout": uniform(0, 0.5), "model__units": [4, 8]}
+    one = fitted(space, n_candidates=16, search=search, learning_rates=None)
+    assert len(one.cv_results_["params"]) == 16
+    assert one.predict_proba(X).shape == (150, 3)
+
+
+def test_an_ensemble_of_joint_candidates_predicts_saves_and_exports(tmp_path):
+    space = {"model__dropout": [0.0, 0.3], "model__units": [4, 8], "batch_size": [16, 32]}
+    one = fitted(space, n_candidates=16, n_models=4, learning_rates=None, fixed={"epochs": 6})
+    probabilities = one.predict_proba(X)
+    one.save(tmp_path / "one.metalr")
+    with pytest.warns(ForgottenParametersWarning):
+        again = MetaLRClassifier.load(tmp_path / "one.metalr")
+    np.testing.assert_allclose(again.predict_proba(X), probabilities, atol=1e-6)
+    exported = one.export_model()
+    np.testing.assert_allclose(exported.predict(X, verbose=0), probabilities, atol=1e-5)
+
+
+def plain(units=8, activation="relu", dropout=0.2, max_norm=3.0):
+    constraint = keras.constraints.MaxNorm(max_norm)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(units, activation, kernel_constraint=constraint),
+            layers.Dropout(dropout),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+PUBLIC_GRIDS = {
+    "batch size and epochs": {"batch_size": [10, 20, 40], "epochs": [2, 4]},
+    "optimizer": {"optimizer": ["sgd", "rmsprop", "adagrad", "adam", "nadam"]},
+    "rate and momentum": {
+        "optimizer__learning_rate": [0.001, 0.01, 0.1],
+        "optimizer__momentum": [0.0, 0.4, 0.9],
+    },
+    "dropout and weight constraint": {
+        "model__dropout": [0.0, 0.2, 0.5],
+        "model__max_norm": [1.0, 2.0, 4.0],
+    },
+    "neurons": {"model__units": [1, 5, 10, 30]},
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC_GRIDS)
+def test_public_grids_are_searched_as_they_stand(name):
+    optimizer = "SGD" if "momentum" in name else "adam"
+    estimator = KerasClassifier(
+        plain, loss="sparse_categorical_crossentropy", optimizer=optimizer, epochs=4, verbose=0
+    )
+    search = MetaLRClassifier(estimator, PUBLIC_GRIDS[name], n_candidates=24, random_state=0)
+    chosen = make_pipeline(StandardScaler(), search).fit(X, Y)[-1]
+    searched = {"optimizer__learning_rate", *PUBLIC_GRIDS[name]} - {"epochs"}
+    assert set(chosen.best_params_) == searched
+    for parameter in searched - {"optimizer__learning_rate"}:
+        seen = set(chosen.cv_results_[f"param_{parameter}"].data)
+        assert len(seen) > 1
+        assert seen <= set(PUBLIC_GRIDS[name][parameter])
+
+
+def needs_many_units(units=8):
+    if units < 4:
+        raise RuntimeError("too few units")
+    return plain(units)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"unit": [4]}, "Got 'unit' too, which is no parameter"),
+        ({"verbose": [0, 1]}, "Got 'verbose' too, which is not part of a strategy"),
+        ({"fit__shuffle": [True]}, "Got 'fit__shuffle' too"),
+        ({"model__units": [2, 8]}, "'model__units': 2.*too few units"),
+        ({"model__layers": [2, 8]}, "'model__layers': 2"),
+        ({"model__units": 4}, "must be a list"),
+        ({"model__units": []}, "at least one value"),
+        ({"optimizer__momentun": [0.9]}, "'optimizer__momentun': 0.9"),
+        ({"batch_size": [0, 16]}, "'batch_size'.*Got 0"),
+        ({"epochs": [0]}, "'epochs'.*Got 0"),
+        ({"epochs": norm(10)}, "'epochs'.*must have a highest one"),
+        ({"epochs": randint(1, 10), "model__units": ["many"]}, "'model__units': 'many'"),
+    ],
+)
+def test_what_cannot_be_searched_is_named_before_training(space, said, monkeypatch):
+    from sk_metalr._population import Block
+
+    monkeypatch.setattr(Block, "train", None)
+    estimator = KerasClassifier(
+        needs_many_units, loss="sparse_categorical_crossentropy", optimizer="adam", verbose=0
+    )
+    with pytest.raises(ValueError, match=f"(?s){said}"):
+        MetaLRClassifier(estimator, space).fit(X, Y)
+
+
+def test_searches_that_know_rates_alone_say_so():
+    space = {"model__units": [4, 8]}
+    with pytest.raises(ValueError, match="Got 'model__units' too"):
+        MetaLRClassifier(classifier(), space, search="portfolio").fit(X, Y)
+    with pytest.raises(ValueError, match="Got 'auto' instead"):
+        MetaLRClassifier(classifier(), space, learning_rates="auto").fit(X, Y)
+
+
+def test_a_joint_search_is_shown(tmp_path):
+    space = {"model__dropout": uniform(0, 0.5), "model__units": randint(1, 9)}
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted(space, plain, n_candidates=16, learning_rates=None, fixed=fixed)
+    shares = one.importances_
+    assert set(shares) == {"optimizer__learning_rate", *space}
+    assert all(0 <= share <= 1.2 for share in shares.values())
+    display = StrategyDisplay.from_estimator(one)
+    names = [axes.get_xlabel() for axes in display.axes_]
+    assert names == sorted(shares, key=lambda name: -shares[name])
+    page = report(one, tmp_path / "page.html").read_text()
+    assert "against each hyperparameter" in page
