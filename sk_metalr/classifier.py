@@ -17,7 +17,7 @@ from ._search import validated
 class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     """Keras classifier that chooses its learning strategy inside ``fit``.
 
-    A strategy is a learning rate and, if asked for, an optimizer and a schedule. All candidates are
+    A strategy is a learning rate and, if asked for, any other hyperparameters. All candidates are
     trained on all held-out splits at once, as one stacked population in one compiled program. The
     choice is made on held-out log-loss, averaged over splits and smoothed over learning rates and
     epochs. The wrapped classifier is then refitted on all rows with the chosen strategy.
@@ -28,14 +28,18 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
             keras.Model, callable or None, default=None
         The classifier to train; it is never changed. Its ``epochs`` are the full budget. A compiled
         Keras model, or a function that returns one, trains on batches of 32 for up to 40 epochs.
-        None: a multi-layer perceptron of 2 × 128 rectified units, trained with Adam. Features
+        None: a multi-layer perceptron of 2 × 128 rectified units, trained with Adam, of which
+        ``model__units``, ``model__n_layers``, ``model__activation`` and ``model__dropout`` can be
+        searched. Features
         should be scaled by a Pipeline. The user guide says what becomes of callbacks, metrics and
         ``validation_split``.
     param_distributions : dict, list of dicts, or None, default=None
-        What is searched, as for ``RandomizedSearchCV``: lists or distributions by parameter.
+        What is searched, as for ``RandomizedSearchCV``: lists or distributions by parameter of the
+        wrapped classifier, such as ``"model__units"``, ``"model__dropout"``, ``"batch_size"``.
         ``"optimizer__learning_rate"``: a list, or a distribution such as
         ``scipy.stats.loguniform(1e-4, 1e-1)``; by default log-uniform on 1e-5 … 1.
         ``"optimizer"``: names or instances of Keras optimizers; by default the wrapped model's own.
+        ``"epochs"``: the highest is the budget.
         ``"schedule"``: ``"constant"``, ``"linear"`` and ``"cosine"`` (down to 0), ``"one_cycle"``
         (up, then down), Keras schedules, or functions that return a factor for the progress from 0
         to 1; by default constant.
@@ -48,7 +52,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         object, such as ``Halving(factor=4)``.
     n_candidates : int or None, default=None
         How many strategies are tried in all; fewer where lists hold fewer. None: 16 learning rates
-        with each combination of optimizer and schedule; for ``"portfolio"`` 4.
+        with each combination of optimizer and schedule; for ``"portfolio"`` 4. Where other
+        parameters are searched: 32 in all, which meet a static setting for every eight of them.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
@@ -97,6 +102,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     ----------
     best_params_ : dict
         The chosen strategy; optimizer and schedule by name.
+    importances_ : dict of str to float
+        Share of the variance of the held-out loss that each parameter explains by itself (Hutter,
+        Hoos & Leyton-Brown, 2014).
     best_learning_rate_ : float
         Its learning rate; with a schedule, the highest of the run.
     best_n_epochs_, best_index_ : int
@@ -116,7 +124,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Whether the refitted models have averages of their weights over the last epochs, which did
         better than the weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046).
     learning_rate_interval_ : tuple of (float, float)
-        Lowest and highest rate around the best one, with the same optimizer and schedule, whose
+        Lowest and highest rate around the best one, with the same static parameters, whose
         smoothed loss is within one standard error of the best.
     cv_results_ : dict of str to ndarray of shape (n_candidates,)
         One row a candidate, as in ``RandomizedSearchCV``; also ``selection_score`` (the smoothed

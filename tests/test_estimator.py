@@ -996,7 +996,7 @@ BAD_PARAMETERS = [
         "ScheduleFreeAdamW",
     ),
     ({"param_distributions": {"schedule": ["up"]}}, "'up'"),
-    ({"param_distributions": {"model__units": [8, 16]}}, "Got 'model__units' too"),
+    ({"param_distributions": {"units": [8, 16]}}, "Got 'units' too"),
     ({"param_distributions": 3}, "must be a dict or a list of dicts"),
     ({"search": Halving(1)}, "factor"),
     ({"search": Halving}, r"call it: Halving\(\)"),

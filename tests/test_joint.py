@@ -1,11 +1,13 @@
 """Joint search: any hyperparameter of the wrapped estimator, as Keras itself trains it."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier
-from scipy.stats import norm, randint, uniform
+from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -237,12 +239,6 @@ def test_public_grids_are_searched_as_they_stand(name):
         assert seen <= set(PUBLIC_GRIDS[name][parameter])
 
 
-def needs_many_units(units=8):
-    if units < 4:
-        raise RuntimeError("too few units")
-    return plain(units)
-
-
 @pytest.mark.parametrize(
     ("space", "said"),
     [
@@ -269,6 +265,150 @@ def test_what_cannot_be_searched_is_named_before_training(space, said, monkeypat
     )
     with pytest.raises(ValueError, match=f"(?s){said}"):
         MetaLRClassifier(estimator, space).fit(X, Y)
+
+
+def test_the_ready_made_network_is_searched():
+    space = {"model__units": [8, 16], "model__dropout": [0.0, 0.3], "model__n_layers": [1, 2]}
+    one = MetaLRClassifier(None, space, n_candidates=16, cv=0.3, random_state=0).fit(X, Y)
+    assert one.cv_results_["param_model__dropout"].dtype == float
+    n_dense = sum(isinstance(one_, layers.Dense) for one_ in one.best_estimator_.model_.layers)
+    assert n_dense == one.best_params_["model__n_layers"] + 1
+
+
+def conditional(units=8, dropout=0.2):
+    return plain(units, dropout=dropout) if dropout > 0.1 else plain(units, "tanh", 0.0)
+
+
+def normalised(units=8, noise=0.1, rate=0.1):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.GaussianNoise(noise),
+            layers.Dense(units),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(rate**2),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+def residual(units=8, dropout=0.1, depth=1):
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(units, "relu")(x)
+    for _ in range(depth):
+        x = layers.add([x, layers.Dropout(dropout)(layers.Dense(units, "relu")(x))])
+    return keras.Model(inputs, layers.Dense(3, "softmax")(x))
+
+
+def penalised(units=8, l1=0.0, l2=0.01):
+    penalty = keras.regularizers.L1L2(l1, l2)
+    dense = layers.Dense(units, "relu", kernel_regularizer=penalty, activity_regularizer=penalty)
+    return keras.Sequential([keras.Input((4,)), dense, layers.Dense(3, "softmax")])
+
+
+def compiled_here(units=8, learning_rate=1e-3, clipnorm=1.0):
+    model = plain(units)
+    optimizer = keras.optimizers.AdamW(learning_rate, clipnorm=clipnorm)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def sequence(units=4, dropout=0.1):
+    shape = [keras.Input((4,)), layers.Reshape((4, 1)), layers.Conv1D(units, 2, "relu")]
+    rest = [layers.SpatialDropout1D(dropout), layers.Flatten(), layers.Dense(3, "softmax")]
+    return keras.Sequential([*shape, *rest])
+
+
+def recurrent(units=4, dropout=0.1):
+    shape = [keras.Input((4,)), layers.Reshape((4, 1)), layers.GRU(units, dropout=dropout)]
+    return keras.Sequential([*shape, layers.Dropout(dropout), layers.Dense(3, "softmax")])
+
+
+def needs_many_units(units=8):
+    if units < 4:
+        raise RuntimeError("too few units")
+    return plain(units)
+
+
+def tuned_inside(units=8, rate=0.1, decay=1e-3):
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(units, "relu"),
+            layers.Dropout(rate),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(momentum=0.5, weight_decay=decay)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+BUILDERS = (
+    *(plain, conditional, normalised, residual, penalised, compiled_here, sequence, recurrent),
+    *(needs_many_units, tuned_inside),
+)
+VALUES = {
+    "units": [[4, 8], [3], randint(2, 9), [0, 4], ["wide"]],
+    "activation": [["relu", "tanh"], ["up"], [keras.activations.elu, "relu"]],
+    "number": [uniform(0, 0.5), [0.0, 0.2], [0.1], [0, 0.5, 2.0], [-1.0, 0.1], [None], [np.nan]],
+    "depth": [[1, 2], [0, 1], [1.5]],
+    "batch_size": [[16, 32], [None, 16], [0], [-1, 16], ["all"], randint(8, 20)],
+    "epochs": [[1, 2], [0]],
+    "class_weight": [[None, "balanced"], [{0: 1, 1: 2, 2: 1}], ["heavy"]],
+    "optimizer": [["sgd", "adam"], ["sgdd"], [keras.optimizers.RMSprop()]],
+    "optimizer__weight_decay": [loguniform(1e-6, 1e-1), [None, 1e-3], [0, 1e-2], ["a"]],
+    "optimizer__momentum": [[0.0, 0.9], uniform(0, 0.9)],
+    "schedule": [["constant", "cosine"], ["up"]],
+    "nothing": [[1, 2]],
+}
+
+
+def random_space(random):
+    """Return a function, and a space of some of its arguments and of other parameters."""
+    function = BUILDERS[random.randint(len(BUILDERS))]
+    space = {}
+    for name in inspect.signature(function).parameters:
+        kind = name if name in VALUES else "number"
+        if random.uniform() < 0.5:
+            space[f"model__{name}"] = VALUES[kind][random.randint(len(VALUES[kind]))]
+    for name in ("batch_size", "epochs", "class_weight", "optimizer", "schedule", "nothing"):
+        if random.uniform() < 0.15:
+            space[name] = VALUES[name][random.randint(len(VALUES[name]))]
+    for name in ("optimizer__weight_decay", "optimizer__momentum"):
+        if random.uniform() < 0.2:
+            space[name] = VALUES[name][random.randint(len(VALUES[name]))]
+    return function, space
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(200))
+def test_a_random_space_is_searched_as_keras_trains_or_refused(seed, monkeypatch):
+    from sk_metalr._population import Block
+
+    function, space = random_space(np.random.RandomState(seed))
+    estimator = classifier(function, loss="sparse_categorical_crossentropy", optimizer="adam")
+    search = MetaLRClassifier(
+        estimator, space, n_candidates=6, cv=0.3, random_state=0, learning_rates=RATES
+    )
+    trained, train = [], Block.train
+
+    def noticed(self, *args):
+        trained.append(self)
+        return train(self, *args)
+
+    monkeypatch.setattr(Block, "train", noticed)
+    said = ""
+    try:
+        search.fit(X, Y)
+    except (ValueError, TypeError) as error:
+        said = str(error)
+    if said:
+        assert not trained, f"{function.__name__}, {space}: {said}"
+        assert any(name.split("__")[-1] in said for name in space), said
+    else:
+        assert verify(search, X, Y, n_candidates=2)["max_loss_difference"] < 1e-4
 
 
 def test_searches_that_know_rates_alone_say_so():

@@ -17,7 +17,7 @@ from .._persistence import versions
 from .._persistence.archive import check_destination, replace_file
 from .._search import diagnostics
 from .._search.scoring import LOG_LOSS
-from .._space import RATE
+from .._space import OPTIMIZER, RATE, SCHEDULE
 from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
@@ -230,7 +230,7 @@ def _figures(fitted: Any) -> dict[str, str]:
             display.from_estimator(fitted, ax=figure.subplots())
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[caption] = base64.b64encode(file.getvalue()).decode()
-        if len(fitted.importances_) > 1:
+        if fitted.cv_results_["params"][0].keys() - {RATE, OPTIMIZER, SCHEDULE}:
             file = io.BytesIO()
             drawn = StrategyDisplay.from_estimator(fitted, figure=new_figure(layout="constrained"))
             drawn.figure_.savefig(file, format="svg", transparent=True, metadata={"Date": None})

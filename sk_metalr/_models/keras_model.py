@@ -10,14 +10,25 @@ import numpy as np
 from .._keras import copy_decay_exclusions, has_schedule, replace_optimizer
 
 
-def build_mlp(meta: dict[str, Any]) -> keras.Model:
-    """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output."""
+def build_mlp(
+    meta: dict[str, Any],
+    units: int = 128,
+    n_layers: int = 2,
+    activation: str = "relu",
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output.
+
+    Any of its arguments can be searched: ``model__units``, ``model__dropout``.
+    """
+    hidden: list[Any] = []
+    for _ in range(n_layers):
+        hidden += [keras.layers.Dense(units, activation), keras.layers.Dropout(dropout)]
     return keras.Sequential(
         [
             keras.Input(meta["X_shape_"][1:]),
             keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(128, activation="relu"),
+            *hidden,
             keras.layers.Dense(len(meta["classes_"]), activation="softmax"),
         ]
     )

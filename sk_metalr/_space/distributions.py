@@ -46,6 +46,21 @@ class LearningRates:
         """Return learning rates at quantiles (n,), or drawn ones where quantiles are not known."""
         return _check_rates(Dimension(RATE, self._drawn_from).at(quantiles, random_state))
 
+    def within(
+        self, low: float, high: float, quantiles: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Return learning rates from `low` to `high`, at quantiles (n,) of what lies there.
+
+        Those of a list are chosen from, others drawn log-uniformly, within the bounds that a
+        distribution has.
+        """
+        if not hasattr(self._drawn_from, "rvs"):
+            inside = [rate for rate in self._drawn_from if low <= rate <= high]
+            return _check_rates(Dimension(RATE, inside).at(quantiles, random_state))
+        if hasattr(self._drawn_from, "support"):
+            low, high = np.clip((low, high), *self._drawn_from.support())
+        return _check_rates(low * (high / low) ** quantiles)
+
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and the highest learning rate; raise ValueError if rates are left open,
         a list, or a distribution without a support.
@@ -98,10 +113,14 @@ class Dimension:
         return [int(high)]
 
     def at(self, quantiles: np.ndarray, random_state: np.random.RandomState) -> list[Any]:
-        """Return values at quantiles (n,) from 0 to 1, or drawn ones where these are not known."""
+        """Return values at quantiles (n,) from 0 to 1, or drawn ones where these are not known.
+
+        Where each n-th part holds one of the quantiles, listed values come in equal shares.
+        """
         if self.is_listed:
-            last = len(self._values) - 1
-            return [self._values[min(int(q * (last + 1)), last)] for q in quantiles]
+            n, n_values = len(quantiles), len(self._values)
+            middles = (np.floor(np.minimum(quantiles, 1 - 1e-9) * n) + 0.5) / n
+            return [self._values[int(q * n_values)] for q in middles]  # in equal shares
         if hasattr(self._values, "dist") and hasattr(self._values, "ppf"):
             is_whole = isinstance(self._values.dist, rv_discrete)
             values = self._values.ppf(quantiles)

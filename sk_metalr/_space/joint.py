@@ -14,8 +14,8 @@ from scipy.stats import qmc
 from .candidates import OPTIMIZER, RATE, SCHEDULE
 from .distributions import Dimension
 
-PER_SETTING = 8
-"""How many candidates are drawn, about, for each static setting."""
+PER_SETTING = 4
+"""How many candidates are drawn, about, for each static setting at first."""
 
 
 def draw(
@@ -29,7 +29,7 @@ def draw(
     Each part, a :class:`.space.Part`, gets about as many of them as the others. Learning rates and
     `members`, the parameters that are numbers of one program, are drawn by a Latin hypercube
     (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
-    Of all static settings, one is drawn for every eight candidates, in which each listed value
+    Of all static settings, one is drawn for every four candidates, in which each listed value
     comes about as often as the others; a setting's learning rates are spread over all.
     """
     each, more = divmod(n_candidates, len(parts))
@@ -44,24 +44,29 @@ def draw(
     return rows
 
 
+def latin_hypercube(n: int, n_columns: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Return points (n, n_columns) of a Latin hypercube, the first coordinate in order."""
+    generator = np.random.default_rng(random_state.randint(2**31 - 1))
+    points = qmc.LatinHypercube(n_columns, rng=generator).random(n)
+    return np.asarray(points[points[:, 0].argsort()])
+
+
 def _drawn_from(
     part: Any, members: Collection[str], n: int, random_state: np.random.RandomState
 ) -> list[dict[str, Any]]:
-    generator = np.random.default_rng(random_state.randint(2**31 - 1))
     numeric = {name: one for name, one in part.others.items() if name in members}
     static = {name: one for name, one in part.others.items() if name not in members}
     positions = {name: Dimension(name, listed) for name, listed in part.positions.items()}
     if OPTIMIZER in positions:
         static[OPTIMIZER] = positions[OPTIMIZER]
     free = numeric | ({SCHEDULE: positions[SCHEDULE]} if SCHEDULE in positions else {})
-    quantiles = qmc.LatinHypercube(1 + len(free), rng=generator).random(n)
-    quantiles = quantiles[quantiles[:, 0].argsort()]
+    quantiles = latin_hypercube(n, 1 + len(free), random_state)
     columns = {RATE: part.rates.at(quantiles[:, 0], random_state)}
     for column, (name, one) in enumerate(free.items(), start=1):
         columns[name] = one.at(quantiles[:, column], random_state)
-    settings = _settings(static, max(1, n // PER_SETTING), generator, random_state)
+    settings = _settings(static, max(1, n // PER_SETTING), random_state)
     # Neighbours by rate are dealt different settings.
-    rounds = [generator.permutation(len(settings)) for _ in range(0, n, len(settings))]
+    rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]
     dealt = np.concatenate(rounds)[:n]
     return [
         {name: column[i] for name, column in columns.items()} | settings[setting]
@@ -70,10 +75,7 @@ def _drawn_from(
 
 
 def _settings(
-    static: dict[str, Dimension],
-    n: int,
-    generator: np.random.Generator,
-    random_state: np.random.RandomState,
+    static: dict[str, Dimension], n: int, random_state: np.random.RandomState
 ) -> list[dict[str, Any]]:
     """Return at most `n` static settings, all different where that is known."""
     if not static:
@@ -82,7 +84,7 @@ def _settings(
     n = int(min(n, n_all))
     best: list[dict[str, Any]] = []
     for _ in range(50):
-        quantiles = qmc.LatinHypercube(len(static), rng=generator).random(n)
+        quantiles = latin_hypercube(n, len(static), random_state)
         columns = [one.at(quantiles[:, i], random_state) for i, one in enumerate(static.values())]
         drawn = [dict(zip(static, row, strict=True)) for row in zip(*columns, strict=True)]
         different = [one for i, one in enumerate(drawn) if one not in drawn[:i]]

@@ -144,4 +144,4 @@ def test_numbers_of_an_optimizer_need_no_known_layers():
 
 def test_unknown_layers_are_apart_for_each_setting():
     _, blocks = blocks_of(with_a_layer_of_its_own, DROPOUT, 16)
-    assert len(blocks) == 2  # two settings are drawn of what is not known to be one program
+    assert len(blocks) == 4  # four settings are drawn of what is not known to be one program
