@@ -23,14 +23,12 @@ OF_TRAINING = {"batch_size", "class_weight"}
 class BlockPlan:
     """Candidates of one block: their positions, the settings of the first, and their values.
 
-    Each of the `values`, of shape (n_candidates,), is a number that differs between members. The
-    kind is that of their models, None where it is not known; see :func:`.architecture_key`.
+    Each of the `values`, of shape (n_candidates,), is a number that differs between members.
     """
 
     positions: np.ndarray
     settings: dict[str, Any]
     values: dict[str, np.ndarray]
-    kind: str | None = None
 
 
 def planned(candidates: Candidates, evaluation: Any) -> list[BlockPlan]:
@@ -42,14 +40,16 @@ def planned(candidates: Candidates, evaluation: Any) -> list[BlockPlan]:
     if candidates.columns.keys() <= plain:
         listed = [column for name, column in candidates.columns.items() if name == OPTIMIZER]
         number = candidates.numbered(listed)
-        return [_block(candidates, np.flatnonzero(number == n), []) for n in np.unique(number)]
+        every = [np.flatnonzero(number == n) for n in np.unique(number)]
+        return [_block(candidates, positions, [], evaluation) for positions in every]
     models_of = _models_of(candidates, evaluation)
+    evaluation.varied.update(_differing([one for _, one in models_of.values()]))
     groups: dict[Any, list[int]] = {}
     for position, (of_training, one) in sorted(models_of.items()):
         groups.setdefault((of_training, one.block), []).append(position)
     return [
-        _block(candidates, np.array(group), [models_of[position][1] for position in group])
-        for group in groups.values()
+        _block(candidates, np.array(g), [models_of[position][1] for position in g], evaluation)
+        for g in groups.values()
     ]
 
 
@@ -72,14 +72,25 @@ class Built:
         return own, self.start, tuple(self.numbers)
 
 
-def _block(candidates: Candidates, positions: np.ndarray, alike: list[Built]) -> BlockPlan:
+def _block(
+    candidates: Candidates, positions: np.ndarray, alike: list[Built], evaluation: Any
+) -> BlockPlan:
     values = {RATE: candidates.learning_rates[positions]}
     for name in alike[0].numbers if alike else ():
-        column = np.array([one.numbers[name] for one in alike])
-        if (column != column[0]).any():
-            values[name] = column
-    settings = candidates.strategy(int(positions[0])).settings
-    return BlockPlan(positions, settings, values, alike[0].kind if alike else None)
+        # What some candidates differ in is data in every block, so that later ones find programs.
+        if name in evaluation.varied:
+            values[name] = np.array([one.numbers[name] for one in alike])
+    return BlockPlan(positions, candidates.strategy(int(positions[0])).settings, values)
+
+
+def _differing(models: list[Built]) -> set[str]:
+    """Return names of the numbers in which models of one kind and start differ."""
+    first: dict[Any, Built] = {}
+    names: set[str] = set()
+    for one in models:
+        other = first.setdefault(one.block, one)
+        names |= {name for name in one.numbers if one.numbers[name] != other.numbers[name]}
+    return names
 
 
 def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, Built]]:
@@ -190,6 +201,7 @@ def with_members(
                 static.add(name)
                 continue
             others = [built(evaluation, first | {name: value}) for value in values[1:]]
+            evaluation.varied.update(_differing([base, *others]))
             n_blocks = len({one.block for one in [base, *others]})
             are_numbers = all(map(is_number, values)) and any(isinstance(v, float) for v in values)
             if n_blocks >= max(2, len(values)) or not are_numbers:

@@ -17,11 +17,10 @@ from .._population import (
     Population,
     SplitSetup,
     Workers,
-    architecture_key,
     numbers_of,
     preserved_random_state,
 )
-from .._space import RATE, Candidates, Schedule
+from .._space import Candidates, Schedule
 from .._splits import Split
 from .blocks import planned
 
@@ -31,6 +30,7 @@ class Evaluation:
     """The evaluation of candidates: what is trained, on which rows and splits, and how.
 
     The wrapped estimator is left as it is. The seed is that of initial weights and order of rows.
+    ``varied`` are the names of numbers in which candidates differ, as far as they were seen.
     """
 
     estimator: Any
@@ -40,10 +40,10 @@ class Evaluation:
     seed: int
     options: Options
     _latest: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
-    _data: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    varied: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_latest": [], "_data": {}}  # what is open here stays here
+        return vars(self) | {"_latest": []}  # what is open here stays here
 
     @property
     def n_epochs(self) -> int:
@@ -59,8 +59,6 @@ class Evaluation:
         options = replace(self.options, **changes)
         blocks, numbers = [], []
         for plan in planned(candidates, self):
-            if plan.kind is not None:
-                self._data.setdefault(plan.kind, set()).update(plan.values.keys() - {RATE})
             schedules = [candidates.strategy(int(i)).schedule for i in plan.positions]
             block = partial(self.block, plan.settings, plan.values, schedules, options)
             blocks.append(block(executor=Workers(block, n_workers) if n_workers > 1 else None))
@@ -70,17 +68,11 @@ class Evaluation:
     def numbers_in_common(self, alike: list[keras.Model]) -> dict[str, np.ndarray]:
         """Return numbers (n_models,) of models of one kind that their program takes as data.
 
-        They are those that the program took in the search, and those in which the models differ.
+        They are those that programs took in the search.
         """
         numbers = [numbers_of(model) for model in alike]
-        key = architecture_key(alike[0], numbers[0])
-        names = self._data.get(key, set()) if key is not None else set()
-        columns = {name: np.array([one[name] for one in numbers]) for name in numbers[0]}
-        return {
-            name: column
-            for name, column in columns.items()
-            if name in names or (key is not None and (column != column[0]).any())
-        }
+        names = [name for name in numbers[0] if name in self.varied]
+        return {name: np.array([one[name] for one in numbers]) for name in names}
 
     def plan_of(self, settings: dict[str, Any]) -> models.TrainingPlan:
         """Return the plan of training with the settings of a strategy, or raise ValueError."""

@@ -10,9 +10,6 @@ from .._sklearn import Interval
 from .history import Rung
 from .random import RandomSearch
 
-MIN_TO_HALVE = 8
-"""Number of candidates of a later round from which on they are halved, too."""
-
 
 class Halving(RandomSearch):
     """All candidates are trained for a short while, the better part longer, the best to the end.
@@ -52,7 +49,7 @@ class Halving(RandomSearch):
 
     def promote(self, rung: Rung) -> tuple[np.ndarray, int]:
         """Return the best so far and one slow starter, and the next rung."""
-        if rung.n_rounds and len(rung.candidates) < MIN_TO_HALVE:
+        if rung.n_rounds:
             return rung.staying, rung.budget  # a few beyond the edge
         epochs = rungs(rung.budget, self.factor, self.min_epochs)
         later = [epoch for epoch in epochs if epoch > rung.n_trained]

@@ -1,11 +1,9 @@
 """Random search."""
 
-from math import ceil
-
 import numpy as np
 from scipy.stats import loguniform
 
-from .._space import N_JOINT_CANDIDATES, Candidates
+from .._space import Candidates
 from .base import BaseSearch, Problem
 from .history import History
 
@@ -13,9 +11,6 @@ MAX_GROWTH = 4
 """Number of times that a space grows: by a decade, or by one rate where rates were proposed."""
 
 MIN_NEW_CANDIDATES = 3
-
-MIN_TO_FOCUS = 16
-"""Number of candidates of a joint space from which on half of them are drawn in its better part."""
 
 
 class RandomSearch(BaseSearch):
@@ -34,11 +29,8 @@ class RandomSearch(BaseSearch):
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
         """Return candidates drawn at random; then, of an open space, those beyond its edge.
 
-        The latter lie in the decade beyond the best one, if that is the outermost. Of a joint
-        space, half of the candidates come first, and then as many in the better part of it.
+        The latter lie in the decade beyond the best one, if that is the outermost.
         """
-        if problem.space.is_joint:
-            return _joint(problem, history)
         if history is None or not problem.was_open:
             return super().propose(problem, history)
         if history.choice is None or history.n_rounds > MAX_GROWTH:
@@ -53,15 +45,3 @@ class RandomSearch(BaseSearch):
         # Away from the edge itself, where a candidate is already.
         parts = (np.arange(n) + problem.random_state.uniform(0.25, 0.75, size=n)) / n
         return history.candidates.with_rates(np.sort(loguniform(low, high).ppf(parts)), like=best)
-
-
-def _joint(problem: Problem, history: History | None) -> Candidates | None:
-    """Return half of the candidates of a joint space, then those of its better part, then None."""
-    space, random_state = problem.space, problem.random_state
-    n = N_JOINT_CANDIDATES if problem.n_candidates is None else problem.n_candidates
-    if history is None:
-        return space.sample(ceil(n / 2) if n >= MIN_TO_FOCUS else n, random_state)
-    if history.n_rounds > 1 or n < MIN_TO_FOCUS or history.surface is None:
-        return None
-    _, losses = history.surface.lowest
-    return space.focused(history.candidates, losses, n // 2, random_state)

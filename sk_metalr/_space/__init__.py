@@ -3,4 +3,4 @@
 from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy
 from .distributions import is_number
 from .schedules import Schedule, learned, rates_at
-from .space import N_CANDIDATES, N_JOINT_CANDIDATES, StrategySpace
+from .space import N_CANDIDATES, StrategySpace

@@ -46,21 +46,6 @@ class LearningRates:
         """Return learning rates at quantiles (n,), or drawn ones where quantiles are not known."""
         return _check_rates(Dimension(RATE, self._drawn_from).at(quantiles, random_state))
 
-    def within(
-        self, low: float, high: float, quantiles: np.ndarray, random_state: np.random.RandomState
-    ) -> np.ndarray:
-        """Return learning rates from `low` to `high`, at quantiles (n,) of what lies there.
-
-        Those of a list are chosen from, others drawn log-uniformly, within the bounds that a
-        distribution has.
-        """
-        if not hasattr(self._drawn_from, "rvs"):
-            inside = [rate for rate in self._drawn_from if low <= rate <= high]
-            return _check_rates(Dimension(RATE, inside).at(quantiles, random_state))
-        if hasattr(self._drawn_from, "support"):
-            low, high = np.clip((low, high), *self._drawn_from.support())
-        return _check_rates(low * (high / low) ** quantiles)
-
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and the highest learning rate; raise ValueError if rates are left open,
         a list, or a distribution without a support.

@@ -14,8 +14,8 @@ from scipy.stats import qmc
 from .candidates import OPTIMIZER, RATE, SCHEDULE
 from .distributions import Dimension
 
-PER_SETTING = 4
-"""How many candidates are drawn, about, for each static setting at first."""
+PER_SETTING = 8
+"""How many candidates are drawn, about, for each static setting."""
 
 
 def draw(
@@ -29,7 +29,7 @@ def draw(
     Each part, a :class:`.space.Part`, gets about as many of them as the others. Learning rates and
     `members`, the parameters that are numbers of one program, are drawn by a Latin hypercube
     (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
-    Of all static settings, one is drawn for every four candidates, in which each listed value
+    Of all static settings, one is drawn for every eight candidates, in which each listed value
     comes about as often as the others; a setting's learning rates are spread over all.
     """
     each, more = divmod(n_candidates, len(parts))

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from copy import copy
-from math import ceil
 from typing import Any, NamedTuple
 
 import keras
@@ -11,7 +10,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level
 from .distributions import Dimension, LearningRates
-from .joint import draw, latin_hypercube
+from .joint import draw
 from .schedules import CONSTANT, check_schedule
 
 N_CANDIDATES = 16
@@ -214,37 +213,6 @@ class StrategySpace:
             else:
                 levels = [one if one is UNSET else Level(_name_of(one), one) for one in values]
                 columns[name] = np.array(self._positions(name, levels))
-        return Candidates(columns, self.levels).sort()
-
-    def focused(
-        self,
-        candidates: Candidates,
-        losses: np.ndarray,
-        n: int,
-        random_state: np.random.RandomState,
-    ) -> Candidates:
-        """Draw more candidates (n,) in the better part of a joint space, as `losses` show it.
-
-        Rates are between those of the best quarter, and a factor of two beyond; static settings are
-        those of the better half, by the lowest loss (n_candidates,) of each; other numbers are
-        drawn anew.
-        """
-        order = losses.argsort(kind="stable")
-        best = candidates.learning_rates[order[: max(3, len(order) // 4)]]
-        families = list(dict.fromkeys(candidates.families[order].tolist()))
-        kept = families[: max(1, ceil(len(families) / 2))]
-        like = [int(order[candidates.families[order] == family][0]) for family in kept]
-        rows = np.resize(like, n)
-        known = {name: one for part in self.parts for name, one in part.others.items()}
-        numbers = [name for name in candidates.columns if name in self.members]
-        quantiles = latin_hypercube(n, 1 + len(numbers), random_state)
-        low, high = best.min() / 2, best.max() * 2
-        rates = self.parts[0].rates.within(low, high, quantiles[:, 0], random_state)
-        columns = {name: column[rows] for name, column in candidates.columns.items()}
-        columns[RATE] = rates
-        for number, name in enumerate(numbers, start=1):
-            drawn = np.array(known[name].at(quantiles[:, number], random_state), float)
-            columns[name] = np.where(np.isnan(columns[name]), np.nan, drawn)
         return Candidates(columns, self.levels).sort()
 
     def sample_one(

@@ -36,9 +36,9 @@ def test_numbers_are_spread_over_all_that_there_is():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_few_static_settings_share_the_candidates(seed):
-    params = drawn(n=16, seed=seed).params()
+    params = drawn(seed=seed).params()
     settings = Counter((one["model__units"], one["batch_size"]) for one in params)
-    assert sorted(settings.values()) == [4, 4, 4, 4]
+    assert sorted(settings.values()) == [8, 8, 8, 8]
     assert {units for units, _ in settings} == {32, 64, 128}
     assert {batch_size for _, batch_size in settings} == {16, 32, 64}
     for setting in settings:  # each has low, middling and high rates
@@ -47,7 +47,7 @@ def test_few_static_settings_share_the_candidates(seed):
 
 
 def test_more_candidates_meet_more_settings_up_to_all_of_them():
-    for n, expected in ((3, 1), (8, 2), (36, 9), (200, 9)):
+    for n, expected in ((4, 1), (16, 2), (72, 9), (200, 9)):
         assert len(np.unique(drawn(n=n).families)) == expected
 
 
@@ -66,7 +66,7 @@ def test_listed_numbers_are_numbers_or_levels():
 
 
 def test_a_distribution_of_a_static_parameter_gives_values_of_its_own():
-    candidates = drawn({"model__units": randint(8, 64)}, 12, set())
+    candidates = drawn({"model__units": randint(8, 64)}, 24, set())
     units = [one["model__units"] for one in candidates.params()]
     assert len(set(units)) == 3
     assert all(isinstance(one, int) and 8 <= one < 64 for one in units)
@@ -94,32 +94,6 @@ def test_what_was_drawn_is_read_back_from_results():
     assert again.params() == candidates.params()
     assert again.strategy(5).settings == candidates.strategy(5).settings
     np.testing.assert_array_equal(again.families, candidates.families)
-
-
-def test_the_better_part_is_drawn_from_again():
-    space = StrategySpace(SPACE).with_members(MEMBERS)
-    first = space.sample(16, np.random.RandomState(0))
-    losses = np.abs(np.log10(first.learning_rates) + 2) + 0.1 * first.families
-    again = space.focused(first, losses, 16, np.random.RandomState(1))
-    assert len(again) == 16
-    best = first.learning_rates[losses.argsort()[:4]]
-    assert again.learning_rates.min() >= best.min() / 2
-    assert again.learning_rates.max() <= best.max() * 2
-    settings = {(one["model__units"], one["batch_size"]) for one in again.params()}
-    kept = {
-        (one["model__units"], one["batch_size"]) for one in first.take(first.families < 2).params()
-    }
-    assert settings == kept
-    assert len(set(again.columns["model__dropout"])) == 16
-
-
-def test_rates_of_a_list_are_taken_from_the_list():
-    space = StrategySpace({"model__dropout": uniform(0, 0.5)}, [1e-3, 1e-2, 1e-1])
-    space = space.with_members({"model__dropout"})
-    first = space.sample(12, np.random.RandomState(0))
-    losses = np.abs(np.log10(first.learning_rates) + 2)
-    again = space.focused(first, losses, 12, np.random.RandomState(1))
-    assert set(again.learning_rates) == {1e-2}
 
 
 def test_the_same_seed_draws_the_same():
