@@ -122,11 +122,11 @@ def random_at_zero() -> Iterator[None]:
     def make_dropout(
         self: Any, rate: Any, noise_shape: Any = None, seed: Any = None, **kwargs: Any
     ) -> None:
-        of_dropout(self, rate or 0.5, noise_shape, seed, **kwargs)
+        of_dropout(self, 0.5 if rate == 0 else rate, noise_shape, seed, **kwargs)
         self.rate = rate
 
     def make_noise(self: Any, stddev: Any, seed: Any = None, **kwargs: Any) -> None:
-        of_noise(self, stddev or 0.5, seed, **kwargs)
+        of_noise(self, 0.5 if stddev == 0 else stddev, seed, **kwargs)
         self.stddev = stddev
 
     dropout.__init__, noise.__init__ = make_dropout, make_noise

@@ -14,7 +14,7 @@ from .averaging import Averaging, DeliverAverages, has_averages_of_its_own
 from .block import Block
 from .held_out import HeldOut
 from .lanes import COMPILED_LANES
-from .numbers import numbers_of
+from .numbers import OF_OPTIMIZERS, numbers_of
 from .population import Population, Trained
 from .prediction import outputs_of
 from .process import check_not_forked

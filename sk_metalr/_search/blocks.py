@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 
 from .. import _models as models
-from .._population import architecture_key, numbers_of, preserved_random_state
+from .._population import OF_OPTIMIZERS, architecture_key, numbers_of, preserved_random_state
 from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates, StrategySpace, is_number
 
 OF_TRAINING = {"batch_size", "class_weight"}
@@ -180,6 +180,17 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
     return Built(architecture_key(opened.model_, numbers), start, numbers, joblib.hash(given))
 
 
+def _check_numbers(values_of: dict[str, list[Any]]) -> None:
+    """Raise ValueError where an optimizer, which takes anything, is given what is no number."""
+    for name in values_of.keys() & {f"optimizer__{number}" for number in OF_OPTIMIZERS}:
+        for value in values_of[name]:
+            if value is not None and not (is_number(value) and np.isfinite(value)):
+                raise ValueError(
+                    f"The {name!r} values of param_distributions must be finite numbers or None. "
+                    f"Got {value!r} instead."
+                )
+
+
 def with_members(
     space: StrategySpace, evaluation: Any, random_state: np.random.RandomState
 ) -> StrategySpace:
@@ -192,6 +203,7 @@ def with_members(
     static: set[str] = set()
     for part in space.parts:
         probes = {name: one.probes(random_state) for name, one in part.others.items()}
+        _check_numbers(probes)
         first = space.first_setting(part) | {name: values[0] for name, values in probes.items()}
         base = built(evaluation, first)
         for name, values in probes.items():
