@@ -1,7 +1,13 @@
 """A scikit-learn classifier that chooses the learning strategy of a Keras model inside ``fit``."""
 
 from . import _backend, exceptions  # noqa: F401  (_backend first: it says what is missing)
-from ._display import LearningCurvesDisplay, LearningRateDisplay, StrategyDisplay, report
+from ._display import (
+    LearningCurvesDisplay,
+    LearningRateDisplay,
+    ReliabilityDisplay,
+    StrategyDisplay,
+    report,
+)
 from ._experience import Experience, ExperienceRecord
 from ._search import BaseSearch, Halving, Hypergradient, Portfolio, RandomSearch
 from .classifier import MetaLRClassifier
@@ -18,6 +24,7 @@ __all__ = [
     "MetaLRClassifier",
     "Portfolio",
     "RandomSearch",
+    "ReliabilityDisplay",
     "StrategyDisplay",
     "__version__",
     "exceptions",

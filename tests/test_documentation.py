@@ -86,7 +86,7 @@ NOT_ASKED_FOR = {
 }
 WITH_EXAMPLES = (
     *("classifier", "verification", "_persistence.saving", "_experience.store"),
-    *("_display.report", "_display.learning_rate", "_display.strategy"),
+    *("_display.report", "_display.learning_rate", "_display.strategy", "_display.reliability"),
     *("_search.random", "_search.halving", "_search.portfolio", "_search.hypergradient"),
 )
 

@@ -2,6 +2,7 @@
 
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
+from .reliability import ReliabilityDisplay
 from .report import report
 from .strategy import StrategyDisplay
 from .summary import Block, diagram, summary

@@ -21,6 +21,7 @@ from .._space import OPTIMIZER, RATE, SCHEDULE
 from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
+from .reliability import ReliabilityDisplay
 from .strategy import StrategyDisplay
 from .summary import in_words
 
@@ -35,10 +36,12 @@ FIGURES: dict[str, Any] = {
 }
 
 
+RELIABILITY = "Reliability: how often predictions of rows it has not seen are right."
+
 STRATEGIES = "Strategies: held-out log-loss of all candidates against each hyperparameter."
 
 
-def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
+def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any = None) -> Path:
     """Write an HTML page about a fitted classifier.
 
     The page shows what was chosen, the response curve and the learning curves, a sortable table of
@@ -53,6 +56,8 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     path : str or os.PathLike
         File to write, in a folder that exists. An existing file is replaced once the page is
         complete; if anything fails before that, it stays as it was.
+    X, y : array-like of shape (n_samples, ...), and (n_samples,), default=None
+        Features and labels that the estimator has not seen, for a reliability diagram.
 
     Returns
     -------
@@ -81,13 +86,15 @@ def report(estimator: Any, path: str | os.PathLike[str]) -> Path:
     """
     fitted = fitted_classifier(estimator, "report")
     check_destination(Path(path))
+    if (X is None) != (y is None):
+        raise ValueError("The 'X' and 'y' parameters of report must be given together.")
     # Labels may hold what UTF-8 cannot say, such as half a surrogate pair.
-    page = _page(fitted, estimator).encode(errors="xmlcharrefreplace")
+    page = _page(fitted, estimator, X, y).encode(errors="xmlcharrefreplace")
     replace_file(Path(path), page)
     return Path(path)
 
 
-def _page(fitted: Any, estimator: Any) -> str:
+def _page(fitted: Any, estimator: Any, X: Any, y: Any) -> str:
     jinja2 = import_optional("jinja2", NEEDED)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__),
@@ -105,7 +112,8 @@ def _page(fitted: Any, estimator: Any) -> str:
         title=f"Search report: learning rate {fitted.best_learning_rate_:.3g}",
         tiles=_chosen(fitted) | _trained(fitted),
         worth_knowing=_worth_knowing(fitted),
-        figures=_figures(fitted),
+        figures=_figures(fitted, estimator, X, y),
+        models=_models(fitted),
         columns={"row": np.arange(len(results["params"]))} | columns,
         best_index=fitted.best_index_,
         cost=fitted.search_cost_,
@@ -213,7 +221,19 @@ def _divergence(results: dict[str, Any]) -> str:
     )
 
 
-def _figures(fitted: Any) -> dict[str, str]:
+def _models(fitted: Any) -> list[dict[str, Any]]:
+    """Return a row for each refitted model of an ensemble; none where there is one model."""
+    if len(getattr(fitted, "estimators_", [])) < 2:
+        return []
+    return [
+        {"candidate": model["index"], "epochs": model["n_epochs"]}
+        | {"averaged": model["uses_averages"], "temperature": model["temperature"]}
+        | {"weight": float(weight)}
+        for model, weight in zip(fitted.ensemble_, fitted.ensemble_weights_, strict=True)
+    ]
+
+
+def _figures(fitted: Any, estimator: Any, X: Any, y: Any) -> dict[str, str]:
     """Return SVG images in Base64 by their captions.
 
     Each is an image of its own, so that its ids are its own, too, and nothing in it is HTML.
@@ -235,6 +255,11 @@ def _figures(fitted: Any) -> dict[str, str]:
             drawn = StrategyDisplay.from_estimator(fitted, figure=new_figure(layout="constrained"))
             drawn.figure_.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[STRATEGIES] = base64.b64encode(file.getvalue()).decode()
+        if X is not None:
+            figure, file = new_figure(figsize=(5, 3.6), layout="constrained"), io.BytesIO()
+            ReliabilityDisplay.from_estimator(estimator, X, y, ax=figure.subplots())
+            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+            images[RELIABILITY] = base64.b64encode(file.getvalue()).decode()
     return images
 
 
