@@ -16,11 +16,15 @@ import tensorflow as tf
 
 from .batches import steps_per_block
 from .member import MemberState
+from .recent import Recent
 from .setups import SplitSetup
 
 HORIZON = 0.2
 """Time over which weights are averaged, as a share of the budget. Of 0.025, 0.05, 0.1, 0.2 and 0.4,
 this was best on six tables of 112 to 1,500 rows."""
+
+
+_functions = Recent(n_kept=32)
 
 
 class Averages(NamedTuple):
@@ -53,11 +57,14 @@ def averaged(before: Averages | None, members: MemberState, decay: float) -> Ave
     if before is None:
         total = tf.ones(members.weights[0].shape[0])
         return Averages(members.weights, members.non_trainable, total)
-    parts = _moved(before, members.weights, members.non_trainable, tf.constant(decay))
+    values = [*members.weights, *members.non_trainable]
+    key = len(members.weights), *((tuple(value.shape), value.dtype) for value in values)
+    # One of them for all shapes would be traced again and again, of which TensorFlow warns.
+    function = _functions.get(key, lambda: tf.function(_moved, autograph=False))
+    parts = function(before, members.weights, members.non_trainable, tf.constant(decay))
     return Averages(*parts)
 
 
-@tf.function(autograph=False)
 def _moved(before: Averages, weights: list[Any], others: list[Any], decay: Any) -> Any:
     def moved(old: Any, new: Any) -> Any:
         return tf.cast(decay, new.dtype) * old + new if new.dtype.is_floating else new

@@ -30,10 +30,9 @@ from benchmarks.harness.refitting import (
     EPOCHS,
     N_CANDIDATES,
     classifier,
-    mean_score,
     refit_all,
-    score,
 )
+from benchmarks.harness.scores import mean_score, score
 from benchmarks.harness.tables import NAMES, Table, load
 from benchmarks.suites.quality.range_test import range_test, steepest, valley
 from sk_metalr import Experience, MetaLRClassifier, Portfolio, RandomSearch

@@ -6,7 +6,8 @@ counted in single fits: epochs of all members and refits, over the epochs of one
 
 import warnings
 
-from benchmarks.harness.refitting import EPOCHS, N_CANDIDATES, classifier, refit_all, score
+from benchmarks.harness.refitting import EPOCHS, N_CANDIDATES, classifier, refit_all
+from benchmarks.harness.scores import score
 from benchmarks.harness.tables import NAMES, load
 from sk_metalr import MetaLRClassifier
 

@@ -1,0 +1,1 @@
+"""Rivals: the classifiers that a user could install instead, each at its defaults."""

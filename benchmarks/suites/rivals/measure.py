@@ -1,0 +1,116 @@
+"""Whole fits of ours and of the strongest rivals, each at its defaults, on the same rows.
+
+Rivals are given the features as the network gets them: numeric, categories one-hot, scaled. Their
+own early stopping, where they have it by default, is theirs. A fit is timed with all that it does;
+the first of ours in a process compiles. They come with ``pip install -e ".[rivals]"``. Each imports
+its own library: TensorFlow and PyTorch do not live in one process.
+"""
+
+import warnings
+from importlib.metadata import version
+from time import perf_counter
+
+from scipy.stats import loguniform, uniform
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.svm import SVC
+
+from benchmarks.harness.scores import score
+from benchmarks.harness.tables import NAMES, load
+
+SEEDS = 3
+EPOCHS, BATCH_SIZE = 40, 32
+OURS = "MetaLRClassifier"
+ENSEMBLE = f"{OURS}, n_models=10"
+JOINT = f"{OURS}, joint search"
+SPACE = {
+    "model__dropout": uniform(0, 0.6),
+    "optimizer__weight_decay": loguniform(1e-6, 1e-1),
+    "model__units": [32, 64, 128],
+}
+PACKAGES = "catboost", "lightgbm", "xgboost", "pytabkit", "torch"
+
+
+def ours(seed: int, space: dict | None = None, **params):
+    """Wrap the network of the other suites, or search its units, dropout and decay, too."""
+    from scikeras.wrappers import KerasClassifier
+
+    from sk_metalr import MetaLRClassifier
+    from sk_metalr._models.keras_model import build_mlp
+
+    how = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0, "random_state": seed}
+    loss = "sparse_categorical_crossentropy"
+    wrapped = KerasClassifier(build_mlp, loss=loss, optimizer="adam", **how)
+    return MetaLRClassifier(wrapped, space, random_state=seed, **params)
+
+
+def catboost(seed: int):
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(verbose=0, allow_writing_files=False, random_seed=seed)
+
+
+def lightgbm(seed: int):
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(verbose=-1, random_state=seed)
+
+
+def xgboost(seed: int):
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(random_state=seed)
+
+
+def realmlp(seed: int):
+    from pytabkit import RealMLP_TD_Classifier
+
+    return RealMLP_TD_Classifier(random_state=seed, device="cpu")
+
+
+def tabm(seed: int):
+    from pytabkit import TabM_D_Classifier
+
+    return TabM_D_Classifier(random_state=seed, device="cpu")
+
+
+CONTENDERS = {
+    OURS: ours,
+    ENSEMBLE: lambda seed: ours(seed, n_models=10),
+    JOINT: lambda seed: ours(seed, SPACE),
+    f"{JOINT}, n_models=10": lambda seed: ours(seed, SPACE, n_models=10),
+    "CatBoost": catboost,
+    "LightGBM": lightgbm,
+    "XGBoost": xgboost,
+    "RealMLP": realmlp,
+    "TabM": tabm,
+    "HistGradientBoosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
+    "RandomForest, calibrated": lambda seed: CalibratedClassifierCV(
+        RandomForestClassifier(random_state=seed)
+    ),
+    "SVC, calibrated": lambda seed: CalibratedClassifierCV(SVC(), ensemble=False),
+}
+
+
+def cells(quick: bool) -> dict[str, dict]:
+    """Return what is measured in a process of its own: a contender on a table."""
+    names = [] if quick else NAMES
+    return {
+        f"rivals {table} {contender}": {"table": table, "contender": contender, "seeds": SEEDS}
+        for table in names
+        for contender in CONTENDERS
+    }
+
+
+def measure(table: str, contender: str, seeds: int) -> dict:
+    """Return one record for each train/test division, and versions."""
+    warnings.simplefilter("ignore")
+    rows = []
+    for seed in range(seeds):
+        rows_of = load(table, seed)
+        start = perf_counter()
+        fitted = CONTENDERS[contender](seed).fit(rows_of.X_train, rows_of.y_train)
+        seconds = perf_counter() - start
+        scores = score(rows_of.y_test, fitted.predict_proba(rows_of.X_test))
+        rows.append({"contender": contender, "seed": seed, "seconds": seconds, **scores})
+    return {"rows": rows, "versions": {name: version(name) for name in PACKAGES}}
