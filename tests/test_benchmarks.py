@@ -86,7 +86,7 @@ def test_choices_of_some_splits_are_those_of_a_fit_on_them(n_splits):
 
 
 def test_refitted_choices_predict_as_they_were_scored_in_their_epoch(monkeypatch):
-    from benchmarks.harness import refitting
+    from benchmarks.harness import refitting, scores
     from benchmarks.harness.tables import Table
 
     X, y = load_iris(return_X_y=True)
@@ -99,7 +99,7 @@ def test_refitted_choices_predict_as_they_were_scored_in_their_epoch(monkeypatch
     curves, predictions = refitting._refitted(table, 0, choices, rates)
     assert curves.shape == (3, 4)
     for name, (rate, n_epochs) in choices.items():
-        loss = refitting.score(table.y_test, predictions[name])["log_loss"]
+        loss = scores.score(table.y_test, predictions[name])["log_loss"]
         assert loss == pytest.approx(curves[rates == rate, n_epochs - 1], rel=1e-4)
 
 

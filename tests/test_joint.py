@@ -223,7 +223,13 @@ PUBLIC_GRIDS = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLIC_GRIDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if "dropout" in name else pytest.param(name, marks=pytest.mark.long)
+        for name in PUBLIC_GRIDS
+    ],
+)
 def test_public_grids_are_searched_as_they_stand(name):
     optimizer = "SGD" if "momentum" in name else "adam"
     estimator = KerasClassifier(
