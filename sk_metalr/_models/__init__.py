@@ -27,7 +27,7 @@ from .rows import (
     to_probabilities,
     training_weights,
 )
-from .searchable import check_searchable, largest_budget
+from .searchable import check_searchable, largest_budget, own_values
 from .trained import (
     early_stops,
     fit_with_keras,

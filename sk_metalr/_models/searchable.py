@@ -1,7 +1,7 @@
 """Parameters of the wrapped estimator that can be searched."""
 
 from collections.abc import Iterable
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 from scikeras.wrappers import KerasClassifier
@@ -31,6 +31,24 @@ def check_searchable(estimator: KerasClassifier, names: Iterable[str]) -> None:
             "The 'param_distributions' parameter of MetaLRClassifier may hold 'schedule', "
             f"{prefixes} and {sorted(known)}. Got {name!r} too, which {why}; leave it out."
         )
+
+
+def own_values(estimator: KerasClassifier, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values that parameters have where they are not searched, as far as it is known:
+    those of the estimator, or the defaults of the function that builds its model.
+    """
+    params = estimator.get_params(deep=False)
+    defaults = signature(estimator.model).parameters if callable(estimator.model) else {}
+    values: dict[str, Any] = {}
+    for name in names:
+        argument = defaults.get(name.removeprefix("model__"))
+        if name in params:
+            values[name] = params[name]
+        elif argument is not None and argument.default is not Parameter.empty:
+            values[name] = argument.default
+    if values.get("batch_size", 0) is None:
+        values["batch_size"] = 32  # as for Keras's own fit
+    return values
 
 
 def largest_budget(estimator: KerasClassifier, epochs: Iterable[Any]) -> KerasClassifier:

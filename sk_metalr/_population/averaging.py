@@ -59,10 +59,12 @@ def averaged(before: Averages | None, members: MemberState, decay: float) -> Ave
         return Averages(members.weights, members.non_trainable, total)
     values = [*members.weights, *members.non_trainable]
     key = len(members.weights), *((tuple(value.shape), value.dtype) for value in values)
-    # One of them for all shapes would be traced again and again, of which TensorFlow warns.
-    function = _functions.get(key, lambda: tf.function(_moved, autograph=False))
-    parts = function(before, members.weights, members.non_trainable, tf.constant(decay))
-    return Averages(*parts)
+    arguments = before, members.weights, members.non_trainable, tf.constant(decay)
+    # Traced for each shape by itself, TensorFlow has no reason to warn of repeated tracing.
+    function = _functions.get(
+        key, lambda: tf.function(_moved, autograph=False).get_concrete_function(*arguments)
+    )
+    return Averages(*function(*arguments))
 
 
 def _moved(before: Averages, weights: list[Any], others: list[Any], decay: Any) -> Any:

@@ -218,4 +218,8 @@ def with_members(
             are_numbers = all(map(is_number, values)) and any(isinstance(v, float) for v in values)
             if n_blocks >= max(2, len(values)) or not are_numbers:
                 static.add(name)
-    return space.with_members(set(space.others) - static)
+    own = models.own_values(evaluation.estimator, space.others)
+    numbers = built(evaluation, {}).numbers
+    of_optimizer = [name for name in space.others if name.startswith("optimizer__")]
+    own |= {name: numbers.get(name, own.get(name, 0.0)) for name in of_optimizer}
+    return space.with_members(set(space.others) - static, own)

@@ -9,6 +9,9 @@ from sklearn.model_selection import ParameterSampler
 
 from .candidates import RATE
 
+UNKNOWN = object()
+"""Stands for a value that is not known."""
+
 
 class LearningRates:
     """Learning rates to draw from: a list, a distribution with a method ``rvs``, or None for the
@@ -113,6 +116,21 @@ class Dimension:
         else:
             values = [self._values.rvs(random_state=random_state) for _ in quantiles]
         return [_plain(value) for value in values]
+
+    def nearest(self, value: Any) -> Any:
+        """Return a value if it is listed or supported, the nearest number, or else UNKNOWN."""
+        if self.is_listed:
+            if any(one is value or one == value for one in self._values):
+                return value
+            if not is_number(value) or not all(map(is_number, self._values)):
+                return UNKNOWN
+            return min(self._values, key=lambda one: abs(one - value))
+        if not is_number(value) or not hasattr(self._values, "support"):
+            return UNKNOWN
+        low, high = self._values.support()
+        is_whole = isinstance(getattr(self._values, "dist", None), rv_discrete)
+        value = min(max(value, low), high)
+        return int(value) if is_whole else float(value)
 
     def probes(self, random_state: np.random.RandomState) -> list[Any]:
         """Return values that stand for all: those of a list, or three of a distribution."""

@@ -4,7 +4,7 @@ Each static setting is a program of its own, so that only a few are drawn, and e
 candidates to be worth compiling.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE
-from .distributions import Dimension
+from .distributions import UNKNOWN, Dimension
 
 PER_SETTING = 8
 """How many candidates are drawn, about, for each static setting."""
@@ -21,6 +21,7 @@ PER_SETTING = 8
 def draw(
     parts: Sequence[Any],
     members: Collection[str],
+    own: Mapping[str, Any],
     n_candidates: int,
     random_state: np.random.RandomState,
 ) -> list[dict[str, Any]]:
@@ -30,7 +31,10 @@ def draw(
     `members`, the parameters that are numbers of one program, are drawn by a Latin hypercube
     (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
     Of all static settings, one is drawn for every eight candidates, in which each listed value
-    comes about as often as the others; a setting's learning rates are spread over all.
+    comes about as often as the others; a setting's learning rates are spread over all. A quarter of
+    the candidates differ in their rates alone: they have the values that parameters have of their
+    `own` where they are not searched, or those of the space that are nearest. So what a search of
+    the rate alone would choose is compared with all others.
     """
     each, more = divmod(n_candidates, len(parts))
     numbers = [each + (i < more) for i in range(len(parts))]
@@ -40,7 +44,7 @@ def draw(
             numbers[int(i)] = 1
     rows: list[dict[str, Any]] = []
     for part, n in zip(parts, numbers, strict=True):
-        rows += _drawn_from(part, members, n, random_state) if n else []
+        rows += _drawn_from(part, members, own, n, random_state) if n else []
     return rows
 
 
@@ -52,7 +56,11 @@ def latin_hypercube(n: int, n_columns: int, random_state: np.random.RandomState)
 
 
 def _drawn_from(
-    part: Any, members: Collection[str], n: int, random_state: np.random.RandomState
+    part: Any,
+    members: Collection[str],
+    own: Mapping[str, Any],
+    n: int,
+    random_state: np.random.RandomState,
 ) -> list[dict[str, Any]]:
     numeric = {name: one for name, one in part.others.items() if name in members}
     static = {name: one for name, one in part.others.items() if name not in members}
@@ -65,13 +73,28 @@ def _drawn_from(
     for column, (name, one) in enumerate(free.items(), start=1):
         columns[name] = one.at(quantiles[:, column], random_state)
     settings = _settings(static, max(1, n // PER_SETTING), random_state)
+    of_its_own = {name: one.nearest(own[name]) for name, one in part.others.items() if name in own}
+    known = {name: value for name, value in of_its_own.items() if value is not UNKNOWN}
+    settings = _with_own(settings, {name: v for name, v in known.items() if name in static})
     # Neighbours by rate are dealt different settings.
     rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]
     dealt = np.concatenate(rounds)[:n]
+    is_own = (dealt == 0) if len(settings) > 1 else (np.arange(n) % 4 == 1)
+    numbers = {name: value for name, value in known.items() if name in numeric}
     return [
-        {name: column[i] for name, column in columns.items()} | settings[setting]
+        {name: column[i] for name, column in columns.items()}
+        | settings[setting]
+        | (numbers if is_own[i] else {})
         for i, setting in enumerate(dealt)
     ]
+
+
+def _with_own(settings: list[dict[str, Any]], own: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return settings with that of the estimator's own values first, in place of one most like it,
+    so that listed values still come about as often as the others.
+    """
+    most_like = max(settings, key=lambda one: sum(one[name] == own[name] for name in own))
+    return [most_like | own, *(one for one in settings if one is not most_like)]
 
 
 def _settings(

@@ -65,6 +65,7 @@ class StrategySpace:
         names = [name for name in LEVEL_OF if any(name in one for one in listed)]
         rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
         self.members: frozenset[str] = frozenset()
+        self.own: dict[str, Any] = {}
         self.parts: list[Part] = []
         self._families: list[_Family] = []
         for part, levels in zip(parts, listed, strict=True):
@@ -119,10 +120,14 @@ class StrategySpace:
                 values += part.others.pop(name).highest
         return values
 
-    def with_members(self, names: Collection[str]) -> "StrategySpace":
-        """Return the same space, told which other parameters are numbers of one program."""
+    def with_members(
+        self, names: Collection[str], own: Mapping[str, Any] | None = None
+    ) -> "StrategySpace":
+        """Return the same space, told which other parameters are numbers of one program, and what
+        values they have where they are not searched.
+        """
         space = copy(self)
-        space.members = frozenset(names)
+        space.members, space.own = frozenset(names), dict(own or {})
         return space
 
     @property
@@ -189,7 +194,7 @@ class StrategySpace:
         """
         if self.is_joint:
             n = N_JOINT_CANDIDATES if n_candidates is None else n_candidates
-            return self._drawn(draw(self.parts, self.members, n, random_state))
+            return self._drawn(draw(self.parts, self.members, self.own, n, random_state))
         drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
         for number, n in self.shares(n_candidates, random_state):

@@ -130,6 +130,20 @@ def test_what_a_function_makes_of_its_numbers_counts(build, space, expected):
     np.testing.assert_allclose(rate, wanted, rtol=1e-9)
 
 
+def test_a_space_knows_what_parameters_are_where_they_are_not_searched():
+    space = DROPOUT | {"model__units": [4, 16], "batch_size": [8, 16]}
+    space |= {"optimizer__beta_1": uniform(0.5, 0.4), "optimizer__weight_decay": [0.0, 0.1]}
+    fitted = MetaLRClassifier(KerasClassifier(dropping, epochs=1, verbose=0), space, cv=2)
+    own = prepare(fitted, X, Y, None, None, (None, None), np.random.RandomState(0)).space.own
+    assert own == {
+        "model__dropout": 0.1,
+        "model__units": 8,
+        "batch_size": 32,
+        "optimizer__beta_1": pytest.approx(0.9),
+        "optimizer__weight_decay": 0.0,
+    }
+
+
 def test_models_that_start_from_other_weights_are_apart():
     _, blocks = blocks_of(scaled, {"model__scale": [0.5, 1.0, 2.0]}, 24)
     assert len(blocks) == 3

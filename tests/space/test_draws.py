@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import loguniform, randint, uniform
 
 from sk_metalr._space import RATE, SCHEDULE, StrategySpace
+from sk_metalr._space.distributions import UNKNOWN, Dimension
 
 SPACE = {
     "model__dropout": uniform(0, 0.6),
@@ -94,6 +95,49 @@ def test_what_was_drawn_is_read_back_from_results():
     assert again.params() == candidates.params()
     assert again.strategy(5).settings == candidates.strategy(5).settings
     np.testing.assert_array_equal(again.families, candidates.families)
+
+
+OWN = {"model__dropout": 0.2, "optimizer__weight_decay": 0.0, "model__units": 64, "batch_size": 48}
+
+
+def test_a_quarter_differs_in_rates_alone():
+    space = StrategySpace(SPACE).with_members(MEMBERS, OWN)
+    params = space.sample(None, np.random.RandomState(0)).params()
+    own = {
+        "model__dropout": 0.2,
+        "optimizer__weight_decay": 1e-6,  # the nearest one that the space holds
+        "model__units": 64,
+        "batch_size": 32,
+    }
+    rates = [one[RATE] for one in params if {name: one[name] for name in own} == own]
+    assert len(rates) == 8
+    assert min(rates) < 1e-3 < 1e-1 < max(rates)
+    assert len({one["model__dropout"] for one in params}) == 1 + 24
+
+
+def test_a_quarter_is_as_the_estimator_where_only_numbers_are_searched():
+    space = StrategySpace({"model__dropout": uniform(0, 0.6)})
+    space = space.with_members({"model__dropout"}, {"model__dropout": 0.9})
+    dropout = space.sample(16, np.random.RandomState(0)).columns["model__dropout"]
+    assert (dropout == 0.6).sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "own", "nearest"),
+    [
+        ([0.1, 0.4], 0.3, 0.4),
+        ([8, 16], 16, 16),
+        (["relu", "tanh"], "tanh", "tanh"),
+        (["relu", "tanh"], "elu", UNKNOWN),
+        ([None, 1], None, None),
+        ([None, 1], 3, UNKNOWN),
+        (uniform(0, 0.5), 0.7, 0.5),
+        (randint(4, 9), 128, 8),
+        (uniform(0, 0.5), None, UNKNOWN),
+    ],
+)
+def test_the_nearest_value_of_a_space(values, own, nearest):
+    assert Dimension("model__x", values).nearest(own) == nearest
 
 
 def test_the_same_seed_draws_the_same():
