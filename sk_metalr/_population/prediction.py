@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .architecture import architecture_key, convolutions, has_loops
+from .architecture import architecture_key, convolutions, has_loops, predicts_by_row
 from .recent import Recent
 from .scope import ValueScope
 
@@ -17,6 +17,7 @@ ROWS_ALIKE = 16
 last few numbers of an array in another way, so a row's outputs would depend on its place."""
 
 _functions = Recent(n_kept=16)
+_by_row: WeakKeyDictionary[keras.Model, bool] = WeakKeyDictionary()
 _keys: WeakKeyDictionary[keras.Model, str | None] = WeakKeyDictionary()
 """Keys of fitted models, whose layers stay as they are: making one takes some milliseconds."""
 
@@ -29,13 +30,21 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     traces a program for every new model, which takes longer than most predictions, and warns.
     """
     n_rows = len(keras.tree.flatten(x)[0])
-    filled_up = np.minimum(np.arange(n_rows + -n_rows % ROWS_ALIKE), n_rows - 1)
+    n_more = -n_rows % ROWS_ALIKE if _treats_rows_apart(models[0]) else 0
+    filled_up = np.minimum(np.arange(n_rows + n_more), n_rows - 1)
     parts = []
     for start in range(0, n_rows, ROWS_AT_ONCE):
         at = filled_up[start : start + ROWS_AT_ONCE]
         block = [keras.tree.map_structure(lambda array, at=at: array[at], rows) for rows in x]
         parts.append(_outputs(models, block))
     return np.concatenate(parts, axis=1)[:, :n_rows]
+
+
+def _treats_rows_apart(model: keras.Model) -> bool:
+    """Tell whether it is known that other rows do not change what a model predicts for one."""
+    if model not in _by_row:
+        _by_row[model] = predicts_by_row(model)
+    return _by_row[model]
 
 
 def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:

@@ -92,3 +92,10 @@ def test_a_row_has_the_same_outputs_wherever_it_stands(n_models):
     as_given = outputs_of(models, [some] * n_models)
     np.testing.assert_array_equal(outputs_of(models, [some[order]] * n_models), as_given[:, order])
     np.testing.assert_array_equal(outputs_of(models, [some[7:8]] * n_models), as_given[:, 7:8])
+
+
+def test_models_whose_rows_see_each_other_predict_as_they_are():
+    shape = [keras.Input((3,)), layers.Dense(4), layers.UnitNormalization(axis=0)]
+    model, some = compiled(keras.Sequential([*shape, layers.Dense(3, "softmax")])), rows(9, 3)
+    expected = np.asarray(model(some, training=False))
+    np.testing.assert_allclose(outputs_of([model], [some])[0], expected, atol=1e-6)
