@@ -96,8 +96,9 @@ def quality_part(scores: pd.DataFrame, out: Path) -> str:
             f"{len(loss)} tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} "
             f"each; 2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
             f"{quality.N_CANDIDATES} candidates. Excess: test log-loss in nats over the best rate "
-            "and epoch in hindsight. Choices are refitted from three initial weights, scores are "
-            "means over them. Rank: among the ways of choosing a rate. p: Wilcoxon's signed-rank "
+            "and epoch in hindsight. Choices are refitted from three initial weights, those of the "
+            "default from ten; scores are means over them. Rank: among the ways of choosing a rate. "
+            "p: Wilcoxon's signed-rank "
             f"test against {quality.OURS} over tables, not corrected for their number.",
             markdown(quality_summary(scores), 3),
             left_aside(excess),
@@ -150,7 +151,7 @@ def quality_bars(scores: pd.DataFrame, quick: bool) -> Iterator[Bar]:
         bool(mine.max() <= 0.06),
     )
     ranks = loss[CHOOSING].rank(axis=1).mean().sort_values()
-    four, all_of_them = excess[quality.PORTFOLIO], excess[quality.OURS]
+    four, all_of_them = excess[quality.PORTFOLIO], excess[quality.UNCALIBRATED]
     yield (
         "portfolio of 4: mean excess at most that of 16 random",
         f"{four.mean():.4f} against {all_of_them.mean():.4f}",
