@@ -97,7 +97,7 @@ def quality_part(scores: pd.DataFrame, out: Path) -> str:
             f"each; 2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
             f"{quality.N_CANDIDATES} candidates. Excess: test log-loss in nats over the best rate "
             "and epoch in hindsight. Choices are refitted from three initial weights, those of the "
-            "default from ten; scores are means over them. Rank: among the ways of choosing a rate. "
+            "default from ten; scores are means over them. Rank: among the ways of choosing. "
             "p: Wilcoxon's signed-rank "
             f"test against {quality.OURS} over tables, not corrected for their number.",
             markdown(quality_summary(scores), 3),
