@@ -136,6 +136,7 @@ def quality_scores(ours, default, portfolio=0.2, early=0.3):
     losses = dict.fromkeys(report.CHOOSING, 0.5)
     losses |= {
         report.quality.OURS: ours,
+        report.quality.UNCALIBRATED: ours,
         report.quality.DEFAULT: default,
         report.quality.PORTFOLIO: portfolio,
         report.quality.EARLY_STOPPING: early,
