@@ -185,6 +185,32 @@ def test_every_search_takes_joint_spaces(search):
     assert one.predict_proba(X).shape == (150, 3)
 
 
+def needing(units, dropout=0.1):
+    return plain(units, dropout=dropout)
+
+
+def test_a_function_may_need_what_is_searched():
+    space = {"model__units": [4, 8], "model__dropout": uniform(0, 0.5)}
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted(space, needing, n_candidates=8, cv=0.3, fixed=fixed)
+    assert one.best_params_["model__units"] in (4, 8)
+
+
+def test_each_part_of_a_space_gives_only_its_own_parameters():
+    space = [{"optimizer": ["sgd"], "optimizer__momentum": uniform(0.5, 0.4)}, {}]
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted(space, plain, n_candidates=8, cv=0.3, fixed=fixed)
+    params = one.cv_results_["params"]
+    assert {"optimizer__momentum" in p for p in params} == {True, False}
+    assert all(("optimizer__momentum" in p) == (p["optimizer"] == "sgd") for p in params)
+    mask = one.cv_results_["param_optimizer__momentum"].mask
+    np.testing.assert_array_equal(mask, [p["optimizer"] != "sgd" for p in params])
+    assert verify(one, X, Y, n_candidates=4)["max_loss_difference"] < 1e-5
+    assert len(StrategyDisplay.from_estimator(one).axes_) == 3
+    parts = [one.search_cost_[f"{name}_seconds"] for name in ("compiling", "training", "scoring")]
+    assert sum(parts) <= one.search_cost_["search_seconds"]
+
+
 def test_an_ensemble_of_joint_candidates_predicts_saves_and_exports(tmp_path):
     space = {"model__dropout": [0.0, 0.3], "model__units": [4, 8], "batch_size": [16, 32]}
     one = fitted(space, n_candidates=16, n_models=4, learning_rates=None, fixed={"epochs": 6})

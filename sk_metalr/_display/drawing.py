@@ -52,8 +52,13 @@ def labels_of(results: dict[str, Any]) -> list[str]:
 
     The `results` are ``cv_results_``, whose columns of numbers are those of other parameters.
     """
-    listed = [n for n in results["params"][0] if results[f"param_{n}"].dtype == object]
+    listed = [name for name in searched(results) if results[f"param_{name}"].dtype == object]
     return [", ".join(_named(name, one[name]) for name in listed) for one in results["params"]]
+
+
+def searched(results: dict[str, Any]) -> list[str]:
+    """Return the names of the parameters that are columns of ``cv_results_``."""
+    return [name.removeprefix("param_") for name in results if name.startswith("param_")]
 
 
 def _named(name: str, value: Any) -> str:

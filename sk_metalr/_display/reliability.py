@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
+from sklearn.utils import check_consistent_length
 
 from . import drawing
 
@@ -98,6 +99,7 @@ class ReliabilityDisplay:
             The display, drawn.
         """
         fitted = drawing.fitted_classifier(estimator, cls.__name__)
+        check_consistent_length(X, y)
         probabilities = np.asarray(estimator.predict_proba(X), np.float64)
         # Dividing by a temperature is undone by multiplying.
         logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))

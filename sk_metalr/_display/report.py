@@ -18,7 +18,7 @@ from .._persistence.archive import check_destination, replace_file
 from .._search import diagnostics
 from .._search.scoring import LOG_LOSS
 from .._space import OPTIMIZER, RATE, SCHEDULE
-from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of
+from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of, searched
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
 from .reliability import ReliabilityDisplay
@@ -250,7 +250,7 @@ def _figures(fitted: Any, estimator: Any, X: Any, y: Any) -> dict[str, str]:
             display.from_estimator(fitted, ax=figure.subplots())
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             images[caption] = base64.b64encode(file.getvalue()).decode()
-        if fitted.cv_results_["params"][0].keys() - {RATE, OPTIMIZER, SCHEDULE}:
+        if set(searched(fitted.cv_results_)) - {RATE, OPTIMIZER, SCHEDULE}:
             file = io.BytesIO()
             drawn = StrategyDisplay.from_estimator(fitted, figure=new_figure(layout="constrained"))
             drawn.figure_.savefig(file, format="svg", transparent=True, metadata={"Date": None})

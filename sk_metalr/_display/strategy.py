@@ -78,7 +78,7 @@ class StrategyDisplay:
         """
         fitted = drawing.fitted_classifier(estimator, cls.__name__)
         results = fitted.cv_results_
-        columns = {name: results[f"param_{name}"] for name in results["params"][0]}
+        columns = {name: results[f"param_{name}"] for name in drawing.searched(results)}
         is_log_loss = fitted.score_name_ == "neg_log_loss"
         display = cls(
             values={

@@ -186,6 +186,10 @@ class Block:
                 trainer.is_halted.set()  # every thread ends after the epoch it is in
                 raise
 
+    def halt(self) -> None:
+        """Have training end after the epoch that it is in."""
+        self._trainer.is_halted.set()
+
     def _train_by_executor(
         self, executor: Executor, losses: np.ndarray, epochs: range, step: Step
     ) -> None:

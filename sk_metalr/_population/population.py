@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import repeat
+from time import perf_counter
 from typing import NamedTuple
 
 import joblib
@@ -39,6 +39,8 @@ class Population:
         ends = np.cumsum([len(block) for block in blocks])
         self._candidates = candidates or np.split(np.arange(ends[-1]), ends[:-1])
         self._order = np.concatenate(self._candidates).argsort()
+        self._seconds = 0.0  # in which blocks were trained side by side
+        self._seconds_of_blocks = 0.0  # by all of them together
 
     @property
     def n_groups(self) -> int:
@@ -57,17 +59,36 @@ class Population:
         """
         is_compiled = all(block.lane.name in COMPILED_LANES for block in self.blocks)
         n_threads = min(cpu_count(), len(self.blocks)) if is_compiled else 1
-        steps = [partial(_renumbered, step, numbers) for numbers in self._candidates]
+        steps: list[Step] = [partial(_renumbered, step, numbers) for numbers in self._candidates]
         if n_threads == 1:
             recorded = [
                 block.train(n_epochs, of_block)
                 for block, of_block in zip(self.blocks, steps, strict=True)
             ]
         else:
-            with ThreadPoolExecutor(n_threads) as threads:
-                of_blocks = threads.map(Block.train, self.blocks, repeat(n_epochs), steps)
-                recorded = list(of_blocks)
+            recorded = self._train_side_by_side(n_epochs, steps, n_threads)
         return Recorded.concat(recorded, axis=0).take(self._order, axis=0)
+
+    def _train_side_by_side(
+        self, n_epochs: int, steps: list[Step], n_threads: int
+    ) -> list[Recorded]:
+        start, before = perf_counter(), self._all_seconds()
+        with ThreadPoolExecutor(n_threads) as threads:
+            pairs = zip(self.blocks, steps, strict=True)
+            trained = [threads.submit(block.train, n_epochs, step) for block, step in pairs]
+            try:
+                recorded = [of_block.result() for of_block in trained]
+            except BaseException:  # the others end after the epoch they are in
+                threads.shutdown(wait=False, cancel_futures=True)
+                for block in self.blocks:
+                    block.halt()
+                raise
+        self._seconds += perf_counter() - start
+        self._seconds_of_blocks += self._all_seconds() - before
+        return recorded
+
+    def _all_seconds(self) -> float:
+        return sum(sum(block.seconds.values()) for block in self.blocks)
 
     def keep(self, candidates: np.ndarray) -> None:
         """Go on with these candidates only; see :meth:`.Block.keep`."""
@@ -116,9 +137,10 @@ class Population:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds spent by all blocks; see :attr:`.Block.seconds`."""
+        """Seconds spent; see :attr:`.Block.seconds`. Blocks side by side share what passed."""
         seconds = [block.seconds for block in self.blocks]
-        return {name: sum(one[name] for one in seconds) for name in seconds[0]}
+        share = self._seconds / self._seconds_of_blocks if self._seconds_of_blocks else 1.0
+        return {name: share * sum(one[name] for one in seconds) for name in seconds[0]}
 
     @property
     def member_epochs(self) -> int:

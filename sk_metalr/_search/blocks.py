@@ -18,6 +18,9 @@ from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates, StrategySpace, is_nu
 OF_TRAINING = {"batch_size", "class_weight"}
 """Parameters that a built model tells nothing about."""
 
+FEW_VALUES = 8
+"""Up to as many different numbers, a model is built for each."""
+
 
 @dataclass(frozen=True)
 class BlockPlan:
@@ -96,9 +99,10 @@ def _differing(models: list[Built]) -> set[str]:
 def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, Built]]:
     """Return, by position, what each candidate has of parameters of training, and its model.
 
-    A model is built for some candidates: of each static setting one at least, and those with the
-    lowest and the highest of each number. Where all of their models' numbers follow from the
-    candidates' by one linear map, so do those of the others; else a model is built for each.
+    A model is built for some candidates: of each static setting one at least, those with the lowest
+    and the highest of each number, and one for each number of a short list. Where all of their
+    models' numbers follow from the candidates' by one linear map, so do those of the others; else a
+    model is built for each.
     """
     table, columns = _numbers(candidates), candidates.columns
     listed = [n for n in candidates.levels if n not in (SCHEDULE, *OF_TRAINING)]
@@ -106,7 +110,10 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     table = np.nan_to_num(table)
     every = np.arange(len(candidates))
     some = np.unique(static, return_index=True)[1].tolist()
-    some += [*table.argmin(axis=0), *table.argmax(axis=0), *every[:: max(1, len(every) // 3)]]
+    some += every[:: max(1, len(every) // 3)].tolist()
+    for column in table.T:
+        _, first = np.unique(column, return_index=True)
+        some += first.tolist() if len(first) <= FEW_VALUES else [column.argmin(), column.argmax()]
     models_of: dict[int, Built] = {}
     for position in dict.fromkeys(map(int, some)):
         models_of[position] = built(evaluation, candidates.strategy(position).settings)
@@ -197,8 +204,7 @@ def with_members(
     """Return a space that knows which of its parameters are numbers of one program.
 
     They are those of which some values, all numbers and not all whole, make models that are members
-    of one block.
-    Raises ValueError where a value cannot be used, and names it.
+    of one block. Raises ValueError where a value cannot be used, and names it.
     """
     static: set[str] = set()
     for part in space.parts:
@@ -219,7 +225,8 @@ def with_members(
             if n_blocks >= max(2, len(values)) or not are_numbers:
                 static.add(name)
     own = models.own_values(evaluation.estimator, space.others)
-    numbers = built(evaluation, {}).numbers
-    of_optimizer = [name for name in space.others if name.startswith("optimizer__")]
-    own |= {name: numbers.get(name, own.get(name, 0.0)) for name in of_optimizer}
+    # A function may need some of what is searched.
+    needed = {name: v for name, v in first.items() if name.split("__")[0] != OPTIMIZER}
+    known = {"optimizer__weight_decay": 0.0} | built(evaluation, needed).numbers | own
+    own = {name: value for name, value in known.items() if name in space.others}
     return space.with_members(set(space.others) - static, own)

@@ -63,7 +63,7 @@ def family_of(results: dict[str, Any], index: int) -> tuple[float, list[float]]:
     """
     params = results["params"]
     listed = [name for name in (OPTIMIZER, SCHEDULE) if name in params[0]]
-    if len(params[0]) > 1 + len(listed):
+    if any(len(one) > 1 + len(listed) for one in params):
         listed = [name for name in listed if name == OPTIMIZER]
     mine = [one for one in params if all(one[n] == params[index][n] for n in listed)]
     return params[index][RATE], sorted(one[RATE] for one in mine)

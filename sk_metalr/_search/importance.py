@@ -19,7 +19,8 @@ def importances(results: dict[str, Any]) -> dict[str, float]:
     """
     from sklearn.ensemble import RandomForestRegressor
 
-    names, score = list(results["params"][0]), results["selection_score"]
+    names = [name.removeprefix("param_") for name in results if name.startswith("param_")]
+    score = results["selection_score"]
     worst = np.nanmin(score)
     loss = -np.where(np.isnan(score), worst, score)
     design = np.stack([_column(name, results) for name in names], axis=1)

@@ -97,11 +97,12 @@ class Candidates:
         return Strategy(values, schedule)
 
     def params(self) -> list[dict[str, Any]]:
-        """Return the parameters of every candidate; what is no number goes by its name."""
+        """Return the parameters that every candidate has; what is no number goes by its name."""
         return [
             {
                 name: self.levels[name][value].name if name in self.levels else float(value)
                 for name, value in zip(self.columns, row, strict=True)
+                if name in self.levels or not np.isnan(value)
             }
             for row in zip(*self.columns.values(), strict=True)
         ]

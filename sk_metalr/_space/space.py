@@ -155,8 +155,8 @@ class StrategySpace:
     def named(self, params: list[dict[str, Any]]) -> Candidates:
         """Return candidates of this space from what :meth:`.Candidates.params` returned."""
         columns = {}
-        for name in params[0]:
-            values = [one[name] for one in params]
+        for name in dict.fromkeys(name for one in params for name in one):
+            values = [one.get(name, np.nan) for one in params]
             if name == RATE or name in self.members:
                 columns[name] = np.array(values, float)
             else:

@@ -57,6 +57,11 @@ def test_rows_that_are_all_right_are_drawn(sure):
     assert display.ax_.get_xlabel() == "mean predicted probability"
 
 
+def test_rows_and_labels_of_other_lengths_are_refused(sure):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ReliabilityDisplay.from_estimator(sure, np.zeros((4, 4)), [0, 1])
+
+
 def test_a_pipeline_predicts_for_the_rows_it_is_given(fitted, iris):
     X, y = iris
     display = ReliabilityDisplay.from_estimator(fitted, X, y, n_bins=4, strategy="quantile")

@@ -112,6 +112,20 @@ def test_a_layer_that_is_there_or_not_makes_two_blocks():
         assert is_there.all() or not is_there.any()
 
 
+def other_in_the_middle(dropout=0.1):
+    hidden = [layers.Dense(8, "tanh" if dropout == 0.2 else "relu"), layers.Dropout(dropout)]
+    return compiled(*hidden)
+
+
+def test_each_number_of_a_short_list_is_built():
+    candidates, blocks = blocks_of(other_in_the_middle, {"model__dropout": [0.1, 0.2, 0.3, 0.4]})
+    dropout = candidates.columns["model__dropout"]
+    assert {frozenset(dropout[block.positions]) for block in blocks} == {
+        frozenset([0.2]),
+        frozenset([0.1, 0.3, 0.4]),
+    }
+
+
 @pytest.mark.parametrize(
     ("build", "space", "expected"),
     [
