@@ -1,4 +1,4 @@
-"""A scikit-learn classifier that chooses the learning strategy of a Keras model inside ``fit``."""
+"""Estimators for scikit-learn that choose the learning strategy of a Keras model inside ``fit``."""
 
 from . import _backend, exceptions  # noqa: F401  (_backend first: it says what is missing)
 from ._display import (
@@ -11,6 +11,7 @@ from ._display import (
 from ._experience import Experience, ExperienceRecord
 from ._search import BaseSearch, Halving, Hypergradient, Portfolio, RandomSearch
 from .classifier import MetaLRClassifier
+from .regressor import MetaLRRegressor
 from .verification import verify
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LearningCurvesDisplay",
     "LearningRateDisplay",
     "MetaLRClassifier",
+    "MetaLRRegressor",
     "Portfolio",
     "RandomSearch",
     "ReliabilityDisplay",

@@ -2,25 +2,29 @@
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import _search as search
+from ._data import TrainingData
 from ._display import diagram, summary
 from ._experience import ExperienceRecord
+from ._models import Wrappers, exported
 from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
 from ._progress import PREFIX, Progress, Score, tell, warn
-from ._refit import chosen_refit, probe
-from ._search.scoring import LOG_LOSS
+from ._recorded import Recorded
+from ._refit import chosen_refit, predicted, probe
 from ._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -30,19 +34,26 @@ from ._sklearn import (
     validate_params,
 )
 from ._space import RATE
+from ._task import TargetScaler, Task
 
 
 class BaseMetaLR(
-    CallbackSupportMixin, SavingMixin, search.SearchResultsMixin, MetaEstimatorMixin, BaseEstimator
+    CallbackSupportMixin,
+    SavingMixin,
+    search.SearchResultsMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
+    ABC,
 ):
     """Base class of estimators that choose their learning strategy inside ``fit``."""
 
     _algorithms = search.SEARCHES
+    _wrappers: ClassVar[Wrappers]
 
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": "no_validation",  # _models.as_keras_classifier says more
+        "estimator": "no_validation",  # _models.as_wrapper says more
         "param_distributions": "no_validation",  # StrategySpace does
         "learning_rates": ["array-like", HasMethods(["rvs"]), StrOptions({"auto"}), None],
         "search": [StrOptions(set(search.SEARCHES)), HasMethods(["propose", "promote"])],
@@ -55,7 +66,6 @@ class BaseMetaLR(
             *(list, tuple, Iterator, np.ndarray),
         ],
         "scoring": [str, callable, list, tuple, dict],
-        "calibrate": ["boolean"],
         "refit": ["boolean", str],
         "n_models": [Interval(Integral, 1, None, closed="left")],
         "engine": [StrOptions({"auto", "vectorized", "compiled", "keras"})],
@@ -66,45 +76,6 @@ class BaseMetaLR(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        estimator: Any = None,
-        param_distributions: Any = None,
-        *,
-        learning_rates: Any = None,
-        search: Any = "random",
-        n_candidates: int | None = None,
-        cv: Any = "auto",
-        scoring: Any = "neg_log_loss",
-        calibrate: bool = True,
-        refit: bool | str = True,
-        n_models: int = 1,
-        engine: str = "auto",
-        n_jobs: int | None = None,
-        max_memory: float | None = None,
-        max_time: float | None = None,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.estimator = estimator
-        self.param_distributions = param_distributions
-        self.learning_rates = learning_rates
-        self.search = search
-        self.n_candidates = n_candidates
-        self.cv = cv
-        self.scoring = scoring
-        self.calibrate = calibrate
-        self.refit = refit
-        self.n_models = n_models
-        self.engine = engine
-        self.n_jobs = n_jobs
-        self.max_memory = max_memory
-        self.max_time = max_time
-        self.checkpoint_dir = checkpoint_dir
-        self.random_state = random_state
-        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -124,8 +95,8 @@ class BaseMetaLR(
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Features; cast to Keras's float type once.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets: class labels, or for each of several labels 0 or 1; numbers for a regressor.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in training and in the choice; 0 equals leaving the row out.
         groups : array-like of shape (n_samples,), default=None
@@ -135,8 +106,8 @@ class BaseMetaLR(
         X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
             Features to score candidates on, instead of held-out splits of X. In a Pipeline,
             ``transform_input=["X_val"]`` has them transformed as X is.
-        y_val : array-like of shape (n_val,), default=None
-            Their labels.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
         **unknown : dict
             Refused with an error that says where it goes, such as ``epochs`` to the estimator.
 
@@ -155,7 +126,7 @@ class BaseMetaLR(
             If no candidate kept a finite loss.
         """
         check_not_forked()
-        search.check_fit_arguments(unknown)
+        search.check_fit_arguments(self, unknown)
         algorithm = self._algorithm()
         start = perf_counter()
         with self._restored_on_failure(), search.checkpointed(self.checkpoint_dir) as checkpoint:
@@ -230,7 +201,7 @@ class BaseMetaLR(
             return search.SEARCHES[self.search]()
         if isinstance(self.search, type):
             raise TypeError(
-                "The 'search' parameter of MetaLRClassifier must be a name or an object. Got the "
+                "The 'search' parameter must be a name or an object. Got the "
                 f"class {self.search.__name__} instead; call it: {self.search.__name__}()."
             )
         algorithm: search.BaseSearch = clone(self.search)
@@ -244,11 +215,12 @@ class BaseMetaLR(
         for of_an_earlier_fit in (*of_refit, *of_search):
             self.__dict__.pop(of_an_earlier_fit, None)
         history, choice, scoring = result.history, result.choice, prepared.scoring
+        task = prepared.data.task
         views, decisive = history.recorded.views, scoring.decisive
         scores = [scoring.scores(view) for view in views]
         if len(scores[0]) == 1:
             scores, decisive = [{"score": one[decisive]} for one in scores], "score"
-        self.classes_ = prepared.data.classes
+        self._store_targets(prepared.data)
         self.baseline_loss_ = prepared.data.baseline_loss
         self.feature_scale_ = prepared.data.feature_scale
         self.cv_results_ = search.cv_results(history, choice, scores)
@@ -262,16 +234,45 @@ class BaseMetaLR(
         is_one = len(result.models) == 1
         self.temperature_ = choice.temperature if is_one else result.temperature
         self.uses_averages_ = bool(choice.is_averaged[choice.index])
-        self.score_name_ = LOG_LOSS if scoring.worst_loss is not None else scoring.decisive
-        self.learning_curves_ = history.recorded["log_loss"]
-        self.laplace_learning_curves_ = scoring.log_losses(history.recorded)
-        if self.calibrate:
-            self.calibrated_learning_curves_ = search.lower_losses(
-                [scoring.calibrated(view) for view in views]
-            )
+        is_own = scoring.worst_loss is not None
+        self.score_name_ = task.scorer_name if is_own else scoring.decisive
+        self.learning_curves_ = history.recorded.loss
+        self._store_curves(scoring, history.recorded)
         if history.trajectories is not None:
             self.learning_rate_trajectories_ = history.trajectories
         self._uses_xla = [trained.uses_xla for trained in history.trained]
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """Return the task that the parameters ask for, of no targets yet."""
+
+    @abstractmethod
+    def _store_targets(self, data: TrainingData) -> None:
+        """Keep what predictions need to know of the targets."""
+
+    @abstractmethod
+    def _store_curves(self, scoring: search.Scoring, recorded: Recorded) -> None:
+        """Keep the losses that the choice was made on."""
+
+    @property
+    @abstractmethod
+    def _smoothed_curves(self) -> np.ndarray:
+        """Held-out losses, without calibration, as records of experience hold them."""
+
+    @property
+    @abstractmethod
+    def _selection_curves(self) -> np.ndarray:
+        """Held-out losses on which the choice is made where no other score is asked for."""
+
+    @property
+    @abstractmethod
+    def _seen_task(self) -> Task:
+        """The task that the estimator was fitted on; its models may be suited to more of it."""
+
+    @property
+    def _baseline_score(self) -> float:
+        """The score, made a loss, of the best constant prediction."""
+        return float(self.baseline_loss_)
 
     @property
     def importances_(self) -> dict[str, float]:
@@ -306,6 +307,27 @@ class BaseMetaLR(
     def _experience_records(self, *data: Any) -> list[ExperienceRecord]:
         """Return what :meth:`Experience.record` adds for the data of a fit."""
         return search.finished_searches(self, self._prepared_again(*data))
+
+    def _temperatures(self) -> tuple[list[float], float]:
+        """Return the temperature of each refitted model, and that of their mean."""
+        check_is_fitted(self, "best_learning_rate_")
+        check_not_forked()
+        if not hasattr(self, "best_estimator_"):
+            raise AttributeError("It was fitted with refit=False; to predict, fit with refit=True.")
+        temperatures = [model["temperature"] for model in self.ensemble_]
+        return temperatures, 1.0 if len(temperatures) == 1 else self.temperature_
+
+    def _predicted(self, task: Task, X: Any) -> np.ndarray:
+        """Return the mean predictions (n_samples, n) of the refitted models."""
+        check_is_fitted(self, "best_learning_rate_")
+        X = search.validated(self, X, reset=False)
+        temperatures, of_all = self._temperatures()
+        return task.tempered(predicted(task, self.estimators_, X, temperatures), of_all)
+
+    def _exported(self, task: Task, scaler: TargetScaler | None = None) -> keras.Model:
+        """Return a Keras model that predicts as this estimator does."""
+        temperatures, of_all = self._temperatures()
+        return exported(task, self.estimators_, temperatures, of_all, scaler)
 
     _sk_visual_block_ = diagram
     """What scikit-learn's diagram shows, alone and inside of other estimators."""

@@ -1,14 +1,15 @@
 """Training data, validated."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from ._sklearn import check_sample_weight, num_samples
-from ._task import Classification
+from ._task import TargetScaler, Task
+from ._task.checks import check_sortable, check_unmasked
 
 
 @dataclass(frozen=True)
@@ -17,25 +18,29 @@ class TrainingData:
 
     Attributes
     ----------
+    task : Task, what the targets are
     X : ndarray of shape (n_samples, ...)
-    y, sample_weight, groups : ndarray of shape (n_samples,); the latter two may be None
-    classes : ndarray of shape (n_classes,)
-    target : int ndarray of shape (n_samples,), positions of the labels among the classes
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), as the user gave it
+    classes : ndarray of shape (n_classes,), or None where the targets are numbers
+    target : ndarray of the shape of y, positions of labels among the classes, or the numbers
+    sample_weight, groups : ndarray of shape (n_samples,), or None
     kept : bool ndarray of shape (n_given,), true for those of the given rows that these are
     """
 
+    task: Task
     X: np.ndarray
     y: np.ndarray
-    classes: np.ndarray
+    classes: Any
     target: np.ndarray
     sample_weight: np.ndarray | None
     groups: np.ndarray | None
     kept: np.ndarray
 
-    @property
+    @cached_property
     def baseline_loss(self) -> float:
-        """Log-loss of always predicting the class frequencies, in nats."""
-        return Classification.baseline_loss(self.target, self.sample_weight)
+        """Loss of the best constant prediction."""
+        _, target = self.targets(np.arange(len(self.y)))
+        return self.task.baseline_loss(target, self.sample_weight)
 
     @property
     def feature_scale(self) -> float:
@@ -45,18 +50,34 @@ class TrainingData:
         squares = np.einsum("ij,ij->j", columns, columns, dtype=np.float64)
         return float(np.sqrt(squares.max(initial=0.0) / len(some)))
 
+    def scaler(self, train: np.ndarray) -> TargetScaler | None:
+        """Return what scales targets, learned from training rows of these numbers; or None."""
+        return self.task.scaler(self.y[train])
+
+    def targets(self, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the targets of all rows: for the estimator, and for scoring what is held out.
+
+        Where they are scaled, it is learned from the training rows, whose numbers are given.
+        """
+        scaler = self.scaler(train)
+        if scaler is None:
+            return self.y, self.target
+        scaled = scaler.transform(self.target).astype(self.X.dtype)
+        return scaled, scaled.reshape(len(scaled), -1)
+
 
 def check_training_data(
-    X: np.ndarray, y: np.ndarray, sample_weight: Any, groups: Any
+    task: Task, X: np.ndarray, y: np.ndarray, sample_weight: Any, groups: Any
 ) -> TrainingData:
-    """Check labels, weights and groups, and leave out rows of weight 0.
+    """Check targets, weights and groups, and leave out rows of weight 0.
 
-    The features, of shape (n_samples, ...), have been validated; all else has the shape
-    (n_samples,). Raises ValueError if labels are no classes or of one class only, weights are
-    negative, all 0 or beyond the float type of X, or lengths differ; TypeError if labels or groups
-    are of types that cannot be sorted.
+    The features, of shape (n_samples, ...), have been validated; targets are of shape (n_samples,)
+    or (n_samples, n_outputs), all else of (n_samples,). Raises ValueError if targets are none of
+    the task's, or labels of one class only, weights are negative, all 0 or beyond the float type of
+    X, or lengths differ; TypeError if labels or groups are of types that cannot be sorted.
     """
-    _check_labels(y)
+    y = task.cast(y)
+    task.of(y)
     check_unmasked(sample_weight=sample_weight, groups=groups)
     check_consistent_length(y, groups)
     kept = np.ones(num_samples(X), bool)
@@ -64,7 +85,7 @@ def check_training_data(
         groups = np.asarray(groups)
         if groups.ndim != 1:
             raise ValueError(f"groups must be of shape (n_samples,). Got {groups.shape} instead.")
-        _check_sortable(groups, "groups")
+        check_sortable(groups, "groups")
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
@@ -74,10 +95,9 @@ def check_training_data(
     if not kept.all():
         X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
         groups = None if groups is None else groups[kept]
-    classes, target = Classification.encode(y)
-    if len(classes) < 2:
-        raise ValueError(f"y holds one class only ({classes.tolist()[0]!r}); give at least 2.")
-    return TrainingData(X, y, classes, target, sample_weight, groups, kept)
+    task = task.of(y)
+    classes, target = task.encode(y)
+    return TrainingData(task, X, y, classes, target, sample_weight, groups, kept)
 
 
 def with_validation_rows(
@@ -85,47 +105,25 @@ def with_validation_rows(
 ) -> tuple[TrainingData, tuple[np.ndarray, np.ndarray]]:
     """Return training and validation rows together, and which rows are trained on and held out.
 
-    The user's validation rows have validated features of shape (n_val, ...) and labels of shape
-    (n_val,), and count with weight 1. Raises ValueError if lengths or shapes of rows differ, or a
-    label is no class of the training rows; TypeError if labels are not of the type of those.
+    The user's validation rows have validated features of shape (n_val, ...) and targets of shape
+    (n_val, ...), and count with weight 1. Raises ValueError if lengths or shapes of rows differ, or
+    targets are unlike those of the training rows; TypeError if labels are not of the type of those.
     """
     shape, given = data.X.shape[1:], X_val.shape[1:]
     if given != shape:
         raise ValueError(f"X_val must hold rows of the same shape as X, {shape}. Got {given}.")
-    check_unmasked(y_val=y_val)
-    y_val = column_or_1d(y_val, dtype=data.y.dtype if data.y.dtype == object else None)
     check_consistent_length(X_val, y_val)
-    try:
-        unknown = np.setdiff1d(y_val, data.classes)
-    except TypeError as error:
-        raise TypeError(
-            f"y_val must hold labels of the type that y holds, such as {data.y.tolist()[0]!r}."
-        ) from error
-    if unknown.size:
-        raise ValueError(
-            f"y_val holds the class {unknown.tolist()[0]!r}, which y does not; leave its rows out "
-            "of X_val and y_val."
-        )
+    y_val, target = data.task.encode_more(y_val, data.y, data.classes)
     weight, n_train = data.sample_weight, len(data.y)
     together = replace(
         data,
         X=np.concatenate([data.X, X_val]),
         y=np.concatenate([data.y, y_val]),
-        target=np.append(data.target, np.searchsorted(data.classes, y_val)).astype(np.int32),
+        target=np.concatenate([data.target, target]),
         sample_weight=None if weight is None else np.append(weight, np.ones(len(y_val))),
     )
     rows = np.arange(n_train + len(y_val))
     return together, (rows[:n_train], rows[n_train:])
-
-
-def check_unmasked(**given: Any) -> None:
-    """Raise ValueError where an array has masked values, which NumPy would unmask silently."""
-    for name, values in given.items():
-        if np.ma.is_masked(values):
-            raise ValueError(
-                f"{name} holds masked values; fill them in, or leave out their rows: "
-                f"{name}.filled(...)."
-            )
 
 
 def check_no_times(X: Any) -> None:
@@ -137,18 +135,6 @@ def check_no_times(X: Any) -> None:
         raise TypeError(f"X holds times ({times[0]}); give numbers, such as days since a date.")
 
 
-def _check_labels(y: np.ndarray) -> None:
-    """Raise a clear error where labels are no classes."""
-    if y.dtype.kind == "V":
-        raise ValueError(f"y must hold one label in each row, number or string. Got {y.dtype}.")
-    if y.dtype.kind in "mM" and np.isnat(y).any():
-        raise ValueError("y holds NaT (not a time); leave out rows without a label.")
-    if y.dtype.kind == "O":
-        _check_sortable(y, "y")
-    with np.errstate(invalid="ignore"):  # of huge floats scikit-learn asks whether they are ints
-        check_classification_targets(y)
-
-
 def _check_range(weights: np.ndarray, dtype: np.dtype) -> None:
     """Raise ValueError where weights above 0 vanish or overflow in the float type of training."""
     low, high = np.finfo(dtype).tiny, np.finfo(dtype).max
@@ -158,15 +144,3 @@ def _check_range(weights: np.ndarray, dtype: np.dtype) -> None:
             f"{high:.0e}: training computes in {dtype}. Got weights from {weights.min():.3g} to "
             f"{weights.max():.3g} instead; divide them by their mean."
         )
-
-
-def _check_sortable(values: np.ndarray, name: str) -> None:
-    """Raise TypeError where values are of types that cannot be compared."""
-    try:
-        np.unique(values)
-    except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in values.tolist()})
-        raise TypeError(
-            f"{name} must hold values of one type, so that they can be sorted. Got the types "
-            f"{kinds} instead; turn them all into strings, and leave out what is missing."
-        ) from error

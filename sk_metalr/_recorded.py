@@ -16,8 +16,9 @@ def name_of_averaged(name: str) -> str:
 class Recorded:
     """Numbers of one shape by their names: losses in nats, and scores, greater is better.
 
-    `values` has the shape (n_names, ...), usually (n_names, n_candidates, n_splits, n_epochs). It
-    is NaN where a member has diverged.
+    The first of them is the loss that tells whether a member has diverged. `values` has the shape
+    (n_names, ...), usually (n_names, n_candidates, n_splits, n_epochs). It is NaN where a member
+    has diverged.
     """
 
     names: tuple[str, ...]
@@ -26,6 +27,11 @@ class Recorded:
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the numbers of a name, of shape (...)."""
         return np.asarray(self.values[self.names.index(name)])
+
+    @property
+    def loss(self) -> np.ndarray:
+        """The numbers of the first name, those of the loss."""
+        return np.asarray(self.values[0])
 
     @property
     def views(self) -> list["Recorded"]:

@@ -1,11 +1,10 @@
-"""From a chosen strategy to fitted classifiers, and to their predictions."""
+"""From a chosen strategy to fitted estimators, and to their predictions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from . import _models as models
 from . import _population as population
@@ -13,7 +12,7 @@ from ._progress import Stage, Step
 from ._search import Prepared
 from ._search.evaluation import make_setup
 from ._space import RATE, Strategy, learned, rates_at
-from ._task import Classification
+from ._task import Task
 from .exceptions import AllDivergedError, NotVectorizableError
 
 PROBE_RATE = 1e-7
@@ -21,7 +20,7 @@ PROBE_RATE = 1e-7
 
 @dataclass(frozen=True)
 class Refitted:
-    """Classifiers fitted by ``Model.fit`` or by a compiled program, which XLA may have compiled."""
+    """Estimators fitted by ``Model.fit`` or by a compiled program, which XLA may have compiled."""
 
     fitted: list[Any]
     by_keras: bool
@@ -76,10 +75,11 @@ class Refit:
         return Refitted(fitted, trained is None, uses_xla)
 
     def _opened(self) -> list[Any]:
-        """Return classifiers that are ready to be trained."""
+        """Return estimators that are ready to be trained."""
         data, estimator = self.prepared.data, self.prepared.evaluation.estimator
         weights_seed, order_seed = self.prepared.refit_seeds
         X = models.features_to_open(estimator, data.X, slice(None))
+        labels = self._labels
         opened = []
         for number, planned in enumerate(self.models):
             strategy = planned.strategy
@@ -91,15 +91,21 @@ class Refit:
             )
             how = {"rate": rate, "settings": strategy.settings}
             seed = order_seed + number if number else None
-            opened.append(models.open_estimator(tuned, X, data.y, seed=seed, **how))
+            opened.append(models.open_estimator(tuned, X, labels, seed=seed, **how))
         return opened
 
+    @property
+    def _labels(self) -> np.ndarray:
+        """The targets of all rows, as estimators take them."""
+        data = self.prepared.data
+        return data.targets(np.arange(len(data.y)))[0]
+
     def _train_by_keras(self, fitted: list[Any], stage: Stage) -> None:
-        data, setups = self.prepared.data, self._setups(fitted)
+        data, labels, setups = self.prepared.data, self._labels, self._setups(fitted)
         with population.preserved_random_state(), stage("refit", len(fitted)) as step:
             for one, setup, planned in zip(fitted, setups, self.models, strict=True):
                 callbacks = self._averaging(setup, planned)
-                models.fit_with_keras(one, data.X, data.y, data.sample_weight, callbacks)
+                models.fit_with_keras(one, data.X, labels, data.sample_weight, callbacks)
                 step(None)
 
     def _train_compiled(
@@ -139,7 +145,7 @@ class Refit:
     ) -> population.Block:
         plan, planned = self.prepared.evaluation.plan, [self.models[number] for number in numbers]
         options = population.Options(
-            task=Classification(models.has_logits(setups[0].model)),
+            task=models.suited(self.prepared.data.task, setups[0].model),
             budget=plan.n_epochs,
             shuffle=plan.shuffle,
             averages=any(one.uses_averages for one in planned),
@@ -191,7 +197,7 @@ class Refit:
             population.trained_by_keras(
                 setup,
                 {RATE: step_rates(planned.strategy, plan.n_epochs, setup)[: planned.n_epochs]},
-                task=Classification(models.has_logits(setup.model)),
+                task=models.suited(self.prepared.data.task, setup.model),
                 shuffle=plan.shuffle,
                 uses_xla=uses_xla,
                 callbacks=self._averaging(setup, planned),
@@ -201,7 +207,7 @@ class Refit:
 
 
 def chosen_refit(fitted: Any, prepared: Prepared) -> Refit:
-    """Return the refit of a MetaLRClassifier with the strategies that its fit has chosen.
+    """Return the refit of an estimator with the strategies that its fit has chosen.
 
     Where candidates have learned their rates, it follows the mean of their logarithms over splits.
     """
@@ -241,25 +247,19 @@ def step_rates(strategy: Strategy, budget: int, setup: population.SplitSetup) ->
     return rates.reshape(budget, -1)
 
 
-def predicted(fitted: list[Any], X: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
-    """Return class probabilities (n_samples, n_classes) for features (n_samples, ...).
+def predicted(
+    task: Task, fitted: list[Any], X: np.ndarray, temperatures: Sequence[float]
+) -> np.ndarray:
+    """Return predictions (n_samples, n) for features (n_samples, ...).
 
-    They are the mean over fitted classifiers, each at its temperature, whose models need not be of
+    They are the mean over fitted estimators, each at its temperature, whose models need not be of
     one architecture.
     """
     models.check_row_shape(fitted[0], X)
     encoded = [models.encode_features(one, X) for one in fitted]
     outputs = population.outputs_of([one.model_ for one in fitted], encoded)
     each = [
-        models.to_probabilities(one, of_model, temperature)
+        models.suited(task, one.model_).predicted(of_model, temperature)
         for one, of_model, temperature in zip(fitted, outputs, temperatures, strict=True)
     ]
     return np.mean(each, axis=0)
-
-
-def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (n_samples, n_classes) whose logarithms are divided by a temperature."""
-    if temperature == 1.0:
-        return probabilities
-    with np.errstate(divide="ignore"):
-        return softmax(np.log(probabilities) / temperature, axis=1)

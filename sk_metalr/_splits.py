@@ -33,13 +33,19 @@ def n_auto_splits(n_rows: int) -> int:
 
 
 def make_splits(
-    cv: Any, y: np.ndarray, *, groups: np.ndarray | None, random_state: np.random.RandomState
+    cv: Any,
+    y: np.ndarray,
+    *,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None,
+    random_state: np.random.RandomState,
 ) -> list[Split]:
     """Return the row numbers of every split, (n_train,) and (n_test,), all of them usable.
 
     A class of one row, or in one group only, cannot be both trained on and held out: its rows stay
-    in every training part, and a warning says so. `cv` is as for ``MetaLRClassifier``; labels and
-    groups have the shape (n_samples,). Groups are not torn apart, and a splitter is handed them.
+    in every training part, and a warning says so. `cv` is as for ``MetaLRClassifier``; targets are
+    of shape (n_samples, ...), groups of (n_samples,). Groups are not torn apart, and a splitter is
+    handed them. The `strata` (n_samples,) are the classes of rows, None where they are the targets.
 
     Raises ValueError if a split is no pair of row numbers, has no held-out rows, lacks a class in
     its training rows, or holds out rows that it also trains on, or if there is no split; TypeError
@@ -50,14 +56,17 @@ def make_splits(
         groups = None  # pairs are taken as they are
     if groups is not None and len(np.unique(groups)) < 2:
         raise ValueError("All rows are of the same group; give at least two groups.")
-    classes, code = np.unique(y, return_inverse=True)
+    classes, code = np.unique(y if strata is None else strata, return_inverse=True)
     rare = _rare_classes(code, groups)
+    if len(classes) < 2:
+        rare = rare[:0]  # rows of one stratum are not told apart
     kept = _with_their_groups(np.isin(code, rare), groups)
     if kept.all():
         raise ValueError(_nothing_to_hold_out(classes[rare], groups))
     rows = np.flatnonzero(~kept) if is_drawn else np.arange(len(y))
     of_rows = None if groups is None else groups[rows]
-    pairs = _row_numbers(_pairs(cv, y[rows], of_rows, random_state), len(rows))
+    drawn = _pairs(cv, y[rows], code[rows], of_rows, random_state)
+    pairs = _row_numbers(drawn, len(rows))
     splits, has_moved = [], is_drawn
     for number, (train, test) in enumerate(pairs):
         _check_apart(number, train, test)
@@ -128,17 +137,21 @@ def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
 
 
 def _pairs(
-    cv: Any, y: np.ndarray, groups: np.ndarray | None, random_state: np.random.RandomState
+    cv: Any,
+    y: np.ndarray,
+    code: np.ndarray,
+    groups: np.ndarray | None,
+    random_state: np.random.RandomState,
 ) -> Iterable[Split]:
     """Return the splits that `cv` asks for, as it gives them; see :func:`make_splits`."""
     if isinstance(cv, type):
         raise TypeError(
-            "The 'cv' parameter of MetaLRClassifier must be a number, a splitter, or pairs (train, "
+            "The 'cv' parameter must be a number, a splitter, or pairs (train, "
             f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
         )
     X = np.zeros((len(y), 1))
     if not isinstance(cv, str | Real):
-        return check_cv(cv, y, classifier=True).split(X, y, groups)
+        return check_cv(cv).split(X, y, groups)
     if isinstance(cv, str):
         fraction, n_splits = AUTO_FRACTION, n_auto_splits(len(y))
     elif isinstance(cv, Integral):
@@ -155,23 +168,24 @@ def _pairs(
                 f"{n_groups} instead; give more groups, or a lower cv."
             )
         folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
-        return islice(folds.split(X, y, groups), n_splits)
-    class_counts = np.unique(y, return_counts=True)[1]
+        return islice(folds.split(X, code, groups), n_splits)
+    class_counts = np.unique(code, return_counts=True)[1]
     n_classes = len(class_counts)
     held_out = max(ceil(fraction * len(y)), n_classes)
     n_train = len(y) - held_out
     if n_train < n_classes:
+        of_classes = f" for {n_classes} classes" * (n_classes > 1)
         raise ValueError(
             f"{len(y)} rows are too few: {held_out} are held out, which leaves {n_train} to train "
-            f"on for {n_classes} classes. Give more rows, or hold out a smaller part: cv=0.1."
+            f"on{of_classes}. Give more rows, or hold out a smaller part: cv=0.1."
         )
     n_folds = round(min(1 / fraction, len(y) + 1))
     is_fold = np.isclose(n_folds * fraction, 1, atol=FOLD_TOLERANCE)
     if is_fold and 2 <= n_folds <= class_counts.min():
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
-        return islice(folds.split(X, y), n_splits)
+        return islice(folds.split(X, code), n_splits)
     at_random = StratifiedShuffleSplit(n_splits, test_size=held_out, random_state=random_state)
-    return at_random.split(X, y)
+    return at_random.split(X, code)
 
 
 def renumbered(cv: Any, kept: np.ndarray) -> Any:

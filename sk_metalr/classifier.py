@@ -1,6 +1,7 @@
 """The classifier: what users see."""
 
-from typing import Any
+import os
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -8,10 +9,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseMetaLR
-from ._models import exported
-from ._population import check_not_forked
-from ._refit import predicted, tempered
-from ._search import validated
+from ._data import TrainingData
+from ._models import CLASSIFIERS
+from ._recorded import Recorded
+from ._search import Scoring, lower_losses
+from ._task import Classification, MultiLabel
+
+INDICATORS = "multilabel-indicator"
 
 
 class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
@@ -147,7 +151,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Log-loss of always predicting the class frequencies, in nats, and the largest root mean
         square of a feature.
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; the numbers of the columns where rows may have several labels.
+    target_type_ : {"binary", "multiclass", "multilabel-indicator"}
+        What the targets are.
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
         Number of features seen during ``fit``, and their names if X had names that are all strings.
 
@@ -169,6 +175,51 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     True
     """
 
+    _wrappers = CLASSIFIERS
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMetaLR._parameter_constraints,
+        "calibrate": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        param_distributions: Any = None,
+        *,
+        learning_rates: Any = None,
+        search: Any = "random",
+        n_candidates: int | None = None,
+        cv: Any = "auto",
+        scoring: Any = "neg_log_loss",
+        calibrate: bool = True,
+        refit: bool | str = True,
+        n_models: int = 1,
+        engine: str = "auto",
+        n_jobs: int | None = None,
+        max_memory: float | None = None,
+        max_time: float | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.learning_rates = learning_rates
+        self.search = search
+        self.n_candidates = n_candidates
+        self.cv = cv
+        self.scoring = scoring
+        self.calibrate = calibrate
+        self.refit = refit
+        self.n_models = n_models
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.max_memory = max_memory
+        self.max_time = max_time
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
 
@@ -182,10 +233,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        check_is_fitted(self, "best_learning_rate_")
-        X = validated(self, X, reset=False)
-        temperatures, of_all = self._temperatures()
-        return tempered(predicted(self.estimators_, X, temperatures), of_all)
+        return self._predicted(self._seen_task, X)
 
     def export_model(self) -> keras.Model:
         """Return a Keras model that gives the probabilities of ``predict_proba``.
@@ -204,17 +252,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         ValueError
             If the wrapped classifier encodes features before its model sees them.
         """
-        temperatures, of_all = self._temperatures()
-        return exported(self.estimators_, temperatures, of_all)
-
-    def _temperatures(self) -> tuple[list[float], float]:
-        """Return the temperature of each refitted model, and that of their mean."""
-        check_is_fitted(self, "best_learning_rate_")
-        check_not_forked()
-        if not hasattr(self, "best_estimator_"):
-            raise AttributeError("It was fitted with refit=False; to predict, fit with refit=True.")
-        temperatures = [model["temperature"] for model in self.ensemble_]
-        return temperatures, 1.0 if len(temperatures) == 1 else self.temperature_
+        return self._exported(self._seen_task)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities.
@@ -245,5 +283,38 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         labels : ndarray of shape (n_samples,)
             The most probable class of each row.
         """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return self._seen_task.labels(self.predict_proba(X), self.classes_)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags, among them that y may hold several labels."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _task(self) -> Classification:
+        return Classification()
+
+    @property
+    def _seen_task(self) -> Classification:
+        check_is_fitted(self, "best_learning_rate_")
+        return MultiLabel() if self.target_type_ == INDICATORS else Classification()
+
+    def _store_targets(self, data: TrainingData) -> None:
+        self.classes_ = data.classes
+        of_labels = "binary" if len(data.classes) == 2 else "multiclass"
+        self.target_type_ = INDICATORS if data.target.ndim == 2 else of_labels
+
+    def _store_curves(self, scoring: Scoring, recorded: Recorded) -> None:
+        self.laplace_learning_curves_ = scoring.smoothed(recorded)
+        if self.calibrate:
+            self.calibrated_learning_curves_ = lower_losses(
+                [scoring.calibrated(view) for view in recorded.views]
+            )
+
+    @property
+    def _smoothed_curves(self) -> np.ndarray:
+        return self.laplace_learning_curves_
+
+    @property
+    def _selection_curves(self) -> np.ndarray:
+        return getattr(self, "calibrated_learning_curves_", self.laplace_learning_curves_)

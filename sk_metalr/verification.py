@@ -10,7 +10,6 @@ from ._population import check_not_forked, preserved_random_state, trained_by_ke
 from ._refit import chosen_refit, step_rates
 from ._search import Prepared
 from ._space import RATE, Candidates
-from ._task import Classification
 
 
 def verify(
@@ -28,10 +27,10 @@ def verify(
 
     Parameters
     ----------
-    fitted : MetaLRClassifier
+    fitted : MetaLRClassifier or MetaLRRegressor
         Fitted in this process or unpickled; its parameters are as they were.
     X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
-        The features and labels that it was fitted on.
+        The features and targets that it was fitted on.
     sample_weight, groups : array-like of shape (n_samples,), default=None
         Their weights and their groups, if there were any.
     X_val, y_val : array-like of shape (n_val, ...), and (n_val,), default=None
@@ -50,7 +49,7 @@ def verify(
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        If it is no MetaLRClassifier, or not fitted.
+        If it is neither, or not fitted.
     ValueError
         If it was loaded from a file, or the data are not those that it was fitted on.
 
@@ -65,8 +64,9 @@ def verify(
     """
     if not isinstance(fitted, BaseMetaLR):
         raise TypeError(
-            "The 'fitted' parameter of verify must be a fitted MetaLRClassifier. Got an object of "
-            f"type {type(fitted).__name__!r} instead; of a Pipeline, give its last step."
+            "The 'fitted' parameter of verify must be a fitted MetaLRClassifier or "
+            f"MetaLRRegressor. Got an object of type {type(fitted).__name__!r} instead; of a "
+            "Pipeline, give its last step."
         )
     if n_candidates < 1:
         raise ValueError(
@@ -111,7 +111,7 @@ def _weight_difference(fitted: Any, prepared: Prepared) -> float:
 def _loss_difference(
     fitted: Any, prepared: Prepared, candidates: Candidates, row: int, split: int
 ) -> float:
-    """Return how far the recorded curve of a member is from that of ``Model.fit``, in nats."""
+    """Return how far the recorded curve of a member is from that of ``Model.fit``."""
     strategy, evaluation = candidates.strategy(row), prepared.evaluation
     setup = evaluation.setups(strategy.settings, {split})[split]
     recorded = fitted.learning_curves_[row, split]
@@ -126,7 +126,7 @@ def _loss_difference(
     losses, _ = trained_by_keras(
         setup,
         {RATE: rates[:n_epochs]},
-        task=Classification(models.has_logits(setup.model)),
+        task=models.suited(prepared.data.task, setup.model),
         shuffle=evaluation.plan.shuffle,
         uses_xla=fitted._uses_xla[row],
     )

@@ -6,7 +6,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 from sk_metalr._population import Block, Options, SplitSetup, lanes
 from sk_metalr._space import RATE
@@ -74,6 +74,32 @@ def small_classifier(model=small_mlp, **params):
         "verbose": 0,
     }
     return KerasClassifier(model, **(defaults | params))
+
+
+def small_numbers(meta, hidden=8, activation="relu", loss=None):
+    """Build a network of numbers; SciKeras compiles it, unless it is given a loss."""
+    model = keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Dense(hidden, activation=activation),
+            layers.Dense(meta["n_outputs_"]),
+        ]
+    )
+    if loss is not None:
+        model.compile("adam", loss)
+    return model
+
+
+def small_regressor(model=small_numbers, **params):
+    """Return a KerasRegressor that trains for a moment."""
+    defaults = {
+        "loss": "mean_squared_error",
+        "optimizer": "adam",
+        "epochs": 3,
+        "batch_size": 16,
+        "verbose": 0,
+    }
+    return KerasRegressor(model, **(defaults | params))
 
 
 class OwnScale(layers.Layer):

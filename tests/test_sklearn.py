@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from make import SMALL_FITS_WARN, small_classifier
+from make import SMALL_FITS_WARN, small_classifier, small_regressor
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from sk_metalr import Halving, MetaLRClassifier
+from sk_metalr import Halving, MetaLRClassifier, MetaLRRegressor
 from sk_metalr.exceptions import RareClassWarning
 
 pytestmark = SMALL_FITS_WARN
@@ -54,13 +54,14 @@ def make(**params):
 def scikit_learns_checks():
     """Yield every check for both estimators, under names that do not change between runs.
 
-    Those of the ready-made one are long: what it adds is a model of this package's own.
+    Those of the ready-made ones are long: what they add is a model of this package's own.
     """
+    params = {"n_candidates": 4, "cv": 0.2, "random_state": 0}
     for kind, estimator in {
-        "ready-made": MetaLRClassifier(n_candidates=4, cv=0.2, random_state=0),
-        "wrapped": MetaLRClassifier(
-            small_classifier(epochs=20), n_candidates=4, cv=0.2, random_state=0
-        ),
+        "ready-made": MetaLRClassifier(**params),
+        "wrapped": MetaLRClassifier(small_classifier(epochs=20), **params),
+        "ready-made regressor": MetaLRRegressor(**params),
+        "wrapped regressor": MetaLRRegressor(small_regressor(epochs=20), **params),
     }.items():
         seen = Counter()
         for instance, check in estimator_checks_generator(estimator, mark=None):
@@ -68,7 +69,7 @@ def scikit_learns_checks():
             seen[name] += 1
             reason = EXPECTED_FAILURES.get(name)
             marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-            if kind == "ready-made":
+            if kind.startswith("ready-made"):
                 marks.append(pytest.mark.long)
             yield pytest.param(instance, check, id=f"{kind}-{name}-{seen[name]}", marks=marks)
 

@@ -59,6 +59,7 @@ def _refitted(
     """Return test log-losses of shape (n_rates, n_epochs), and each choice's predictions."""
     n_train = len(table.y_train)
     data = check_training_data(
+        Classification(),
         np.concatenate([table.X_train, table.X_test]),
         np.concatenate([table.y_train, table.y_test]),
         None,
@@ -80,6 +81,6 @@ def _refitted(
             if n_epochs == epoch:
                 trained = block.trained_member(int(np.searchsorted(rates, rate)), 0)
                 probabilities[name] = predicted(
-                    [models.load_trained(opened, trained)], table.X_test, [1.0]
+                    data.task, [models.load_trained(opened, trained)], table.X_test, [1.0]
                 )
     return np.array(curves).T, probabilities

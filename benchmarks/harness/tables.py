@@ -1,4 +1,4 @@
-"""Real classification tables, ready for a Keras model."""
+"""Real tables, ready for a Keras model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_friedman1,
+    make_friedman2,
+    make_friedman3,
+)
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -38,6 +47,16 @@ THIRDS = {"ames": "Sale_Price", "concrete": "compressive_strength"}
 TEXT = "fine_foods"
 NAMES = [*BUNDLED, *TARGETS, *THIRDS, TEXT]
 MAX_TRAINING_ROWS = 1_500
+
+NUMBERS: dict[str, str | Callable] = {
+    **{"ames": "Sale_Price", "concrete": "compressive_strength", "penguins": "body_mass_g"},
+    **{"stackoverflow": "Salary", "credit_data": "Price", "attrition": "MonthlyIncome"},
+    "diabetes": load_diabetes,
+    "friedman1": lambda **_: make_friedman1(800, noise=1.0, random_state=0),
+    "friedman2": lambda **_: make_friedman2(800, noise=100.0, random_state=0),
+    "friedman3": lambda **_: make_friedman3(800, noise=0.1, random_state=0),
+}
+"""Columns of numbers to predict, or functions that return a table; Friedman's are artificial."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +107,30 @@ def preprocessing(name: str = ""):
 
 
 def load(name: str, seed: int, max_training_rows: int = MAX_TRAINING_ROWS) -> Table:
-    """Return a table with a quarter of its rows or more set aside.
-
-    Preprocessing is fitted on the training rows alone.
-    """
+    """Return a table with a quarter of its rows or more set aside."""
     X, y = load_frame(name)
+    return _divided(name, X, y, seed, max_training_rows, stratify=y)
+
+
+def load_numbers(name: str, seed: int, max_training_rows: int = MAX_TRAINING_ROWS) -> Table:
+    """Return a table of numbers to predict with a quarter of its rows or more set aside."""
+    target = NUMBERS[name]
+    if isinstance(target, str):
+        frame = pd.read_csv(DATA / f"{name}.csv.gz").dropna(subset=target)
+        X, y = frame.drop(columns=target), frame[target].to_numpy(np.float64)
+    else:
+        X, y = target(return_X_y=True)
+        X = pd.DataFrame(X).add_prefix("x")
+    return _divided(name, X, y, seed, max_training_rows)
+
+
+def _divided(
+    name: str, X: pd.DataFrame, y: np.ndarray, seed: int, max_training_rows: int, stratify=None
+) -> Table:
+    """Divide rows. Preprocessing is fitted on the training rows alone."""
     n_train = min(round(0.75 * len(y)), max_training_rows)
     X_train, X_test, y_train, y_test = train_test_split(
-        X, y, train_size=n_train, stratify=y, random_state=seed
+        X, y, train_size=n_train, stratify=stratify, random_state=seed
     )
     prepare = preprocessing(name).fit(X_train)
     return Table(

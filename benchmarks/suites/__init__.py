@@ -36,5 +36,6 @@ SUITES = {
     "strategies": Suite(at_a_time=2, is_on_demand=True),
     "portfolio": Suite(at_a_time=2, is_on_demand=True),
     "rivals": Suite(is_on_demand=True),
+    "regression": Suite(is_on_demand=True),
 }
 """All suites by name, in the order of the page."""

@@ -24,7 +24,7 @@ NEEDED = "Drawing needs matplotlib: pip install 'sk_metalr[plot]'."
 
 
 def fitted_classifier(estimator: Any, taken_by: str) -> Any:
-    """Return the fitted MetaLRClassifier inside an estimator, on behalf of a caller of that name.
+    """Return the fitted MetaLR estimator inside an estimator, on behalf of a caller of that name.
 
     A Pipeline holds it as its last step, other meta-estimators as one of their attributes, and
     these may be nested. Raises TypeError if there is none, and NotFittedError if it is not fitted.
@@ -39,8 +39,8 @@ def fitted_classifier(estimator: Any, taken_by: str) -> Any:
         if not inner or isinstance(last, type):
             end = "" if last is estimator else f" that ends in {type(last).__name__}"
             raise TypeError(
-                f"{taken_by} takes a fitted MetaLRClassifier, or a Pipeline or search that ends in "
-                f"one. Got {type(estimator).__name__}{end} instead."
+                f"{taken_by} takes a fitted MetaLRClassifier or MetaLRRegressor, or a Pipeline or "
+                f"search that ends in one. Got {type(estimator).__name__}{end} instead."
             )
         last = inner[0]
     check_is_fitted(last, "best_learning_rate_")
@@ -72,7 +72,7 @@ def plain(label: str) -> str:
 
 
 def loss_limits(lowest: float, baseline_loss: float) -> tuple[float, float]:
-    """Return the limits of a loss axis, in nats, that shows the lowest loss and the baseline."""
+    """Return the limits of a loss axis that shows the lowest loss and the baseline."""
     top = max(WORST_SHOWN * baseline_loss, 1.2 * lowest)
     bottom = min(lowest, baseline_loss)
     return (min(0.0, bottom) if bottom < 0.3 * top else 0.9 * bottom), top

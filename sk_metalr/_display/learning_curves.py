@@ -12,7 +12,7 @@ from . import drawing
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LearningCurvesDisplay:
-    """Learning curves of all candidates: held-out log-loss against epochs.
+    """Learning curves of all candidates: held-out loss against epochs.
 
     Each line is a candidate. Its colour shows the learning rate; its style the optimizer and the
     schedule, as far as they were searched. Create one with :meth:`from_estimator`.
@@ -20,19 +20,21 @@ class LearningCurvesDisplay:
     Parameters
     ----------
     losses : ndarray of shape (n_candidates, n_epochs)
-        Held-out log-loss, in nats, averaged over splits; NaN once a candidate diverged or was
+        Held-out loss, averaged over splits; NaN once a candidate diverged or was
         left behind.
     learning_rates : ndarray of shape (n_candidates,)
         Learning rate of each candidate.
     best_index, best_n_epochs : int
         Index of the chosen candidate, and the number of epochs chosen for it.
     baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
+        Loss of the best constant prediction, such as that of the class frequencies.
     labels : list of str or None, default=None
         Optimizer and schedule of each candidate; None if all have the same.
     diverged : bool ndarray of shape (n_candidates,) or None, default=None
         Whether each candidate diverged; None if none did. Other curves that end early belong to
         candidates that the search left behind.
+    loss_label : str
+        What the losses are called.
 
     Attributes
     ----------
@@ -47,6 +49,7 @@ class LearningCurvesDisplay:
     baseline_loss: float
     labels: list[str] | None = None
     diverged: np.ndarray | None = None
+    loss_label: str = "log-loss (nats)"
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningCurvesDisplay":
@@ -73,6 +76,7 @@ class LearningCurvesDisplay:
             baseline_loss=fitted.baseline_loss_,
             labels=drawing.labels_of(fitted.cv_results_),
             diverged=fitted.cv_results_["diverged"],
+            loss_label=fitted._seen_task.loss_label,
         )
         return display.plot(ax)
 
@@ -104,7 +108,7 @@ class LearningCurvesDisplay:
         self._draw_best(epochs, family, lines[best])
         self._mark_ends(scale, top)
         self.ax_.set(xlim=(0.5, 1.5) if single else None, ylim=(bottom, top))
-        self.ax_.set(xlabel="epochs", ylabel="held-out log-loss (nats)")
+        self.ax_.set(xlabel="epochs", ylabel=f"held-out {self.loss_label}")
         ticker = drawing.import_optional("matplotlib.ticker")
         whole = ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
         self.ax_.xaxis.set_major_locator(whole)

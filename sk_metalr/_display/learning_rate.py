@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .._search.scoring import LOG_LOSS
 from .._search.surface import response_surface
 from .._space import RATE
 from . import drawing
@@ -47,13 +46,13 @@ def response_curves(estimator: Any) -> list[ResponseCurve]:
     table = estimator.cv_results_
     labels = np.array(drawing.labels_of(table))
     rates = table[f"param_{RATE}"].data
-    raw, diverged = estimator.laplace_learning_curves_, table["diverged"]
-    curves = getattr(estimator, "calibrated_learning_curves_", raw)
+    raw, diverged = estimator._smoothed_curves, table["diverged"]
+    curves = estimator._selection_curves
     at = (np.arange(len(rates)), slice(None), table["n_epochs"] - 1)
     losses = np.where(diverged[:, None], np.nan, curves[at])
     raw = np.where(diverged, np.nan, raw[at].mean(axis=1))
     smoothed, error = -table["selection_score"], table["selection_standard_error"]
-    if estimator.score_name_ != LOG_LOSS:
+    if estimator.score_name_ != estimator._seen_task.scorer_name:
         family, baseline_loss = np.unique(labels, return_inverse=True)[1], estimator.baseline_loss_
         surface = response_surface(
             curves,
@@ -88,9 +87,11 @@ class LearningRateDisplay:
     interval : tuple of (float, float)
         Lowest and highest learning rate whose loss is within one standard error of the best.
     baseline_loss : float
-        Log-loss of always predicting the class frequencies, in nats.
+        Loss of the best constant prediction, such as that of the class frequencies.
     best_label : str, default=""
         Label of the curve that the chosen candidate is on.
+    loss_label, baseline_label : str
+        What the losses are called, and what the baseline loss is that of.
 
     Attributes
     ----------
@@ -113,6 +114,8 @@ class LearningRateDisplay:
     interval: tuple[float, float]
     baseline_loss: float
     best_label: str = ""
+    loss_label: str = "log-loss (nats)"
+    baseline_label: str = "class frequencies alone"
 
     @classmethod
     def from_estimator(
@@ -123,8 +126,8 @@ class LearningRateDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-            Fitted; a Pipeline or a search must end in a MetaLRClassifier. The log-loss is drawn
-            even if another score chose.
+            Fitted; a Pipeline or a search must end in a MetaLRClassifier or a MetaLRRegressor. The
+            recorded loss is drawn even if another score chose.
         ax : matplotlib.axes.Axes or None, default=None
             Axes to draw on; None for a new figure.
         default_rate : float or None, default=None
@@ -142,6 +145,8 @@ class LearningRateDisplay:
             interval=fitted.learning_rate_interval_,
             baseline_loss=fitted.baseline_loss_,
             best_label=drawing.labels_of(fitted.cv_results_)[fitted.best_index_],
+            loss_label=fitted._seen_task.loss_label,
+            baseline_label=f"{fitted._seen_task.trivially} alone".removeprefix("the "),
         )
         return display.plot(ax, default_rate=default_rate)
 
@@ -176,7 +181,7 @@ class LearningRateDisplay:
         self._draw_choice()
         self._draw_references(default_rate)
         self.ax_.set(xscale="log", ylim=(bottom, top))
-        self.ax_.set(xlabel="learning rate", ylabel="held-out log-loss (nats)")
+        self.ax_.set(xlabel="learning rate", ylabel=f"held-out {self.loss_label}")
         outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
         place = outside if len(self.curves) > drawing.MANY_CURVES else {"loc": "best"}
         self.ax_.legend(fontsize="small", **place)
@@ -202,7 +207,7 @@ class LearningRateDisplay:
         self.ax_.axhline(self.baseline_loss, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
         at, across = (0.99, self.baseline_loss), ("axes fraction", "data")
         style = {"ha": "right", "va": "bottom", "fontsize": "small", "color": "0.4"}
-        self.ax_.annotate("class frequencies alone", at, xycoords=across, **style)
+        self.ax_.annotate(self.baseline_label, at, xycoords=across, **style)
 
     def _draw_curve(self, curve: ResponseCurve, *, color: str, linestyle: Any) -> None:
         """Draw the smoothed curve with its standard error."""

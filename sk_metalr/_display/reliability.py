@@ -100,6 +100,11 @@ class ReliabilityDisplay:
         """
         fitted = drawing.fitted_classifier(estimator, cls.__name__)
         check_consistent_length(X, y)
+        if not hasattr(fitted, "classes_"):
+            raise TypeError(
+                f"{cls.__name__} takes a classifier, whose probabilities are right or wrong. Got a "
+                f"{type(fitted).__name__} instead; see sklearn.metrics.PredictionErrorDisplay."
+            )
         probabilities = np.asarray(estimator.predict_proba(X), np.float64)
         # Dividing by a temperature is undone by multiplying.
         logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))

@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator
 from .._persistence import versions
 from .._persistence.archive import check_destination, replace_file
 from .._search import diagnostics
-from .._search.scoring import LOG_LOSS
 from .._space import OPTIMIZER, RATE, SCHEDULE
 from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of, searched
 from .learning_curves import LearningCurvesDisplay
@@ -31,18 +30,18 @@ MANY = 30
 """Number of class labels, or of names of features, that are listed."""
 
 FIGURES: dict[str, Any] = {
-    "Response curve: held-out log-loss against learning rate.": LearningRateDisplay,
-    "Learning curves: held-out log-loss of all candidates against epochs.": LearningCurvesDisplay,
+    "Response curve: held-out loss against learning rate.": LearningRateDisplay,
+    "Learning curves: held-out loss of all candidates against epochs.": LearningCurvesDisplay,
 }
 
 
 RELIABILITY = "Reliability: how often predictions of rows it has not seen are right."
 
-STRATEGIES = "Strategies: held-out log-loss of all candidates against each hyperparameter."
+STRATEGIES = "Strategies: held-out loss of all candidates against each hyperparameter."
 
 
 def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any = None) -> Path:
-    """Write an HTML page about a fitted classifier.
+    """Write an HTML page about a fitted classifier or regressor.
 
     The page shows what was chosen, the response curve and the learning curves, a sortable table of
     all candidates, what the search cost, anything worth knowing, versions and parameters. It is a
@@ -50,14 +49,14 @@ def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any =
 
     Parameters
     ----------
-    estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-        Fitted; a Pipeline or a search must end in a MetaLRClassifier. Its parameters are written
+    estimator : MetaLRClassifier, MetaLRRegressor, sklearn.pipeline.Pipeline or other meta-estimator
+        Fitted; a Pipeline or a search must end in one of the first two. Its parameters are written
         down as they are now.
     path : str or os.PathLike
         File to write, in a folder that exists. An existing file is replaced once the page is
         complete; if anything fails before that, it stays as it was.
     X, y : array-like of shape (n_samples, ...), and (n_samples,), default=None
-        Features and labels that the estimator has not seen, for a reliability diagram.
+        Features and labels that a classifier has not seen, for a reliability diagram.
 
     Returns
     -------
@@ -67,7 +66,7 @@ def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any =
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        If `estimator` holds no MetaLRClassifier, or that is not fitted.
+        If `estimator` holds no MetaLRClassifier or MetaLRRegressor, or that is not fitted.
     OSError
         If `path` is a folder, or in a folder that does not exist or cannot be written to.
     ImportError
@@ -118,7 +117,7 @@ def _page(fitted: Any, estimator: Any, X: Any, y: Any) -> str:
         best_index=fitted.best_index_,
         cost=fitted.search_cost_,
         data={
-            f"{len(fitted.classes_)} classes": _listed(fitted.classes_),
+            **_targets(fitted),
             f"{fitted.n_features_in_} features": _listed(names),
         },
         reproducible=_reproducible(fitted),
@@ -130,12 +129,21 @@ def _page(fitted: Any, estimator: Any, X: Any, y: Any) -> str:
 
 
 def _decisive(fitted: Any) -> tuple[str, str, bool]:
-    """Return the name of the score that chose, that of its column, and if it is the log-loss."""
+    """Return the name of the score that chose, of its column, and if it is a recorded loss."""
     means = [name for name in fitted.cv_results_ if name.startswith("mean_test_")]
     columns = [name.removeprefix("mean_test_") for name in means]
     column = fitted.refit if fitted.refit in columns else columns[0]
-    is_log_loss = fitted.score_name_ == LOG_LOSS
-    return "log-loss (nats)" if is_log_loss else fitted.score_name_, column, is_log_loss
+    task = fitted._seen_task
+    is_loss = fitted.score_name_ == task.scorer_name
+    return task.score_label if is_loss else fitted.score_name_, column, is_loss
+
+
+def _targets(fitted: Any) -> dict[str, str]:
+    """Return what the targets are, by how many there are."""
+    if hasattr(fitted, "classes_"):
+        return {f"{len(fitted.classes_)} classes": _listed(fitted.classes_)}
+    means = _listed([f"{one:.4g}" for one in fitted.target_mean_])
+    return {f"{fitted.n_outputs_} numbers to predict": f"of a mean of {means}"}
 
 
 def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
@@ -146,26 +154,33 @@ def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
     if low == high:
         interval = "no other rate is within one standard error"
     _, n_splits, n_epochs = fitted.learning_curves_.shape
-    name, column, is_log_loss = _decisive(fitted)
+    name, column, is_loss = _decisive(fitted)
     spread = fitted.cv_results_[f"std_test_{column}"][fitted.best_index_]
     score, note = fitted.best_score_, f"± {spread:.2g} over {n_splits} splits"
     if n_splits == 1:
         note = "on one split"
-    if is_log_loss:
-        score, note = -score, f"{note}; class frequencies alone: {fitted.baseline_loss_:.3g}"
+    if is_loss:
+        alone = f"{fitted._seen_task.trivially} alone".removeprefix("the ")
+        score, note = -score, f"{note}; {alone}: {fitted._baseline_score:.3g}"
     return {
         "Learning rate": (f"{fitted.best_learning_rate_:.3g}", interval),
         "Epochs": (str(fitted.best_n_epochs_), f"of {n_epochs} at most{averaged}"),
         **{k.capitalize(): (in_words(v), "") for k, v in fitted.best_params_.items() if k != RATE},
         f"Held-out {name}": (f"{score:.4g}", note),
-        "Temperature": (f"{fitted.temperature_:.3g}", "what logits are divided by"),
+        **_temperature(fitted),
     }
+
+
+def _temperature(fitted: Any) -> dict[str, tuple[str, str]]:
+    if not fitted._seen_task.has_temperature:
+        return {}
+    return {"Temperature": (f"{fitted.temperature_:.3g}", "what logits are divided by")}
 
 
 def _trained(fitted: Any) -> dict[str, tuple[str, str]]:
     """Return what was trained, and how long it took: value and note by name."""
     cost, n_models = fitted.search_cost_, len(getattr(fitted, "estimators_", []))
-    refitted = f"{n_models} models", "on all rows; their probabilities are averaged"
+    refitted = f"{n_models} models", "on all rows; their predictions are averaged"
     if n_models == 1:
         refitted = "one model", "on all rows"
     elif not n_models:
@@ -184,25 +199,31 @@ def _worth_knowing(fitted: Any) -> list[str]:
     results, curves, baseline = fitted.cv_results_, fitted.learning_curves_, fitted.baseline_loss_
     best, n_chosen, scale = fitted.best_index_, fitted.best_n_epochs_, fitted.feature_scale_
     n_seen, n_epochs = results["n_resources"].max(), curves.shape[2]
-    how = diagnostics.off_scale(scale, curves, results[f"param_{RATE}"].data, baseline)
-    name, _, is_log_loss = _decisive(fitted)
+    task, rates = fitted._seen_task, results[f"param_{RATE}"].data
+    how = diagnostics.off_scale(scale, curves, rates, baseline, task)
+    name, _, is_loss = _decisive(fitted)
     edge = at_baseline = harm = ""
     if not diagnostics.is_edge_known(fitted.n_candidates, fitted.search_cost_):
         edge = diagnostics.edge_message(*diagnostics.family_of(results, best))
-    if is_log_loss:
-        at_baseline = diagnostics.baseline_message(-results["selection_score"][best], baseline, how)
+    if is_loss:
+        loss = -results["selection_score"][best]
+        at_baseline = diagnostics.baseline_message(loss, baseline, how, task)
     if not at_baseline:
         harm = diagnostics.scale_message(how, curves[best, :, n_chosen - 1].mean(), baseline, scale)
     messages = (
         edge,
         f"The search ended after {n_seen} of {n_epochs} epochs." if n_seen < n_epochs else "",
         at_baseline,
-        "" if is_log_loss else f"The choice was made on {name}; the curves show the log-loss.",
+        "" if is_loss else f"The choice was made on {name}; the curves show the {_loss(task)}.",
         _divergence(results),
         harm,
-        diagnostics.budget_message(curves, best, n_chosen, baseline),
+        diagnostics.budget_message(curves, best, n_chosen, baseline, task),
     )
     return [message for message in messages if message]
+
+
+def _loss(task: Any) -> str:
+    return str(task.loss_label).removesuffix(" (nats)")
 
 
 def _divergence(results: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ MANY_DECADES = 2.5
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class StrategyDisplay:
-    """Held-out log-loss of all candidates against each hyperparameter.
+    """Held-out loss of all candidates against each hyperparameter.
 
     One panel a hyperparameter, the most important first; a dot is a candidate, coloured by its
     learning rate, and the chosen one is circled. Create one with :meth:`from_estimator`.
@@ -33,8 +33,8 @@ class StrategyDisplay:
     best_index : int
         Index of the chosen candidate.
     baseline_loss : float or None
-        Log-loss of always predicting the class frequencies, in nats; None where another score
-        chose.
+        Loss of the best constant prediction, such as the class frequencies; None where another
+        score chose.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class StrategyDisplay:
         fitted = drawing.fitted_classifier(estimator, cls.__name__)
         results = fitted.cv_results_
         columns = {name: results[f"param_{name}"] for name in drawing.searched(results)}
-        is_log_loss = fitted.score_name_ == "neg_log_loss"
+        is_own_score = fitted.score_name_ == fitted._seen_task.scorer_name
         display = cls(
             values={
                 name: column.data if column.dtype == object else column.filled(np.nan)
@@ -88,7 +88,7 @@ class StrategyDisplay:
             losses=-results["selection_score"],
             importances=fitted.importances_,
             best_index=fitted.best_index_,
-            baseline_loss=fitted.baseline_loss_ if is_log_loss else None,
+            baseline_loss=fitted.baseline_loss_ if is_own_score else None,
         )
         return display.plot(figure)
 

@@ -7,7 +7,7 @@ from .._space import RATE
 
 
 def outcome(fitted: Any) -> dict[str, str]:
-    """Return what a fitted MetaLRClassifier chose and what it cost, by name."""
+    """Return what a fitted MetaLR estimator chose and what it cost, by name."""
     cost = fitted.search_cost_
     members = f"{cost['n_candidates']} candidates × {cost['n_splits']} splits"
     told = {
@@ -69,7 +69,7 @@ class Block:
 
 
 def diagram(classifier: Any) -> Block:
-    """Return the diagram of a MetaLRClassifier: the estimator it wraps, and what it chose."""
+    """Return the diagram of a MetaLR estimator: the estimator it wraps, and what it chose."""
     blocks: list[Any] = []
     wrapped = classifier.estimator
     if hasattr(wrapped, "get_params") and hasattr(wrapped, "fit"):

@@ -37,8 +37,9 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
     """Return meta-features of a table of finite numbers of shape (n_samples, ...), by their names.
 
     `code`, of shape (n_samples,), is the class of each row, counted from 0; no class is without
-    rows. ``class_entropy`` is in nats; ``share_binary`` and ``share_sparse`` are of columns;
-    ``scale`` is the root of the mean square of all values.
+    rows, and there is one where targets are numbers. ``class_entropy`` is in nats;
+    ``share_binary`` and ``share_sparse`` are of columns; ``scale`` is the root of the mean square
+    of all values.
     """
     X = X.reshape(len(X), -1)
     low, high = X.min(axis=0), X.max(axis=0)
@@ -81,7 +82,7 @@ def coordinates(features: dict[str, Any]) -> np.ndarray:
         log2(rows_per_batch) / 2,
         log2(1 + features["depth"]) / 2,
         log2(features["n_classes"]) / 2,
-        features["class_entropy"] / np.log(features["n_classes"]),
+        features["class_entropy"] / np.log(max(2, features["n_classes"])),
         *(weight * (family in families) for family, weight in FAMILIES.items()),
     ]
     return np.array(place)

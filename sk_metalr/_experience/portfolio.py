@@ -48,7 +48,9 @@ def proposal(
     count for less.
     """
     curves = [one for one in records if len(one.losses) > 1 and np.isfinite(one.losses).any()]
-    records = [one for one in curves if one.features["optimizer"] == features["optimizer"]]
+    # Losses of classes, of numbers and of labels have nothing to do with each other.
+    same_task = [one for one in curves if _kind(one.features) == _kind(features)]
+    records = [one for one in same_task if one.features["optimizer"] == features["optimizer"]]
     away = distances(features, [record.features for record in records])
     is_other = [record.features["schedule"] != features["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
@@ -65,10 +67,15 @@ def proposal(
     return Proposal(np.sort(grid[chosen]), alike)
 
 
+def _kind(features: dict[str, Any]) -> tuple[bool, bool]:
+    """Return what tells kinds of targets apart: several classes or one, numbers or not."""
+    return features["n_classes"] > 1, features.get("output") == "numbers"
+
+
 def _reason(features: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
     """Say why there is no experience to speak of."""
     if not records:
-        return "none of them is with this optimizer"
+        return "none of them is of such targets with this optimizer"
     few = f"fewer than {MIN_TASKS} other tables or networks were like it"
     unlike = np.flatnonzero(away > MAX_DISTANCE)
     if not unlike.size:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from .. import _models as models
 from .._data import TrainingData
 from .._persistence import identity, versions
@@ -29,9 +31,11 @@ class Situation:
     def of(cls, estimator: Any, plan: models.TrainingPlan, data: TrainingData) -> "Situation":
         """Return the situation of a search that is about to begin."""
         with preserved_random_state():
-            opened = models.open_estimator(estimator, data.X, data.y, seed=0)
-        shared = data_features(data.X, data.target) | models.task_features(opened, plan)
-        return cls(fingerprint(data.X, data.target), shared, opened.model_.optimizer)
+            labels, _ = data.targets(np.arange(len(data.y)))
+            opened = models.open_estimator(estimator, data.X, labels, seed=0)
+        strata = data.task.strata(data.target)
+        shared = data_features(data.X, strata) | models.task_features(opened, data.task, plan)
+        return cls(fingerprint(data.X, strata), shared, opened.model_.optimizer)
 
     def features(self, strategy: Strategy) -> dict[str, Any]:
         """Return the meta-features of the search for one optimizer and schedule."""

@@ -140,10 +140,10 @@ class Experience:
 
         Parameters
         ----------
-        fitted : MetaLRClassifier
+        fitted : MetaLRClassifier or MetaLRRegressor
             Fitted, by any search but hypergradient, to the end of its budget.
         X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
-            The features and the labels that it was fitted on.
+            The features and the targets that it was fitted on.
         sample_weight, groups : array-like of shape (n_samples,), default=None
             Their weights and their groups, if there were any.
         X_val, y_val : array-like of shape (n_val, ...) and (n_val,), default=None
@@ -158,7 +158,7 @@ class Experience:
         Raises
         ------
         sklearn.exceptions.NotFittedError, TypeError
-            If it is not fitted, or no MetaLRClassifier.
+            If it is not fitted, or neither of these.
         ValueError
             If the data are not those that it was fitted on, or its candidates changed their rates.
         OSError
@@ -171,8 +171,8 @@ class Experience:
             )
         if not hasattr(fitted, "_experience_records"):
             raise TypeError(
-                "The 'fitted' parameter of Experience.record must be a fitted MetaLRClassifier. "
-                f"Got an object of type {type(fitted).__name__!r} instead."
+                "The 'fitted' parameter of Experience.record must be a fitted MetaLRClassifier or "
+                f"MetaLRRegressor. Got an object of type {type(fitted).__name__!r} instead."
             )
         self.check_writable()
         for record in fitted._experience_records(X, y, sample_weight, groups, (X_val, y_val)):

@@ -1,13 +1,21 @@
 """All that is known about the wrapped estimator: SciKeras stays in this folder.
 
-SciKeras has had no release since April 2024. Taken from it are the way a ``KerasClassifier``
-builds and compiles its model, its encoders, class weights and training parameters, and the way
-a trained model is handed back to it.
+SciKeras has had no release since April 2024. Taken from it are the way a ``KerasClassifier`` or a
+``KerasRegressor`` builds and compiles its model, its encoders, class weights and training
+parameters, and the way a trained model is handed back to it.
 """
 
 from .exported import exported
-from .given import as_keras_classifier, check_fresh, input_dtype, models_given
-from .keras_model import has_logits, optimizer_label
+from .given import (
+    CLASSIFIERS,
+    REGRESSORS,
+    Wrappers,
+    as_wrapper,
+    check_fresh,
+    input_dtype,
+    models_given,
+)
+from .keras_model import loss_of, optimizer_label, suited
 from .opened import check_model, open_estimator, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import (
@@ -24,7 +32,6 @@ from .rows import (
     encode_features,
     features_to_open,
     has_weights,
-    to_probabilities,
     training_weights,
 )
 from .searchable import check_searchable, largest_budget, own_values

@@ -9,47 +9,58 @@ from typing import Any
 import numpy as np
 from scikeras import wrappers
 from scikeras.utils import random_state
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 
 from .._keras import seeds_drawn_from
 
+READY_MADE = {
+    KerasClassifier: "sparse_categorical_crossentropy",
+    KerasRegressor: "mean_squared_error",
+}
+"""Losses that most models are trained on."""
 
-def is_plain(estimator: KerasClassifier) -> bool:
+
+def is_plain(estimator: BaseWrapper) -> bool:
     """Tell whether only the shape of rows counts when a model is built."""
     reads_rows = "initialize", "_initialize", "_validate_data"
-    kind = type(estimator)
-    return all(getattr(kind, name) is getattr(KerasClassifier, name) for name in reads_rows)
+    kind, own = type(estimator), own_kind(estimator)
+    return all(getattr(kind, name) is getattr(own, name) for name in reads_rows)
 
 
-def compile_model(opened: KerasClassifier) -> None:
+def own_kind(estimator: BaseWrapper) -> type[BaseWrapper]:
+    """Return SciKeras's own class that an estimator is of, or derived from."""
+    return KerasClassifier if isinstance(estimator, KerasClassifier) else KerasRegressor
+
+
+def compile_model(opened: BaseWrapper) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
     model = opened.model_
     if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
         raise ValueError(
-            "The wrapped Keras model has no loss. Give KerasClassifier one, such as "
-            "loss='sparse_categorical_crossentropy', or compile the model with it."
+            f"The wrapped Keras model has no loss. Give {own_kind(opened).__name__} one, such as "
+            f"loss={READY_MADE[own_kind(opened)]!r}, or compile the model with it."
         )
     opened._ensure_compiled_model()
 
 
-def seeded(opened: KerasClassifier) -> AbstractContextManager[Any]:
+def seeded(opened: BaseWrapper) -> AbstractContextManager[Any]:
     """Seed global random states as SciKeras does while it builds the model."""
     seed = opened._random_state
     return nullcontext() if seed is None else wrappers.tensorflow_random_state(seed)
 
 
-def callbacks_of(opened: KerasClassifier) -> Any:
+def callbacks_of(opened: BaseWrapper) -> Any:
     """Return the callbacks of an initialized estimator: a list, or a dict or list of such."""
     return opened._fit_callbacks
 
 
-def begin_callbacks(fitted: KerasClassifier) -> None:
+def begin_callbacks(fitted: BaseWrapper) -> None:
     """Make the callbacks of an estimator that was put together."""
     fitted._initialize_callbacks()
 
 
 def fit_model(
-    opened: KerasClassifier, x: Any, y: np.ndarray, weight: Any, n_epochs: int, callbacks: list[Any]
+    opened: BaseWrapper, x: Any, y: np.ndarray, weight: Any, n_epochs: int, callbacks: list[Any]
 ) -> None:
     """Train an opened model by ``Model.fit`` with the estimator's own arguments, but without
     SciKeras's checks, which repeat earlier ones and do not know subclassed models.

@@ -1,25 +1,28 @@
-"""Fitted models as one Keras model that gives calibrated probabilities."""
+"""Fitted models as one Keras model that gives what the estimator predicts."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import ops
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper
 
-from .._task import Classification
-from .keras_model import has_logits
+from .._task import TargetScaler, Task
+from .keras_model import suited
 from .rows import is_identity
 
 
 def exported(
-    fitted: list[KerasClassifier], temperatures: Sequence[float], temperature: float
+    task: Task,
+    fitted: list[BaseWrapper],
+    temperatures: Sequence[float],
+    temperature: float,
+    scaler: TargetScaler | None,
 ) -> keras.Model:
-    """Return a model that gives the mean of the probabilities of fitted ones at a temperature.
+    """Return a model that gives the mean of the predictions of fitted ones at a temperature.
 
-    Each of them has a temperature of its own. The model shares their layers, and is made of
-    Keras's own operations beside these. Raises ValueError where a feature encoder stands before
-    the models, or they predict in a way of their own.
+    Each of them has a temperature of its own; the scaler is that of the targets. The model shares
+    their layers, and is made of Keras's own operations beside these. Raises ValueError where a
+    feature encoder stands before the models, or they predict in a way of their own.
     """
     first = fitted[0]
     if type(first.model_).predict_step is not keras.Model.predict_step:
@@ -36,16 +39,18 @@ def exported(
     inputs = getattr(first.model_, "inputs", None)  # which a subclassed model has not
     features = keras.Input(first.X_shape_[1:], dtype=inputs[0].dtype if inputs else None)
     each = [
-        _probabilities(model, features, of_one)
+        suited(task, model).exported(model(features, training=False), of_one)
         for model, of_one in zip(_named_apart(fitted), temperatures, strict=True)
     ]
-    probabilities = each[0] if len(each) == 1 else ops.mean(ops.stack(each), axis=0)
-    if temperature != 1.0:
-        probabilities = ops.softmax(ops.log(ops.maximum(probabilities, 1e-37)) / temperature)
-    return keras.Model(features, probabilities)
+    predictions = each[0] if len(each) == 1 else ops.mean(ops.stack(each), axis=0)
+    predictions = task.exported_tempered(predictions, temperature)
+    if scaler is not None:
+        layer = keras.layers.Rescaling(scaler.scale.tolist(), scaler.mean.tolist())
+        predictions = layer(predictions)
+    return keras.Model(features, predictions)
 
 
-def _named_apart(fitted: list[KerasClassifier]) -> list[keras.Model]:
+def _named_apart(fitted: list[BaseWrapper]) -> list[keras.Model]:
     """Return the models of fitted ones; a copy where one before bears the same name."""
     named: dict[str, keras.Model] = {}
     for number, one in enumerate(fitted):
@@ -56,8 +61,3 @@ def _named_apart(fitted: list[KerasClassifier]) -> list[keras.Model]:
             model.set_weights(one.model_.get_weights())
         named[model.name] = model
     return list(named.values())
-
-
-def _probabilities(model: keras.Model, features: Any, temperature: float) -> Any:
-    task = Classification(has_logits(model))
-    return ops.softmax(task.logits(model(features, training=False)) / temperature)

@@ -1,11 +1,13 @@
-"""Estimators that a user may give, as a KerasClassifier."""
+"""Estimators that a user may give, as one of SciKeras's wrappers."""
 
 import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .keras_model import build_as_keras_wrapper, build_mlp
@@ -25,27 +27,58 @@ def input_dtype() -> np.dtype:
     return np.dtype(name)
 
 
-def as_keras_classifier(estimator: Any) -> KerasClassifier:
-    """Return the estimator that a user gave as a KerasClassifier, or raise TypeError; None stands
+@dataclass(frozen=True)
+class Wrappers:
+    """What an estimator of one kind may wrap.
+
+    `own` is SciKeras's class, `of_keras` the one that Keras has, and `loss` that of the ready-made
+    network. `convert` makes the former of the latter.
+    """
+
+    own: type[BaseWrapper]
+    of_keras: type
+    loss: str
+    convert: Callable[[Any], BaseWrapper]
+
+
+def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
+    """Return the estimator that a user gave as one of SciKeras's, or raise TypeError; None stands
     for the ready-made network.
     """
     if estimator is None:
-        return KerasClassifier(
-            build_mlp, loss="sparse_categorical_crossentropy", optimizer="adam", **DEFAULT_TRAINING
-        )
-    if isinstance(estimator, KerasClassifier):
+        return kind.own(build_mlp, loss=kind.loss, optimizer="adam", **DEFAULT_TRAINING)
+    if isinstance(estimator, kind.own):
+        _check_target_encoder(estimator)
         return estimator
-    if isinstance(estimator, keras.wrappers.SKLearnClassifier):
-        return _from_keras_wrapper(estimator)
+    if isinstance(estimator, kind.of_keras):
+        return kind.convert(estimator)
     is_function = callable(estimator) and not isinstance(estimator, type)
     if isinstance(estimator, keras.Model) or (is_function and not hasattr(estimator, "fit")):
-        return KerasClassifier(estimator, **DEFAULT_TRAINING)
-    raise TypeError(
-        "The 'estimator' parameter of MetaLRClassifier must be a scikeras.wrappers."
-        "KerasClassifier, a keras.wrappers.SKLearnClassifier, a compiled Keras model, a function "
-        f"that returns one, or None. Got an object of type {type(estimator).__name__!r} instead; "
-        "wrap what builds your model: MetaLRClassifier(KerasClassifier(build_model, ...))."
+        return kind.own(estimator, **DEFAULT_TRAINING)
+    name, of_keras = kind.own.__name__, kind.of_keras.__name__
+    is_other = isinstance(estimator, BaseWrapper | keras.wrappers.SKLearnRegressor)
+    is_other |= isinstance(estimator, keras.wrappers.SKLearnClassifier)
+    wrap = (
+        "classes are for MetaLRClassifier, numbers for MetaLRRegressor"
+        if is_other
+        else f"wrap what builds your model: {name}(build_model, ...)"
     )
+    raise TypeError(
+        f"The 'estimator' parameter must be a scikeras.wrappers.{name}, a keras.wrappers."
+        f"{of_keras}, a compiled Keras model, a function that returns one, or None. Got an object "
+        f"of type {type(estimator).__name__!r} instead; {wrap}."
+    )
+
+
+def _check_target_encoder(estimator: BaseWrapper) -> None:
+    """Raise ValueError where a regressor of the user's encodes targets in a way of its own."""
+    is_own = type(estimator).target_encoder is not KerasRegressor.target_encoder
+    if isinstance(estimator, KerasRegressor) and is_own:
+        raise ValueError(
+            f"The wrapped {type(estimator).__name__} has a target_encoder of its own, whose "
+            "numbers MetaLRRegressor would scale and score in place of yours. Leave it out, and "
+            "put sklearn.compose.TransformedTargetRegressor around MetaLRRegressor."
+        )
 
 
 class OneHotTargets(TransformerMixin, BaseEstimator):
@@ -79,14 +112,37 @@ class OneHotKerasClassifier(KerasClassifier):
         return OneHotTargets()
 
 
-def _from_keras_wrapper(estimator: Any) -> KerasClassifier:
+def _params_of(estimator: Any) -> dict[str, Any]:
+    """Return the ``fit_kwargs`` of one of Keras's wrappers as parameters of SciKeras's."""
     own = {"epochs", "batch_size", "shuffle", "verbose", "callbacks", "validation_split"}
-    params = {
+    return {
         name if name in own else f"fit__{name}": value
         for name, value in (estimator.fit_kwargs or {}).items()
     }
+
+
+def _classifier(estimator: Any) -> KerasClassifier:
     build = functools.partial(build_as_keras_wrapper, estimator.model, estimator.model_kwargs)
-    return OneHotKerasClassifier(build, **params)
+    return OneHotKerasClassifier(build, **_params_of(estimator))
+
+
+def _regressor(estimator: Any) -> KerasRegressor:
+    build = functools.partial(build_as_keras_wrapper, estimator.model, estimator.model_kwargs)
+    return KerasRegressor(build, **_params_of(estimator))
+
+
+CLASSIFIERS = Wrappers(
+    own=KerasClassifier,
+    of_keras=keras.wrappers.SKLearnClassifier,
+    loss="sparse_categorical_crossentropy",
+    convert=_classifier,
+)
+REGRESSORS = Wrappers(
+    own=KerasRegressor,
+    of_keras=keras.wrappers.SKLearnRegressor,
+    loss="mean_squared_error",
+    convert=_regressor,
+)
 
 
 def models_given(estimator: Any) -> list[keras.Model]:
@@ -95,11 +151,11 @@ def models_given(estimator: Any) -> list[keras.Model]:
     return [one for one in given if isinstance(one, keras.Model)]
 
 
-def check_fresh(estimator: KerasClassifier) -> None:
+def check_fresh(estimator: BaseWrapper) -> None:
     """Raise ValueError where each model of `estimator` starts from the same weights."""
     if models_given(estimator):
         raise ValueError(
             "Several refits (n_models) need fresh initial weights for each, but the wrapped "
-            "KerasClassifier holds a Keras model that is built already. Give it a function that "
-            "builds the model: KerasClassifier(lambda: keras.Sequential(...), ...)."
+            "estimator holds a Keras model that is built already. Give it a function that builds "
+            "the model: lambda: keras.Sequential(...)."
         )

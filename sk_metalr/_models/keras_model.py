@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from .._keras import copy_decay_exclusions, has_schedule, replace_optimizer
+from .._task import Task
 
 
 def build_mlp(
@@ -17,9 +18,10 @@ def build_mlp(
     activation: str = "relu",
     dropout: float = 0.0,
 ) -> keras.Model:
-    """Build a multi-layer perceptron of 2 × 128 rectified units with a softmax output.
+    """Build a multi-layer perceptron of 2 × 128 rectified units.
 
-    Any of its arguments can be searched: ``model__units``, ``model__dropout``.
+    Its outputs are probabilities of classes or of labels, or numbers, as the targets are. Any of
+    its arguments can be searched: ``model__units``, ``model__dropout``.
     """
     hidden: list[Any] = []
     for _ in range(n_layers):
@@ -29,9 +31,16 @@ def build_mlp(
             keras.Input(meta["X_shape_"][1:]),
             keras.layers.Flatten(),
             *hidden,
-            keras.layers.Dense(len(meta["classes_"]), activation="softmax"),
+            _output_layer(meta),
         ]
     )
+
+
+def _output_layer(meta: dict[str, Any]) -> keras.layers.Layer:
+    if "classes_" not in meta:
+        return keras.layers.Dense(meta["n_outputs_"])
+    has_labels = meta["target_type_"] == "multilabel-indicator"
+    return keras.layers.Dense(len(meta["classes_"]), "sigmoid" if has_labels else "softmax")
 
 
 def loss_of(model: keras.Model) -> Any:
@@ -48,93 +57,41 @@ def is_builtin(thing: Any) -> bool:
     return str(home.__module__).split(".")[0] == "keras"
 
 
-def has_logits(model: keras.Model) -> bool:
-    """Tell whether the model's outputs are logits; otherwise they are probabilities."""
-    return bool(getattr(loss_of(model), "from_logits", False))
+def suited(task: Task, model: keras.Model) -> Task:
+    """Return the task of a compiled model."""
+    return task.suited(loss_of(model))
 
 
-def check_loss(model: keras.Model, width: int, target_width: int) -> None:
-    """Raise ValueError where the loss of a compiled model does not suit its outputs, which have
-    `width` columns, or the encoded targets, which have `target_width`.
-    """
-    loss = loss_of(model)
-    if not is_builtin(loss):
-        return
-    given = getattr(loss, "__name__", type(loss).__name__)
-    if type(loss).__name__ == "LossFunctionWrapper":  # Keras wraps a function of its user's
-        given = loss.fn.__name__
-    name = given.lower().replace("_", "")
-    if "crossentropy" not in name:
-        raise ValueError(
-            f"The wrapped Keras model is trained with the loss {given!r}; its outputs are "
-            "read as class probabilities, so use a cross-entropy."
-        )
-    if (width == 1) != name.startswith("binary"):
-        right = "binary" if width == 1 else "sparse_categorical"
-        raise ValueError(
-            f"An output of width {width} does not go with the loss {given!r}; use "
-            f"'{right}_crossentropy'."
-        )
-    if name.startswith("categorical") and target_width != width:
-        raise ValueError(
-            "A categorical cross-entropy needs one-hot targets, and SciKeras encodes them only for "
-            "three classes or more and where it is told: use 'sparse_categorical_crossentropy', or "
-            "pass loss='categorical_crossentropy' to KerasClassifier too."
-        )
-
-
-def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
-    """Raise ValueError where outputs of a compiled model are neither logits nor probabilities:
-    those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
-    """
-    if has_logits(model) or not np.isfinite(outputs).all():
-        return
-    in_range = ((outputs >= 0) & (outputs <= 1)).all()
-    if outputs.shape[1] == 1:
-        activation = "sigmoid"
-        is_probability = in_range and not _ends_in_softmax(model)  # which is 1 over one unit
-    else:
-        activation = "softmax"
-        is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
-    if not is_probability:
-        raise ValueError(
-            "The outputs of the wrapped Keras model are no probabilities. Give its last layer "
-            f"activation='{activation}', or compile it with a loss that has from_logits=True."
-        )
-
-
-def _ends_in_softmax(model: keras.Model) -> bool:
-    last = list(_layers_of(model))[-1]
-    is_softmax = getattr(last, "activation", None) is keras.activations.softmax
-    return is_softmax or isinstance(last, keras.layers.Softmax)
-
-
-def model_features(model: keras.Model) -> dict[str, Any]:
+def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
     """Return meta-features of a model: numbers and strings.
 
     ``depth`` counts the layers with a matrix of weights. ``layers`` names "dense" and other kinds
     of layers that have weights or change training, by their folders in Keras. ``output`` is
-    "logits", "sigmoid" (of one unit) or "softmax".
+    "logits", "sigmoid" (of one unit), "softmax" or "numbers".
     """
     plain = {"activations", "core", "pooling", "preprocessing", "reshaping"}
-    layers = list(_layers_of(model))
+    layers = list(each_layer(model))
     families = {family(layer) for layer in layers} - plain
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
     shape = getattr(model, "output_shape", None)  # which a subclassed model has not
-    probabilities = "sigmoid" if shape and shape[-1] == 1 else "softmax"
+    output = "sigmoid" if shape and shape[-1] == 1 else "softmax"
+    if not task.has_temperature:
+        output = "numbers"
+    elif getattr(suited(task, model), "from_logits", False):
+        output = "logits"
     return {
         "n_parameters": int(model.count_params()),
         "depth": len(deep),
         "layers": "+".join(sorted({"dense", *families})),
-        "output": "logits" if has_logits(model) else probabilities,
+        "output": output,
     }
 
 
-def _layers_of(model: Any) -> Iterator[Any]:
+def each_layer(model: Any) -> Iterator[Any]:
     """Yield the layers of a model, also of models inside it."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _layers_of(layer)
+            yield from each_layer(layer)
         else:
             yield layer
 
@@ -254,15 +211,16 @@ def free_rate(model: keras.Model) -> None:
 def build_as_keras_wrapper(
     model: Any, model_kwargs: dict[str, Any] | None, /, meta: dict[str, Any]
 ) -> keras.Model:
-    """Build the model of a ``keras.wrappers.SKLearnClassifier``, whose function is handed two rows
-    of zeros, as it looks at no more than the shapes of X and y.
+    """Build the model of one of ``keras.wrappers``, whose function is handed two rows of zeros, as
+    it looks at no more than the shapes of X and y.
     """
     if isinstance(model, keras.Model):
         copy = keras.models.clone_model(model)
         copy.compile_from_config(model.get_compile_config())
         return copy
     X = np.zeros((2, *meta["X_shape_"][1:]), keras.config.floatx())
-    y = np.zeros((2, meta["n_classes_"]), keras.config.floatx())
+    n_columns = meta["n_classes_"] if "n_classes_" in meta else meta["n_outputs_"]
+    y = np.zeros((2, n_columns), keras.config.floatx())
     return model(X=X, y=y, **(model_kwargs or {}))
 
 

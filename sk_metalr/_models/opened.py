@@ -7,16 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper
 from sklearn.base import clone
 
 from .._keras import random_at_zero
+from .._task import Task
 from ._scikeras import compile_model, seeded, seeds_of_its_own
 from .given import models_given
+from .heads import check_head
 from .keras_model import (
     Rate,
-    check_loss,
-    check_outputs,
     model_features,
     set_strategy,
     settings_of_estimator,
@@ -25,7 +25,7 @@ from .plan import TrainingPlan
 from .rows import encode, encode_features
 
 
-def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
+def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
     """Clone without Keras's warning of a compiled but untrained model; raise ValueError if the
     estimator holds a model that Keras cannot copy.
     """
@@ -45,7 +45,7 @@ def clone_quietly(estimator: KerasClassifier) -> KerasClassifier:
 
 
 def open_estimator(
-    estimator: KerasClassifier,
+    estimator: BaseWrapper,
     X: np.ndarray,
     y: np.ndarray,
     *,
@@ -53,7 +53,7 @@ def open_estimator(
     rate: Rate | None = None,
     settings: dict[str, Any] | None = None,
     is_candidate: bool = False,
-) -> KerasClassifier:
+) -> BaseWrapper:
     """Return a clone whose model is freshly built and compiled.
 
     `X` are the training rows (n_samples, ...) and `y` their labels (n_samples,), every class among
@@ -74,7 +74,7 @@ def open_estimator(
         opened.initialize(X, y)
         if not isinstance(opened.model_, keras.Model):
             raise TypeError(
-                "The function that the wrapped KerasClassifier calls must return a keras.Model. "
+                "The function that the wrapped estimator calls must return a keras.Model. "
                 f"Got an object of type {type(opened.model_).__name__!r} instead; does it end with "
                 "'return model'?"
             )
@@ -100,38 +100,23 @@ def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
         ) from error
 
 
-def check_model(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> None:
+def check_model(opened: BaseWrapper, task: Task, X: np.ndarray, y: np.ndarray) -> None:
     """Raise ValueError where an opened estimator does not suit data: a few rows `X` (n_rows, ...)
-    and the labels `y` (n_samples,) of all training rows, every class among them.
+    and the targets `y` (n_samples, ...) of all training rows, every class among them.
 
-    This is so if the model cannot be called on such rows, its loss is no cross-entropy, or its
-    outputs are not as the loss and the classes require.
+    This is so if the model cannot be called on such rows, or its loss or its outputs are not as the
+    task requires.
     """
-    model, classes = opened.model_, np.unique(y)
-    if not np.array_equal(opened.classes_, classes):
-        raise ValueError(
-            f"The target encoder of the wrapped KerasClassifier has the classes {opened.classes_} "
-            f"where y has {classes}; let it keep them sorted."
-        )
     x_rows, y_rows = encode(opened, X, y[: len(X)])
     with keras.StatelessScope():  # a look must not move the model's random generators
-        outputs = _outputs(model, x_rows, X.shape[1:])
+        outputs = _outputs(opened.model_, x_rows, X.shape[1:])
     shape: Any = getattr(outputs, "shape", ())
     if len(shape) != 2:
         raise ValueError(
-            "The wrapped Keras model must have one output of shape (batch, classes). Got "
-            f"{_outputs_in_words(outputs)}."
+            "The wrapped Keras model must have one output of shape (batch, n), with a column for "
+            f"each class or number. Got {_outputs_in_words(outputs)}."
         )
-    width, n_classes = shape[1], len(classes)
-    if width != n_classes and not (width == 1 and n_classes == 2):
-        expected = "1 or 2" if n_classes == 2 else str(n_classes)
-        raise ValueError(
-            f"The wrapped Keras model has an output of width {width} but y has {n_classes} "
-            f"classes. Give its last layer {expected} units; a model-building function finds the "
-            'number of classes in meta["n_classes_"].'
-        )
-    check_loss(model, width, np.shape(y_rows)[-1])
-    check_outputs(model, np.asarray(outputs, dtype=np.float64))
+    check_head(task, opened, np.asarray(outputs, dtype=np.float64), y, y_rows)
 
 
 def _outputs_in_words(outputs: Any) -> str:
@@ -142,16 +127,16 @@ def _outputs_in_words(outputs: Any) -> str:
             f"a dict with the keys {names} instead; have the model return the tensor itself: "
             f"keras.Model(inputs, outputs[{names[0]!r}])"
             if len(names) == 1
-            else f"a dict with the keys {names} instead; keep the one that classifies"
+            else f"a dict with the keys {names} instead; keep the one that predicts y"
         )
     if isinstance(outputs, list | tuple):
-        return f"{len(outputs)} outputs instead; keep the one that classifies"
+        return f"{len(outputs)} outputs instead; keep the one that predicts y"
     return f"an output of shape {(None, *outputs.shape[1:])} instead"
 
 
-def task_features(opened: KerasClassifier, plan: TrainingPlan) -> dict[str, Any]:
+def task_features(opened: BaseWrapper, task: Task, plan: TrainingPlan) -> dict[str, Any]:
     """Return meta-features of an opened estimator's model and of its training, where a
     ``batch_size`` of None stands for all rows at once.
     """
     of_plan = {"batch_size": plan.batch_size, "n_epochs": plan.n_epochs}
-    return model_features(opened.model_) | of_plan
+    return model_features(opened.model_, task) | of_plan

@@ -1,4 +1,4 @@
-"""A fitted KerasClassifier taken apart into what is no code, and put together again."""
+"""A fitted estimator taken apart into what is no code, and put together again."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from scikeras.utils.transformers import ClassifierLabelEncoder
-from scikeras.wrappers import KerasClassifier
+from scikeras.utils.transformers import ClassifierLabelEncoder, RegressorTargetEncoder
+from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 from ._scikeras import begin_callbacks
@@ -17,10 +17,11 @@ from .rows import is_identity
 
 @dataclass(frozen=True)
 class FittedParts:
-    """Parts of a fitted KerasClassifier, without code.
+    """Parts of a fitted estimator, without code.
 
     `targets` tells how targets are encoded: as SciKeras does for a sparse loss ("labels") or for a
-    categorical one ("one-hot labels"), or as keras.wrappers.SKLearnClassifier does ("one-hot").
+    categorical one ("one-hot labels"), as keras.wrappers.SKLearnClassifier does ("one-hot"), or
+    not at all: several labels ("indicators") or numbers ("numbers").
     `params` lack the function that builds the model; `state` holds further attributes of a fit.
     `encoder`, where a subclass of the user's brings a feature encoder, holds the name of the
     ``class`` and the learned ``state`` of the encoder.
@@ -33,18 +34,16 @@ class FittedParts:
     encoder: dict[str, Any] | None = None
 
 
-def taken_apart(fitted: KerasClassifier) -> FittedParts:
+def taken_apart(fitted: BaseWrapper) -> FittedParts:
     """Return the parts of a fitted estimator; raise ValueError if it has an encoder of targets of
     the user's own, or one of features that cannot be put together again.
     """
     encoder = fitted.target_encoder_
-    if type(encoder) not in (ClassifierLabelEncoder, OneHotTargets):
+    if type(encoder) not in (ClassifierLabelEncoder, OneHotTargets, RegressorTargetEncoder):
         raise ValueError(
             f"The wrapped {type(fitted).__name__} encodes its targets with a "
             f"{type(encoder).__name__}, which is code and cannot be saved. Give it plain labels."
         )
-    width = np.shape(encoder.transform(fitted.classes_))[-1]
-    targets = "labels" if width == 1 else "one-hot labels"
     kept_apart = "model_", "target_encoder_", "feature_encoder_"
     state = {
         name: dict(value) if name == "history_" else value
@@ -54,14 +53,26 @@ def taken_apart(fitted: KerasClassifier) -> FittedParts:
     params = fitted.get_params(deep=False)
     return FittedParts(
         model=fitted.model_,
-        targets="one-hot" if type(encoder) is OneHotTargets else targets,
+        targets=_kind_of_targets(fitted),
         params={k: v for k, v in params.items() if k not in ("model", "build_fn")},
         state=state,
         encoder=None if is_identity(fitted.feature_encoder_) else _encoder_apart(fitted),
     )
 
 
-def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
+def _kind_of_targets(fitted: BaseWrapper) -> str:
+    encoder = fitted.target_encoder_
+    if type(encoder) is RegressorTargetEncoder:
+        return "numbers"
+    if type(encoder) is OneHotTargets:
+        return "one-hot"
+    if fitted.target_type_ == "multilabel-indicator":
+        return "indicators"
+    width = np.shape(encoder.transform(fitted.classes_))[-1]
+    return "labels" if width == 1 else "one-hot labels"
+
+
+def _encoder_apart(fitted: BaseWrapper) -> dict[str, Any]:
     """Return the class name and the state that make a user's feature encoder again."""
     encoder = fitted.feature_encoder_
     settings = encoder.get_params(deep=False) if hasattr(encoder, "get_params") else {}
@@ -84,21 +95,23 @@ def _encoder_apart(fitted: KerasClassifier) -> dict[str, Any]:
     return {"class": type(fitted).__name__, "state": state}
 
 
-def put_together(parts: FittedParts, custom_objects: dict[str, Any] | None) -> KerasClassifier:
+def put_together(parts: FittedParts, custom_objects: dict[str, Any] | None) -> BaseWrapper:
     """Return a fitted estimator that predicts as the one that was taken apart, but cannot be fitted
     again, as it does not know how its model is built. Raise ValueError if its class brings a
     feature encoder and is not among the `custom_objects`.
     """
     if parts.targets == "one-hot":
         fitted, encoder = OneHotKerasClassifier(**parts.params), OneHotTargets()
+    elif parts.targets == "numbers":
+        fitted = _class_of(KerasRegressor, parts, custom_objects or {})(**parts.params)
+        encoder = RegressorTargetEncoder()
     else:
-        fitted = _class_of(parts, custom_objects or {})(**parts.params)
+        fitted = _class_of(KerasClassifier, parts, custom_objects or {})(**parts.params)
         loss = "categorical_crossentropy" if parts.targets == "one-hot labels" else None
         encoder = ClassifierLabelEncoder(loss=loss)
     fitted.__dict__.update(parts.state)
     fitted.history_ = defaultdict(list, fitted.history_)
-    # More rows than classes, or they would not look like labels.
-    fitted.target_encoder_ = encoder.fit(np.repeat(fitted.classes_, 3))
+    fitted.target_encoder_ = encoder.fit(_some_targets(fitted, parts.targets))
     if parts.encoder is None:
         fitted.feature_encoder_ = FunctionTransformer().fit(np.zeros((1, 1)))
     else:
@@ -109,14 +122,26 @@ def put_together(parts: FittedParts, custom_objects: dict[str, Any] | None) -> K
     return fitted
 
 
-def _class_of(parts: FittedParts, custom_objects: dict[str, Any]) -> type[KerasClassifier]:
+def _some_targets(fitted: BaseWrapper, kind: str) -> np.ndarray:
+    """Return targets such as an encoder was fitted on."""
+    if kind == "numbers":
+        return np.zeros((2, fitted.n_outputs_) if fitted.y_ndim_ == 2 else 2)
+    if kind == "indicators":
+        n_labels = len(fitted.classes_)
+        return np.concatenate([np.ones((1, n_labels), int), np.zeros((1, n_labels), int)])
+    return np.repeat(fitted.classes_, 3)  # more rows than classes, or they would not look like such
+
+
+def _class_of(
+    own: type[BaseWrapper], parts: FittedParts, custom_objects: dict[str, Any]
+) -> type[BaseWrapper]:
     if parts.encoder is None:
-        return KerasClassifier
+        return own
     name = parts.encoder["class"]
     found = custom_objects.get(name)
-    if not (isinstance(found, type) and issubclass(found, KerasClassifier)):
+    if not (isinstance(found, type) and issubclass(found, own)):
         raise ValueError(
-            f"It was fitted with a subclass of KerasClassifier, {name}, that encodes features. If "
+            f"It was fitted with a subclass of {own.__name__}, {name}, that encodes features. If "
             f"you trust the file, pass it: load(path, custom_objects={{{name!r}: {name}}})."
         )
     return found

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper
 from sklearn.utils import check_random_state
 
 from .._space.schedules import Schedule
@@ -31,7 +31,7 @@ class TrainingPlan:
         return n_rows if self.batch_size is None else min(self.batch_size, n_rows)
 
 
-def training_plan(estimator: KerasClassifier) -> TrainingPlan:
+def training_plan(estimator: BaseWrapper) -> TrainingPlan:
     """Read epochs, batch size and shuffling as SciKeras routes them to ``Model.fit``."""
 
     def routed(name: str) -> Any:
@@ -46,7 +46,7 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
     n_epochs, batch_size = routed("epochs"), routed("batch_size")
     if not _is_count(n_epochs) or n_epochs > MAX_EPOCHS:
         raise ValueError(
-            "The 'epochs' parameter of the wrapped KerasClassifier must be an int of at least 1 "
+            "The 'epochs' parameter of the wrapped estimator must be an int of at least 1 "
             f"and at most {MAX_EPOCHS:,}, of which each is recorded. Got {n_epochs!r} instead."
         )
     if batch_size is None:
@@ -54,14 +54,14 @@ def training_plan(estimator: KerasClassifier) -> TrainingPlan:
     takes_all = np.ndim(batch_size) == 0 and batch_size == -1
     if not takes_all and not _is_count(batch_size):
         raise ValueError(
-            "The 'batch_size' parameter of the wrapped KerasClassifier must be an int of at least "
+            "The 'batch_size' parameter of the wrapped estimator must be an int of at least "
             f"1, -1 for all rows, or None. Got {batch_size!r} instead."
         )
     batch_size = None if takes_all else int(batch_size)
     return TrainingPlan(int(n_epochs), batch_size, bool(routed("shuffle")))
 
 
-def plan_with(estimator: KerasClassifier, **params: Any) -> TrainingPlan:
+def plan_with(estimator: BaseWrapper, **params: Any) -> TrainingPlan:
     """Return the plan of an estimator with other parameters, or raise ValueError."""
     other = copy(estimator)
     for name, value in params.items():
@@ -75,13 +75,13 @@ def _check_refit_settings(random_state: Any, validation_split: Any) -> None:
         check_random_state(random_state)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "The 'random_state' parameter of the wrapped KerasClassifier must be an int from 0 to "
+            "The 'random_state' parameter of the wrapped estimator must be an int from 0 to "
             f"2**32 - 1, a RandomState or None. Got {random_state!r} instead."
         ) from error
     is_real = isinstance(validation_split, Real) and not isinstance(validation_split, bool)
     if validation_split is not None and not (is_real and 0 <= validation_split < 1):
         raise ValueError(
-            "The 'validation_split' parameter of the wrapped KerasClassifier must be a float, at "
+            "The 'validation_split' parameter of the wrapped estimator must be a float, at "
             f"least 0 and less than 1. Got {validation_split!r} instead."
         )
 
@@ -91,7 +91,7 @@ def _is_count(value: Any) -> bool:
 
 
 def scheduled_rate(
-    estimator: KerasClassifier, learning_rate: float, schedule: Schedule, n_rows: int
+    estimator: BaseWrapper, learning_rate: float, schedule: Schedule, n_rows: int
 ) -> Rate:
     """Return the learning rate of a fit on `n_rows` rows: itself, or a Keras schedule."""
     if schedule.is_constant:
@@ -103,14 +103,14 @@ def scheduled_rate(
     return TabulatedRate(learning_rate, schedule.factors(n_steps), schedule.name)
 
 
-def ignored_rate(estimator: KerasClassifier) -> float | None:
+def ignored_rate(estimator: BaseWrapper) -> float | None:
     """Return a learning rate that was set by its own parameter, which a search replaces; that of
     an optimizer that was given does not count, as it has to have one.
     """
     return getattr(estimator, "optimizer__learning_rate", None)
 
 
-def asks_for_keras_loop(estimator: KerasClassifier) -> bool:
+def asks_for_keras_loop(estimator: BaseWrapper) -> bool:
     """Tell whether metrics or arguments of ``fit`` want Keras's own loop."""
     plain = {"fit__epochs", "fit__batch_size", "fit__shuffle", "fit__verbose", "fit__callbacks"}
     params = estimator.get_params(deep=False)

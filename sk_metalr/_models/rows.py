@@ -1,25 +1,29 @@
-"""Rows as the wrapped estimator takes them, and probabilities as it gives them."""
+"""Rows as the wrapped estimator takes them."""
 
 from typing import Any
 
 import numpy as np
-from scikeras.wrappers import KerasClassifier
-from scipy.special import expit, softmax
+from scikeras.wrappers import BaseWrapper
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
-from .._task import Classification
 from ._scikeras import is_plain
 from .given import input_dtype
-from .keras_model import has_logits
+from .heads import takes_one_hot
 
 
-def encode(opened: KerasClassifier, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Return features, see :func:`encode_features`, and targets as the Keras model takes them."""
-    return encode_features(opened, X), np.asarray(opened.target_encoder_.transform(y))
+def encode(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return features, see :func:`encode_features`, and targets as the Keras model takes them.
+
+    SciKeras makes classes one-hot only for a categorical cross-entropy that it is told of.
+    """
+    targets = np.asarray(opened.target_encoder_.transform(y))
+    if takes_one_hot(opened.model_) and targets.ndim == 2 and targets.shape[1] == 1:
+        targets = np.eye(opened.n_classes_, dtype=input_dtype())[targets[:, 0].astype(int)]
+    return encode_features(opened, X), targets
 
 
-def encode_features(opened: KerasClassifier, X: np.ndarray) -> Any:
+def encode_features(opened: BaseWrapper, X: np.ndarray) -> Any:
     """Return features as the Keras model takes them: an array, or a list or dict of arrays."""
     encoder = opened.feature_encoder_
     return X if is_identity(encoder) else encoder.transform(X)
@@ -30,7 +34,7 @@ def is_identity(encoder: Any) -> bool:
     return type(encoder) is FunctionTransformer and encoder.func is None
 
 
-def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np.ndarray:
+def features_to_open(estimator: BaseWrapper, X: np.ndarray, rows: Any) -> np.ndarray:
     """Return the training rows (n_train, ...) among `X` (n_samples, ...), for `open_estimator`.
 
     `rows` is a slice or an int ndarray of shape (n_train,). A feature encoder of the user's is
@@ -43,7 +47,7 @@ def features_to_open(estimator: KerasClassifier, X: np.ndarray, rows: Any) -> np
     return np.broadcast_to(X[rows[:1]], (len(rows), *X.shape[1:]))
 
 
-def check_row_shape(fitted: KerasClassifier, X: np.ndarray) -> None:
+def check_row_shape(fitted: BaseWrapper, X: np.ndarray) -> None:
     """Raise ValueError where rows are not of the shape of those that were trained on."""
     if X.shape[1:] != fitted.X_shape_[1:]:
         raise ValueError(
@@ -52,44 +56,33 @@ def check_row_shape(fitted: KerasClassifier, X: np.ndarray) -> None:
         )
 
 
-def has_weights(opened: KerasClassifier, sample_weight: np.ndarray | None) -> bool:
+def has_weights(opened: BaseWrapper, sample_weight: np.ndarray | None) -> bool:
     """Tell whether training is given weights: of rows, or of classes."""
-    return sample_weight is not None or opened.class_weight is not None
+    return sample_weight is not None or _class_weight(opened) is not None
 
 
 def training_weights(
-    opened: KerasClassifier, y: np.ndarray, sample_weight: np.ndarray | None
+    opened: BaseWrapper, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> np.ndarray:
     """Return each row's weight in the training loss (n_samples,): sample weight × class weight;
     raise ValueError if a class weight is negative, or the weights are not finite or all 0.
     """
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    if opened.class_weight is not None:
-        is_known = isinstance(opened.class_weight, dict) or opened.class_weight == "balanced"
+    class_weight = _class_weight(opened)
+    if class_weight is not None:
+        is_known = isinstance(class_weight, dict) or class_weight == "balanced"
         if is_known:
-            weights = weights * compute_sample_weight(opened.class_weight, y)
+            weights = weights * compute_sample_weight(class_weight, y)
         highest = np.finfo(input_dtype()).max
         if not (is_known and weights.min() >= 0 and 0 < weights.sum() <= highest):
             raise ValueError(
                 "The 'class_weight' parameter of the wrapped KerasClassifier must be 'balanced', "
                 "None, or a dict of class to weight: finite, at least 0 and not all of them 0. Got "
-                f"{opened.class_weight!r} instead."
+                f"{class_weight!r} instead."
             )
     return weights.astype(input_dtype())
 
 
-def to_probabilities(
-    fitted: KerasClassifier, outputs: np.ndarray, temperature: float = 1.0
-) -> np.ndarray:
-    """Return probabilities (..., n_classes) from the float64 outputs of a fitted model, which are
-    (..., n_classes) or (..., 1), probabilities or logits; logits are divided by the temperature.
-    """
-    if temperature != 1.0:
-        logits = Classification(has_logits(fitted.model_)).logits(outputs)
-        return softmax(np.asarray(logits) / temperature, axis=-1)
-    if outputs.shape[-1] == 1:
-        positive = expit(outputs) if has_logits(fitted.model_) else outputs
-        return np.concatenate([1 - positive, positive], axis=-1)
-    if has_logits(fitted.model_):
-        return softmax(outputs, axis=-1)
-    return outputs / outputs.sum(axis=-1, keepdims=True)
+def _class_weight(opened: BaseWrapper) -> Any:
+    """Return the class weights of an estimator; a regressor has none."""
+    return getattr(opened, "class_weight", None)

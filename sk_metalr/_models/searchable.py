@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from inspect import Parameter, signature
 from typing import Any
 
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper
 
+from ._scikeras import own_kind
 from .opened import clone_quietly
 from .plan import training_plan
 
@@ -13,14 +14,14 @@ ROUTED = "model__", "optimizer__", "loss__"
 """Beginnings of parameters that SciKeras hands on: to the function, the optimizer, the loss."""
 
 OWN = {"batch_size", "class_weight", "epochs", "loss", "model", "optimizer"}
-"""Parameters of every KerasClassifier that are part of a strategy."""
+"""Parameters of wrappers that are part of a strategy."""
 
 
-def check_searchable(estimator: KerasClassifier, names: Iterable[str]) -> None:
+def check_searchable(estimator: BaseWrapper, names: Iterable[str]) -> None:
     """Raise ValueError where a parameter is none of the estimator's, or no part of a strategy."""
     given = set(estimator.get_params(deep=False))
-    of_builder = given - signature(KerasClassifier).parameters.keys()
-    known = OWN | {name for name in of_builder if "__" not in name}
+    of_wrapper = signature(own_kind(estimator)).parameters.keys()
+    known = OWN & of_wrapper | {name for name in given - of_wrapper if "__" not in name}
     for name in names:
         if name in known or name.startswith(ROUTED):
             continue
@@ -28,12 +29,12 @@ def check_searchable(estimator: KerasClassifier, names: Iterable[str]) -> None:
         is_other = name in given or name.split("__")[0] in ("fit", "predict", "compile", "metrics")
         why = "is not part of a strategy" if is_other else "is no parameter of the estimator"
         raise ValueError(
-            "The 'param_distributions' parameter of MetaLRClassifier may hold 'schedule', "
+            "The 'param_distributions' parameter may hold 'schedule', "
             f"{prefixes} and {sorted(known)}. Got {name!r} too, which {why}; leave it out."
         )
 
 
-def own_values(estimator: KerasClassifier, names: Iterable[str]) -> dict[str, Any]:
+def own_values(estimator: BaseWrapper, names: Iterable[str]) -> dict[str, Any]:
     """Return the values that parameters have where they are not searched, as far as it is known:
     those of the estimator, or the defaults of the function that builds its model.
     """
@@ -51,7 +52,7 @@ def own_values(estimator: KerasClassifier, names: Iterable[str]) -> dict[str, An
     return values
 
 
-def largest_budget(estimator: KerasClassifier, epochs: Iterable[Any]) -> KerasClassifier:
+def largest_budget(estimator: BaseWrapper, epochs: Iterable[Any]) -> BaseWrapper:
     """Return a clone whose epochs are the most of some, of which each is a budget to choose from.
 
     Raises ValueError if one of them is no number of epochs.
@@ -63,6 +64,6 @@ def largest_budget(estimator: KerasClassifier, epochs: Iterable[Any]) -> KerasCl
     return clone_quietly(estimator).set_params(**_epochs(estimator, max(budgets)))
 
 
-def _epochs(estimator: KerasClassifier, n_epochs: Any) -> dict[str, Any]:
+def _epochs(estimator: BaseWrapper, n_epochs: Any) -> dict[str, Any]:
     both = {"epochs": n_epochs, "fit__epochs": n_epochs}
     return both if hasattr(estimator, "fit__epochs") else {"epochs": n_epochs}

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import BaseWrapper
 
 from .._keras import has_metrics, has_schedule
 from ._scikeras import callbacks_of, fit_model
@@ -27,8 +27,8 @@ from .rows import encode, has_weights, training_weights
 
 
 def with_strategy(
-    estimator: KerasClassifier, rate: Rate, n_epochs: int, seed: int, settings: dict[str, Any]
-) -> KerasClassifier:
+    estimator: BaseWrapper, rate: Rate, n_epochs: int, seed: int, settings: dict[str, Any]
+) -> BaseWrapper:
     """Return an unfitted clone that trains with a strategy, for `n_epochs`.
 
     A later ``fit`` of the clone trains at that rate too: it is set by the ``optimizer``
@@ -63,14 +63,14 @@ def with_strategy(
     return tuned
 
 
-def early_stops(opened: KerasClassifier) -> list[keras.callbacks.EarlyStopping]:
+def early_stops(opened: BaseWrapper) -> list[keras.callbacks.EarlyStopping]:
     """Return those callbacks of an opened estimator that are able to stop members of a search."""
     callbacks = keras.tree.flatten(callbacks_of(opened))
     stops = [one for one in callbacks if isinstance(one, keras.callbacks.EarlyStopping)]
     return [one for one in stops if one.monitor in ("loss", "val_loss")]
 
 
-def rate_setters(estimator: KerasClassifier) -> list[str]:
+def rate_setters(estimator: BaseWrapper) -> list[str]:
     """Return the names of the callbacks of an estimator that set the learning rate."""
     setters = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
     given = [estimator.callbacks, getattr(estimator, "fit__callbacks", None)]
@@ -78,7 +78,7 @@ def rate_setters(estimator: KerasClassifier) -> list[str]:
     return [kind.__name__ for kind in kinds if issubclass(kind, setters)]
 
 
-def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]:
+def _acting_callbacks(opened: BaseWrapper) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a refit: those that stop on held-out rows only where it has some."""
     callbacks = keras.tree.flatten(callbacks_of(opened))
     params = opened.get_params(deep=False)
@@ -90,19 +90,19 @@ def _acting_callbacks(opened: KerasClassifier) -> list[keras.callbacks.Callback]
     return [one for one in callbacks if one not in idle]
 
 
-def without_callbacks(estimator: KerasClassifier) -> KerasClassifier:
+def without_callbacks(estimator: BaseWrapper) -> BaseWrapper:
     """Return a clone that has no callbacks."""
     return clone_quietly(estimator).set_params(callbacks=None)
 
 
-def refits_with_keras(opened: KerasClassifier) -> bool:
+def refits_with_keras(opened: BaseWrapper) -> bool:
     """Tell whether the refit needs Keras's own loop, for callbacks and the model's metrics too."""
     wants_it = asks_for_keras_loop(opened) or _acting_callbacks(opened)
     return bool(wants_it or has_metrics(opened.model_))
 
 
 def fit_with_keras(
-    opened: KerasClassifier,
+    opened: BaseWrapper,
     X: np.ndarray,
     y: np.ndarray,
     sample_weight: np.ndarray | None,
@@ -121,13 +121,13 @@ def fit_with_keras(
     fit_model(opened, x, targets, weights, n_epochs, [*_acting_callbacks(opened), *callbacks])
 
 
-def is_finite(fitted: KerasClassifier) -> bool:
+def is_finite(fitted: BaseWrapper) -> bool:
     """Tell whether a fitted estimator kept a finite loss and finite weights."""
     weights = fitted.model_.get_weights()
     return all(np.isfinite(values).all() for values in [fitted.history_["loss"], *weights])
 
 
-def load_trained(opened: KerasClassifier, member: Any) -> KerasClassifier:
+def load_trained(opened: BaseWrapper, member: Any) -> BaseWrapper:
     """Make an opened estimator a fitted one, with all that a TrainedMember holds."""
     model = opened.model_
     build_optimizer(model)

@@ -216,10 +216,14 @@ class Block:
         if not kept:
             return None
         n_splits = len(self.setups)
-        rows = [kept_rows(len(one.test), n_splits, one.n_classes) for one in self.setups]
+        widths = [self.options.task.width(one.target) for one in self.setups]
+        rows = [
+            kept_rows(len(one.test), n_splits, width)
+            for one, width in zip(self.setups, widths, strict=True)
+        ]
         ends = np.cumsum([len(of_split) for of_split in rows])
-        n_views, _, _, n_classes = kept[0].shape
-        found = np.full((n_views, len(self), len(kept), ends[-1], n_classes), np.nan, np.float16)
+        n_views, _, _, n_numbers = kept[0].shape
+        found = np.full((n_views, len(self), len(kept), ends[-1], n_numbers), np.nan, np.float16)
         for group in self._groups:
             n, end = len(group.candidates), ends[group.split]
             for epoch, of_epoch in enumerate(group.kept):

@@ -15,7 +15,7 @@ import tensorflow as tf
 from .._keras import layers_of
 from .._models.keras_model import free_rate
 from .._space import RATE
-from .._task import Classification
+from .._task import Task
 from .batches import take
 from .member import MemberState, SharedState, cosine, split_variables
 from .numbers import places_of, put
@@ -34,7 +34,7 @@ class KerasLoop:
     jit = False
     seconds_compiling = 0.0
 
-    def __init__(self, setup: SplitSetup, task: Classification) -> None:
+    def __init__(self, setup: SplitSetup, task: Task) -> None:
         self.model = setup.model
         self.task = task
         self.is_weighted = setup.is_weighted

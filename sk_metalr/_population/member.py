@@ -13,7 +13,7 @@ import tensorflow as tf
 from .._keras import has_schedule, seed_states, training_loss
 from .._models.keras_model import build_optimizer
 from .._space import RATE
-from .._task import Classification
+from .._task import Task
 from ..exceptions import NotVectorizableError
 from .numbers import as_data, places_of
 from .optimizer import applied, stateless_optimizer
@@ -53,7 +53,7 @@ class Member:
     NotVectorizableError if the optimizer cannot be trained as a population.
     """
 
-    def __init__(self, model: keras.Model, task: Classification, is_weighted: bool = True) -> None:
+    def __init__(self, model: keras.Model, task: Task, is_weighted: bool = True) -> None:
         self.model = model
         self.task = task
         self.is_weighted = is_weighted
@@ -140,7 +140,7 @@ class Member:
     def losses(
         self, state: MemberState, shared: SharedState, x: Any, target: Any, weight: Any
     ) -> Any:
-        """Return sums over a batch of held-out rows; see :meth:`.Classification.losses`."""
+        """Return sums over a batch of held-out rows; see :meth:`.Task.losses`."""
         outputs = self._outputs(self.delivered(state, shared), shared, x)
         return self.task.losses(outputs, target, weight)
 
@@ -168,7 +168,7 @@ class Member:
         return cosine(tape.gradient(loss, delivered.weights), state.weights, before)
 
     def predictions(self, state: MemberState, shared: SharedState, x: Any) -> Any:
-        """Return predictions for rows; see :meth:`.Classification.predictions`."""
+        """Return predictions for rows; see :meth:`.Task.predictions`."""
         return self.task.predictions(self._outputs(self.delivered(state, shared), shared, x))
 
     def _outputs(self, state: MemberState, shared: SharedState, x: Any) -> Any:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .._task import Classification
+from .._task import Task
 from ..exceptions import NotVectorizableError
 from .architecture import convolutions, loops
 from .convolution import as_products
@@ -48,7 +48,7 @@ class Program:
     def __init__(
         self,
         model: keras.Model,
-        task: Classification,
+        task: Task,
         jit: bool,
         vectorized: bool = True,
         is_weighted: bool = True,
@@ -124,7 +124,7 @@ class Program:
         """Return sums of held-out losses over `n_steps` batches: (n_members, n_recorded), in nats.
 
         Batches are as for :meth:`train`, but `target` are positions of classes, of shape
-        (n, batch_size); see :meth:`.Classification.losses`.
+        (n, batch_size); see :meth:`.Task.losses`.
         """
         return self._run(self._score, state, x, target, weight, np.int32(n_steps)).numpy()
 

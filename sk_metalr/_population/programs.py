@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import keras
 
-from .._task import Classification
+from .._task import Task
 from .architecture import architecture_key
 from .program import Program
 from .recent import Recent
@@ -17,9 +17,7 @@ def is_kept(model: keras.Model) -> bool:
     return any(program.member.model is model for program in _programs.values())
 
 
-def program_for(
-    model: keras.Model, task: Classification, data: Collection[str], **how: bool
-) -> Program:
+def program_for(model: keras.Model, task: Task, data: Collection[str], **how: bool) -> Program:
     """Return a program for the architecture of `model`, one used before if there is one.
 
     It takes the numbers of these names as `data`. `how` are the flags of :class:`.Program`, which

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._models.keras_model import free_rate
 from .._space import RATE
-from .._task import Classification
+from .._task import Task
 from .batches import shuffled, take
 from .numbers import places_of, put
 from .prediction import outputs_of
@@ -19,7 +19,7 @@ def trained_by_keras(
     setup: SplitSetup,
     values: dict[str, np.ndarray],
     *,
-    task: Classification,
+    task: Task,
     shuffle: bool,
     uses_xla: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -71,7 +71,7 @@ class _Batches(keras.utils.PyDataset):
 class _Follow(keras.callbacks.Callback):
     """Sets the learning rate of each step, and takes down the held-out loss of each epoch."""
 
-    def __init__(self, batches: _Batches, task: Classification, rates: np.ndarray) -> None:
+    def __init__(self, batches: _Batches, task: Task, rates: np.ndarray) -> None:
         super().__init__()
         self._batches = batches
         self._task = task

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .architecture import predicts_by_row
 from .batches import score_blocks, take
-from .held_out import as_log, kept_rows
+from .held_out import kept_rows
 from .keras_loop import KerasLoop
 from .program import GroupState, Program
 from .setups import SplitSetup
@@ -35,7 +35,8 @@ class Scorer:
         self.n_rows = len(setup.test)
         self._kept_x = None
         if n_splits:
-            rows = kept_rows(len(setup.test), n_splits, setup.n_classes)
+            width = program.task.width(setup.target)
+            rows = kept_rows(len(setup.test), n_splits, width)
             self._kept_x = take(setup.x, setup.test[rows])
         self.total_weight = setup.test_weight.sum() if len(setup.test) else np.nan
         self.blocks = [
@@ -52,8 +53,8 @@ class Scorer:
         return np.vstack([losses, self._scores(state)]) if self.metrics else losses
 
     def kept(self, state: GroupState) -> np.ndarray:
-        """Return predictions to keep: log-probabilities (n_members, n_kept_rows, n_classes)."""
-        return as_log(self.program.predict(state, self._kept_x))
+        """Return predictions to keep (n_members, n_kept_rows, n); see :meth:`.Task.kept`."""
+        return self.program.task.kept(self.program.predict(state, self._kept_x))
 
     def alignment(self, state: GroupState, before: list[Any]) -> np.ndarray:
         """Return cosines (n_members,) on the first block of held-out rows, 0 where not finite."""

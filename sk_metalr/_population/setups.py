@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from .._recorded import name_of_averaged
-from .._task import Classification
+from .._task import Task
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SplitSetup:
     model : keras.Model, built and compiled; its variables are the initial state of every member
     x : ndarray of shape (n_rows, ...), or a list or dict of such, encoded for the model
     y : ndarray of shape (n_rows, ...), targets, encoded for the loss
-    target : int ndarray of shape (n_rows,), the position of each row's class
+    target : ndarray of shape (n_rows, ...), what held-out rows are scored by, as the task has it
     train, test : int ndarray of shape (n_train,), (n_test,), rows (none are held out in a refit)
     train_weight, test_weight : ndarray of shape (n_train,), (n_test,)
     batch_size : int, rows per step; if there are fewer rows, all of them
@@ -44,11 +44,6 @@ class SplitSetup:
     stops: Sequence[keras.callbacks.EarlyStopping] = ()
 
     @property
-    def n_classes(self) -> int:
-        """Number of classes among all rows."""
-        return int(self.target.max()) + 1
-
-    @property
     def steps_per_epoch(self) -> int:
         """Steps that an epoch takes."""
         return ceil(len(self.train) / self.batch_size)
@@ -60,7 +55,7 @@ class Options:
 
     Attributes
     ----------
-    task : Classification, which scores held-out rows
+    task : Task, which scores held-out rows
     budget : int, the epochs that schedules are laid over
     shuffle : bool, whether rows are shuffled before every epoch
     metrics : callable or None
@@ -81,7 +76,7 @@ class Options:
         Many at once, in turn by a program, in turn by Keras's loop, or the first of these that can.
     """
 
-    task: Classification
+    task: Task
     budget: int
     shuffle: bool
     metrics: Any = None

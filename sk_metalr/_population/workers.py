@@ -33,7 +33,7 @@ def n_workers(n_jobs: int | None) -> int:
     backend, _ = get_active_backend()
     if number > 1 and type(backend).__name__ == "MultiprocessingBackend":
         raise ValueError(
-            "The 'n_jobs' parameter of MetaLRClassifier must be 1 or None where joblib's backend "
+            "The 'n_jobs' parameter must be 1 or None where joblib's backend "
             "is 'multiprocessing', which forks the process that TensorFlow runs in. Got "
             f"{n_jobs!r} instead; use joblib.parallel_config(backend='loky')."
         )

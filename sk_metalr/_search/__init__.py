@@ -22,6 +22,7 @@ from .portfolio import Portfolio
 from .prepare import Prepared, check_fit_arguments, prepare, validated
 from .random import RandomSearch
 from .results import SearchResultsMixin, cv_results, finished_searches, search_cost
+from .scoring import Scoring
 
 SEARCHES: dict[str, type[BaseSearch]] = {
     "random": RandomSearch,

@@ -172,13 +172,14 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
     """Build a model for settings, and say what tells whether it is of a block with others."""
     train, _ = evaluation.splits[0]
     data = evaluation.data
-    X, y = models.features_to_open(evaluation.estimator, data.X, train), data.y[train]
+    X = models.features_to_open(evaluation.estimator, data.X, train)
+    y = data.targets(train)[0][train]
     try:
         with preserved_random_state():
             opened = evaluation.open(X, y, settings, evaluation.seed)
     except Exception as error:  # whatever a function of the user's may raise
         raise ValueError(
-            "The 'param_distributions' parameter of MetaLRClassifier must hold values that the "
+            "The 'param_distributions' parameter must hold values that the "
             f"wrapped estimator can be built with. With {settings!r} it said: {error}"
         ) from error
     numbers = numbers_of(opened.model_)

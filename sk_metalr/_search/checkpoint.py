@@ -43,13 +43,13 @@ def checkpointed(folder: str | os.PathLike[str] | None) -> Iterator["Checkpoint 
         held = FileLock(path / LOCK, timeout=0).acquire()
     except Timeout as error:
         raise ValueError(
-            "The 'checkpoint_dir' parameter of MetaLRClassifier must be a folder of its own for "
+            "The 'checkpoint_dir' parameter must be a folder of its own for "
             f"each fit that runs. Got {str(folder)!r} instead, which another fit uses now; wait "
             "for that, or name another folder."
         ) from error
     except OSError as error:
         raise ValueError(
-            "The 'checkpoint_dir' parameter of MetaLRClassifier must be a folder that can be "
+            "The 'checkpoint_dir' parameter must be a folder that can be "
             f"written to. Got {str(folder)!r} instead ({error.strerror or error})."
         ) from error
     with held:
@@ -97,7 +97,7 @@ class Checkpoint:
         differing = [name for name in identity if saved.get(name, identity[name]) != identity[name]]
         if differing:
             raise ValueError(
-                "The 'checkpoint_dir' parameter of MetaLRClassifier must be an empty folder, or "
+                "The 'checkpoint_dir' parameter must be an empty folder, or "
                 f"hold the same search. Got {str(self.path.parent)!r} instead, where one was saved "
                 f"that differs in {', '.join(differing)}; name another folder, or delete "
                 f"{str(self.path)!r}."

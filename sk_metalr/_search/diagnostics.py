@@ -8,6 +8,7 @@ import numpy as np
 from .. import exceptions
 from .._data import TrainingData
 from .._space import OPTIMIZER, RATE, SCHEDULE
+from .._task import Task
 from .loop import SearchResult
 
 NOTICEABLE = 0.01
@@ -43,16 +44,17 @@ def diagnose(
     at_edge = edge_message(*history.rate_in_family(best))
     if at_edge and not is_edge_known(n_candidates, result.costs):
         yield exceptions.EdgeOfSpaceWarning(at_edge)
-    losses, n_chosen = history.recorded["log_loss"], choice.n_epochs[best]
-    how = off_scale(feature_scale, losses, history.candidates.learning_rates, baseline_loss)
-    is_log_loss, loss = history.baseline_loss is not None, choice.losses[best]
-    at_baseline = baseline_message(loss, baseline_loss, how) if is_log_loss else ""
+    losses, n_chosen = history.recorded.loss, choice.n_epochs[best]
+    task, rates = data.task, history.candidates.learning_rates
+    how = off_scale(feature_scale, losses, rates, baseline_loss, task)
+    is_own_score, loss = history.baseline_loss is not None, choice.losses[best]
+    at_baseline = baseline_message(loss, baseline_loss, how, task) if is_own_score else ""
     harm = scale_message(how, losses[best, :, n_chosen - 1].mean(), baseline_loss, feature_scale)
     if at_baseline:
         yield exceptions.BaselineWarning(at_baseline)
     elif harm:
         yield exceptions.ScaleWarning(harm)
-    if too_short := budget_message(losses, best, n_chosen, baseline_loss):
+    if too_short := budget_message(losses, best, n_chosen, baseline_loss, task):
         yield exceptions.BudgetWarning(too_short)
 
 
@@ -86,15 +88,17 @@ def is_edge_known(n_candidates: int | None, cost: dict[str, Any]) -> bool:
     return n_candidates is not None and cost.get("n_drawn_at_random") == 0
 
 
-def budget_message(losses: np.ndarray, index: int, n_epochs: int, baseline_loss: float) -> str:
+def budget_message(
+    losses: np.ndarray, index: int, n_epochs: int, baseline_loss: float, task: Task
+) -> str:
     """Say that the loss was still falling at the end of the budget; empty if it was not.
 
     A candidate is often chosen at its last epoch without a reason for more: among several learning
     rates there is one for which the budget is just long enough. So it is empty, too, where some
     candidate was as good before the last quarter of the budget.
 
-    The held-out log-losses, of shape (n_candidates, n_splits, n_epochs), cover the whole budget;
-    the candidate at `index` was chosen, for `n_epochs` of it. All losses are in nats.
+    The held-out losses, of shape (n_candidates, n_splits, n_epochs), cover the whole budget; the
+    candidate at `index` was chosen, for `n_epochs` of it.
     """
     _, n_splits, budget = losses.shape
     if n_epochs < budget or budget < 2:
@@ -109,26 +113,26 @@ def budget_message(losses: np.ndarray, index: int, n_epochs: int, baseline_loss:
         return ""
     return (
         f"The chosen number of epochs is the whole budget, {budget}, and the held-out loss was "
-        f"still falling there, by {falls.mean():.2g} nats over its last quarter: more may be "
+        f"still falling there, by {falls.mean():.2g}{task.unit} over its last quarter: more may be "
         "better; raise the epochs of the estimator."
     )
 
 
 def off_scale(
-    feature_scale: float, losses: np.ndarray, rates: np.ndarray, baseline_loss: float
+    feature_scale: float, losses: np.ndarray, rates: np.ndarray, baseline_loss: float, task: Task
 ) -> str:
     """Say how features are off the scale that a network starts from; empty if they are not.
 
     A network that begins with an embedding, a normalization or a rescaling takes features of any
     size. So large ones, by their largest root mean square, count only where the network begins far
-    worse than the class frequencies, as the lowest of the rates (n_candidates,) shows. All losses
-    are in nats, the held-out log-losses of shape (n_candidates, n_splits, n_epochs).
+    worse than the baseline, as the lowest of the rates (n_candidates,) shows. The held-out losses
+    are of shape (n_candidates, n_splits, n_epochs).
     """
     begins = losses[np.argmin(rates), :, 0].mean()
     if feature_scale > LARGE and not begins < FAR_WORSE * baseline_loss:
         return (
             f"the features have root mean squares of up to {feature_scale:.2g}, and the network "
-            f"begins at a loss of {begins:.3g} nats"
+            f"begins at a loss of {begins:.3g}{task.unit}"
         )
     if feature_scale < SMALL:
         return f"the features have root mean squares of {feature_scale:.2g} at most"
@@ -138,7 +142,7 @@ def off_scale(
 def scale_message(how: str, loss: float, baseline_loss: float, feature_scale: float) -> str:
     """Say that features off the scale, as :func:`off_scale` said, did harm; empty if they did not.
 
-    The loss is the held-out log-loss of the chosen candidate. All losses are in nats.
+    The loss is the held-out one of the chosen candidate.
     """
     harmed = HARMED_BY_LARGE if feature_scale > LARGE else HARMED_BY_SMALL
     if not how or loss <= harmed * baseline_loss:
@@ -149,16 +153,16 @@ def scale_message(how: str, loss: float, baseline_loss: float, feature_scale: fl
     )
 
 
-def baseline_message(loss: float, baseline_loss: float, how_off_scale: str = "") -> str:
-    """Say that the lowest loss is no better than that of the class frequencies; empty if it is.
+def baseline_message(loss: float, baseline_loss: float, how_off_scale: str, task: Task) -> str:
+    """Say that the lowest loss is no better than that of the best constant; empty if it is.
 
-    Features may be to blame, as :func:`off_scale` said. All losses are in nats.
+    Features may be to blame, as :func:`off_scale` said.
     """
     if loss < baseline_loss:
         return ""
     scaled = f"{how_off_scale}; scale the features in a Pipeline, " if how_off_scale else ""
     return (
-        f"No learning rate did better on held-out rows ({loss:.3g} nats) than always predicting "
-        f"the class frequencies ({baseline_loss:.3g} nats): {scaled}train for more epochs, or "
-        "doubt that the features tell anything."
+        f"No learning rate did better on held-out rows ({loss:.3g}{task.unit}) than always "
+        f"predicting {task.trivially} ({baseline_loss:.3g}{task.unit}): {scaled}train for more "
+        "epochs, or doubt that the features tell anything."
     )

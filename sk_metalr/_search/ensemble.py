@@ -9,10 +9,10 @@ member that has not trained on its row.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
 from .._population import HeldOut
-from .._task import TEMPERATURES
+from .._task import Task
+from .._task.classification import TEMPERATURES
 from .calibration import best_positions, temperature_at
 from .scoring import ROWS_ADDED
 from .surface import ResponseSurface
@@ -32,7 +32,7 @@ class Chosen:
 
 
 def select(
-    held_out: HeldOut, surface: ResponseSurface, n_models: int
+    task: Task, held_out: HeldOut, surface: ResponseSurface, n_models: int
 ) -> tuple[list[Chosen], float]:
     """Return the models of an ensemble, in the order of their candidates, and its temperature.
 
@@ -44,49 +44,47 @@ def select(
     kept = np.array(held_out.epochs)
     mean = np.where(surface.is_trained, surface.smoothed.mean(axis=1), np.inf)[:, kept]
     is_eligible = surface.is_trained[:, -1] & ~surface.is_diverged
-    options, logits = [], []
+    options, predictions, target, weight = [], [], held_out.target, held_out.weight
     lowest = np.where(is_eligible, mean.min(axis=1), np.inf)
     n_best = max(2, int(is_eligible.sum()) // 2)
     for index in np.sort(lowest.argsort(kind="stable")[:n_best]):
         at = int(mean[index].argmin())
         view = int(surface.is_averaged[index, kept[at]])
-        of_rows = held_out.log_probabilities[view, index, at].astype(np.float64)
+        of_rows = held_out.predictions[view, index, at]
         if not np.isfinite(of_rows).all():
             continue
-        temperature = _best_temperature(of_rows, held_out, n_added=1.0)
+        values, target, weight = task.from_kept(of_rows, held_out.target, held_out.weight)
+        temperature = _best_temperature(task, values, target, weight, n_added=1.0)
         options.append(Chosen(int(index), int(kept[at]) + 1, bool(view), temperature))
-        logits.append(log_softmax(of_rows / temperature, axis=1))
-    numbers = _greedy(np.exp(logits), held_out, n_models) if options else []
+        predictions.append(task.kept_at(values, temperature))
+    numbers = _greedy(task, np.array(predictions), target, weight, n_models) if options else []
     if len(set(numbers)) < 2:
         return [], 1.0
-    mean_of_all = np.log(np.mean([np.exp(logits[number]) for number in numbers], axis=0))
+    mean_of_all = task.back_to_kept(np.mean([predictions[number] for number in numbers], axis=0))
     chosen = [options[number] for number in sorted(numbers)]
-    return chosen, _best_temperature(mean_of_all, held_out, ROWS_ADDED)
+    return chosen, _best_temperature(task, mean_of_all, target, weight, ROWS_ADDED)
 
 
-def _greedy(probabilities: np.ndarray, held_out: HeldOut, n_models: int) -> list[int]:
+def _greedy(
+    task: Task, predictions: np.ndarray, target: np.ndarray, weight: np.ndarray, n_models: int
+) -> list[int]:
     """Return numbers of models, of which some come several times, that predict well together.
 
-    `probabilities` are of shape (n_options, n_rows, n_classes).
+    `predictions` are of shape (n_options, n, ...).
     """
-    total, numbers = np.zeros(probabilities.shape[1:]), []
+    total, numbers = np.zeros(predictions.shape[1:]), []
     for size in range(1, n_models + 1):
-        losses = [_loss(np.log((total + one) / size), held_out) for one in probabilities]
+        losses = [task.loss((total + one) / size, target, weight) for one in predictions]
         numbers.append(int(np.argmin(losses)))
-        total += probabilities[numbers[-1]]
+        total += predictions[numbers[-1]]
     return numbers
 
 
-def _loss(log_probabilities: np.ndarray, held_out: HeldOut, n_added: float = 1.0) -> float:
-    """Return the Laplace-smoothed log-loss of predictions (n_rows, n_classes), in nats."""
-    surprise = -log_probabilities
-    of_class = surprise[np.arange(len(surprise)), held_out.target]
-    n_rows = len(surprise)
-    loss = np.average(of_class, weights=held_out.weight)
-    uniform = np.average(surprise.mean(axis=1), weights=held_out.weight)
-    return float((n_rows * loss + n_added * uniform) / (n_rows + n_added))
-
-
-def _best_temperature(logits: np.ndarray, held_out: HeldOut, n_added: float) -> float:
-    losses = [_loss(log_softmax(logits / t, axis=1), held_out, n_added) for t in TEMPERATURES]
+def _best_temperature(
+    task: Task, kept: np.ndarray, target: np.ndarray, weight: np.ndarray, n_added: float
+) -> float:
+    """Return the temperature at which the loss of predictions is lowest; 1 where there is none."""
+    if not task.has_temperature:
+        return 1.0
+    losses = [task.loss(task.kept_at(kept, t), target, weight, n_added) for t in TEMPERATURES]
     return temperature_at(float(best_positions(np.array(losses))), TEMPERATURES)

@@ -102,7 +102,13 @@ class Evaluation:
         else:
             setups = self.setups(settings, trained)
             options = replace(options, n_rows_later=0, n_threads=n_threads)  # no refit is compiled
-        task = replace(options.task, from_logits=models.has_logits(setups[0].model))
+        task = models.suited(options.task, setups[0].model)
+        if task.needs_loss and task != options.task:
+            raise ValueError(
+                "The 'param_distributions' parameter must hold values that make models whose "
+                f"losses take targets that are scaled alike. With {settings!r} the loss takes "
+                "others."
+            )
         options = replace(options, task=task)
         block = Block(setups, values, schedules, options, executor)
         if trained is None:
@@ -135,17 +141,23 @@ class Evaluation:
         for number in wanted:
             train, test = self.splits[number]
             X = models.features_to_open(self.estimator, self.data.X, train)
-            y, seed = self.data.y[train], self.seed + number
+            y, seed = self.data.targets(train)[0][train], self.seed + number
             with preserved_random_state():
                 opened = self.open(X, y, settings, seed)
             if number == 0:
-                models.check_model(opened, self.data.X[train[:8]], y)
+                models.check_model(opened, self.data.task, self.data.X[train[:8]], y)
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)
         first = next(iter(setups.values()))
-        return [
-            setups.get(number, replace(first, train=train, test=test))
-            for number, (train, test) in enumerate(self.splits)
-        ]
+        for number, (train, test) in enumerate(self.splits):
+            if number not in setups:  # which is only counted, but for the shapes of its rows
+                setups[number] = replace(
+                    first,
+                    train=train,
+                    test=test,
+                    train_weight=np.ones(len(train), first.train_weight.dtype),
+                    test_weight=np.ones(len(test), first.test_weight.dtype),
+                )
+        return [setups[number] for number in range(len(self.splits))]
 
 
 def make_setup(
@@ -156,16 +168,17 @@ def make_setup(
     `opened` is what ``open_estimator`` returned, `train` (n_train,) and `test` (n_test,) are
     numbers of rows, `batch_size` is in rows, and the seed is that of their order.
     """
-    x, y = models.encode(opened, data.X, data.y)
+    labels, target = data.targets(train)
+    x, y = models.encode(opened, data.X, labels)
     weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight
     return SplitSetup(
         model=opened.model_,
         x=x,
         y=y,
-        target=data.target,
+        target=target,
         train=train,
         test=test,
-        train_weight=models.training_weights(opened, data.y[train], weight[train]),
+        train_weight=models.training_weights(opened, labels[train], weight[train]),
         test_weight=weight[test].astype(np.float32),
         batch_size=batch_size,
         seed=seed,

@@ -104,7 +104,7 @@ class History:
     def is_bad(self) -> np.ndarray:
         """Tell which epochs a candidate had diverged in: bool (n_candidates, n_epochs)."""
         is_trained = np.arange(self.budget) < self.n_resources[:, None]
-        return ~np.isfinite(self.recorded["log_loss"]).all(axis=1) & is_trained
+        return ~np.isfinite(self.recorded.loss).all(axis=1) & is_trained
 
     @property
     def is_diverged(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from .._population import HeldOut, Population
 from .._progress import PREFIX, Score, tell
 from .._recorded import Recorded
 from .._space import Candidates
-from .._task import Classification
+from .._task import Task
 from ..exceptions import AllDivergedError
 from .base import BaseSearch, Problem
 from .ensemble import Chosen, select
@@ -57,14 +57,14 @@ def run(
         remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
     )
     result = search(algorithm, problem, evaluation, prepared.scoring, execution)
-    return with_models(result, prepared.n_models)
+    return with_models(result, prepared.n_models, prepared.data.task)
 
 
-def with_models(result: SearchResult, n_models: int) -> SearchResult:
+def with_models(result: SearchResult, n_models: int, task: Task) -> SearchResult:
     """Return a result with an ensemble where predictions were kept, or the one choice, repeated."""
     history, choice = result.history, result.choice
     if history.held_out is not None and history.surface is not None:
-        models, temperature = select(history.held_out, history.surface, n_models)
+        models, temperature = select(task, history.held_out, history.surface, n_models)
         if models:
             return replace(result, models=models, temperature=temperature)
     return replace(result, models=[single(choice)] * n_models)
@@ -103,6 +103,7 @@ def search(
             f"Every candidate diverged, also the lowest learning rate tried ({lowest:.3g}). "
             f"Give lower learning_rates, such as scipy.stats.loguniform({lowest / 1e4:.0e}, "
             f"{lowest:.0e}), scale the features, or clip gradients."
+            f"{evaluation.options.task.if_diverged}"
         )
     if history.choice is None:
         raise ValueError(
@@ -142,7 +143,7 @@ class _Rounds:
         trained.finish()
         history = History(
             candidates,
-            _settled(trained, budget),
+            self._settled(trained, budget),
             resources,
             iteration,
             n_rounds + 1,
@@ -171,7 +172,7 @@ class _Rounds:
             is_over = done < until or done == rung.budget  # out of time, or complete
             if is_over or not self.execution.has_time(done + 1):
                 return iteration
-            seen = _settled(trained, done)
+            seen = self._settled(trained, done)
             if self.execution.told is not None:
                 tell(_best_so_far(self.execution.told, seen, rung))
             views = self.scoring.losses(seen)
@@ -182,6 +183,21 @@ class _Rounds:
             trained.keep(staying)
             rung, number = replace(rung, staying=staying), number + 1
             name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
+
+    def _settled(self, run: Run, n_epochs: int) -> Recorded:
+        """Return what was recorded, padded to `n_epochs`; NaN from where a member diverged on."""
+        recorded = run.recorded
+        assert recorded is not None
+        names = self.evaluation.options.task.recorded
+        finite = np.all([np.isfinite(recorded[name]) for name in names], axis=0)
+        diverged = np.logical_or.accumulate(~finite, axis=2)
+        missing = [(0, 0)] * 3 + [(0, n_epochs - recorded.shape[-1])]
+
+        def settled(values: np.ndarray) -> np.ndarray:
+            values = np.where(diverged, np.nan, values)
+            return np.pad(values, missing, constant_values=np.nan)
+
+        return recorded.map(settled)
 
     def _promoted(self, rung: Rung) -> tuple[np.ndarray, int]:
         """Return who goes on and until when, or say what is wrong with the algorithm's answer."""
@@ -211,18 +227,6 @@ class _Rounds:
         temperature = self.scoring.temperature(history.recorded, choice)
         choice = replace(choice, temperature=temperature)
         return replace(history, choice=choice, surface=surface)
-
-
-def _settled(run: Run, n_epochs: int) -> Recorded:
-    """Return what was recorded, padded to `n_epochs`; NaN from where a member has diverged on."""
-    recorded = run.recorded
-    assert recorded is not None
-    finite = np.all([np.isfinite(recorded[name]) for name in Classification.recorded], axis=0)
-    diverged = np.logical_or.accumulate(~finite, axis=2)
-    missing = [(0, 0)] * 3 + [(0, n_epochs - recorded.shape[-1])]
-    return recorded.map(
-        lambda values: np.pad(np.where(diverged, np.nan, values), missing, constant_values=np.nan)
-    )
 
 
 def _joined(before: History, found: History) -> History:

@@ -58,7 +58,7 @@ class Portfolio(BaseSearch):
         """Raise an error where rates are a list, or there is no such experience."""
         if space.is_joint:
             raise ValueError(
-                "The 'param_distributions' parameter of MetaLRClassifier may hold learning rates, "
+                "The 'param_distributions' parameter may hold learning rates, "
                 "optimizers and schedules for search='portfolio', of which its experience tells. "
                 f"Got {space.others[0]!r} too; use search='random' or 'halving'."
             )

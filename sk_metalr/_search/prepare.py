@@ -6,22 +6,17 @@ from typing import Any
 
 import numpy as np
 import psutil
+import scipy.sparse
 from sklearn.utils.validation import validate_data
 
 from .. import _models as models
-from .._data import (
-    TrainingData,
-    check_no_times,
-    check_training_data,
-    check_unmasked,
-    with_validation_rows,
-)
+from .._data import TrainingData, check_no_times, check_training_data, with_validation_rows
 from .._experience import Situation
-from .._population import Options
+from .._population import Options, preserved_random_state
 from .._progress import warn
 from .._space import OPTIMIZER, StrategySpace
 from .._splits import Split, make_splits, renumbered
-from .._task import Classification
+from .._task.checks import check_unmasked
 from ..exceptions import CallbackWarning, IgnoredRateWarning
 from .blocks import with_members
 from .evaluation import Evaluation
@@ -35,11 +30,11 @@ NO_NUMBERS = (
 
 TRAINING = "epochs", "batch_size", "verbose", "callbacks", "shuffle", "class_weight"
 OTHER_ARGUMENTS = {
-    **{name: f"KerasClassifier(build_model, {name}=...)" for name in TRAINING},
+    **{name: f"{{wrapper}}(build_model, {name}=...)" for name in TRAINING},
     "validation_data": "fit(X, y, X_val=..., y_val=...)",
-    "validation_split": "MetaLRClassifier(cv=...)",
+    "validation_split": "{estimator}(cv=...)",
 }
-"""Places of arguments of Keras's ``fit`` that are not ``KerasClassifier(fit__<name>=...)``."""
+"""Places of arguments of Keras's ``fit`` that are not ``{wrapper}(fit__<name>=...)``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class Prepared:
 
 
 def prepare(
-    classifier: Any,
+    estimator: Any,
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -74,98 +69,137 @@ def prepare(
 ) -> Prepared:
     """Check all that a fit was given, ``(X_val, y_val)`` as `validation`, and draw its seeds.
 
-    Parameters of the classifier are read; of its attributes, those of scikit-learn's
+    Parameters of the estimator are read; of its attributes, those of scikit-learn's
     ``validate_data`` are set. Raises ValueError or TypeError if something cannot be used.
     """
-    estimator = models.as_keras_classifier(classifier.estimator)
-    if classifier.n_models > 1 and classifier.refit:
-        models.check_fresh(estimator)
-    space = StrategySpace(classifier.param_distributions, classifier.learning_rates)
-    models.check_searchable(estimator, space.others)
+    wrapped = models.as_wrapper(estimator.estimator, estimator._wrappers)
+    if estimator.n_models > 1 and estimator.refit:
+        models.check_fresh(wrapped)
+    space = StrategySpace(estimator.param_distributions, estimator.learning_rates)
+    models.check_searchable(wrapped, space.others)
     if epochs := space.take_out("epochs"):
-        estimator = models.largest_budget(estimator, epochs)
-    plan = models.training_plan(estimator)
-    _warn_of_ignored_settings(estimator, classifier.refit)
-    scorers, decisive = check_scorers(classifier.scoring, classifier.refit)
-    X, y = validated(classifier, X, y, ensure_min_samples=2)
-    data = check_training_data(X, y, sample_weight, groups)
+        wrapped = models.largest_budget(wrapped, epochs)
+    plan = models.training_plan(wrapped)
+    _warn_of_ignored_settings(wrapped, estimator.refit)
+    task = estimator._task()
+    scorers, decisive = check_scorers(estimator.scoring, estimator.refit, task)
+    X, y = validated(estimator, X, y, ensure_min_samples=2)
+    data = check_training_data(task, X, y, sample_weight, groups)
+    if estimator.estimator is None:
+        wrapped.set_params(loss=data.task.ready_made_loss)
+    if data.task.needs_loss:
+        data = _with_loss(data, wrapped, space)
     search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
-    rows, splits = _split(classifier, data, *validation, random_state)
-    baseline, calibrate = data.baseline_loss, classifier.calibrate
-    scoring = Scoring(scorers, decisive, rows, splits, baseline, calibrate)
-    is_ensemble = classifier.n_models > 1 and scoring.worst_loss is not None
-    memory = classifier.max_memory
+    rows, splits = _split(estimator, data, *validation, random_state)
+    calibrate = estimator.calibrate and data.task.has_temperature
+    scoring = Scoring(scorers, decisive, rows, splits, data.baseline_loss, calibrate)
+    is_ensemble = estimator.n_models > 1 and scoring.worst_loss is not None
+    memory = estimator.max_memory
     refits_alike = (
-        classifier.refit
+        estimator.refit
         and OPTIMIZER not in space.levels
         and plan.batch_size is not None
-        and not (estimator.callbacks or models.asks_for_keras_loop(estimator))
+        and not (wrapped.callbacks or models.asks_for_keras_loop(wrapped))
     )
     options = Options(
-        task=Classification(),
+        task=data.task,
         budget=plan.n_epochs,
         shuffle=plan.shuffle,
         metrics=scoring if scoring.names else None,
-        averages=calibrate,
-        keeps_predictions=calibrate and bool(classifier.refit) and is_ensemble,
+        averages=estimator.calibrate,
+        keeps_predictions=estimator.calibrate and bool(estimator.refit) and is_ensemble,
         max_memory=psutil.virtual_memory().available / 4 if memory is None else memory,
         n_rows_later=len(data.y) if refits_alike else 0,
-        engine=classifier.engine,
+        engine=estimator.engine,
     )
-    evaluation = Evaluation(estimator, plan, rows, splits, search_seed, options)
+    evaluation = Evaluation(wrapped, plan, rows, splits, search_seed, options)
     if space.is_joint:
         space = with_members(space, evaluation, np.random.RandomState(search_seed))
         if space.members != set(space.others):  # there are several programs
             evaluation = replace(evaluation, options=replace(options, n_rows_later=0))
-    seeds, n_models = tuple(refit_seeds), classifier.n_models
+    seeds, n_models = tuple(refit_seeds), estimator.n_models
     return Prepared(data, space, evaluation, scoring, seeds, n_models)
 
 
-def _warn_of_ignored_settings(estimator: Any, refit: Any) -> None:
+def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> TrainingData:
+    """Return data whose task knows the loss that models train on, of which it depends.
+
+    Raises ValueError where losses are searched that cannot be compared.
+    """
+    every = np.arange(len(data.y))
+    searched = [part.others["loss"].highest for part in space.parts if "loss" in part.others]
+    losses = [loss for listed in searched for loss in listed] or [None]
+    tasks = []
+    for loss in losses:
+        settings = {} if loss is None else {"loss": loss}
+        labels, _ = data.targets(every)
+        X = models.features_to_open(wrapped, data.X, every)
+        with preserved_random_state():
+            opened = models.open_estimator(wrapped, X, labels, seed=0, settings=settings)
+        tasks.append(models.suited(data.task, opened.model_))
+    task = tasks[0]
+    if any(task != one for one in tasks) or (task.by_training_loss and len(losses) > 1):
+        raise ValueError(
+            "The 'param_distributions' parameter must hold losses that can be compared: by a "
+            f"scorer, and such as take targets that are scaled alike. Got {losses!r} instead."
+        )
+    return replace(data, task=task)
+
+
+def _warn_of_ignored_settings(wrapped: Any, refit: Any) -> None:
     """Warn of a learning rate that the chosen one replaces, or that replaces the chosen one."""
-    setters = models.rate_setters(estimator) if refit else []
+    setters = models.rate_setters(wrapped) if refit else []
     if setters:
         message = (
-            f"The callback {setters[0]} of the wrapped KerasClassifier sets the learning rate of "
+            f"The callback {setters[0]} of the wrapped estimator sets the learning rate of "
             "the refit in place of the one that is chosen, and acts in no candidate. Leave it out; "
             "param_distributions={'schedule': [...]} searches rates that change."
         )
         warn(CallbackWarning(message), stacklevel=5)
-    rate = models.ignored_rate(estimator)
+    rate = models.ignored_rate(wrapped)
     if rate is not None:
         message = (
-            f"The parameter optimizer__learning_rate={rate!r} of the wrapped classifier has no "
-            "effect, because fit chooses the learning rate. Remove it from the classifier, or from "
+            f"The parameter optimizer__learning_rate={rate!r} of the wrapped estimator has no "
+            "effect, because fit chooses the learning rate. Remove it from the estimator, or from "
             "the grid of an outer search, and give rates to choose from as learning_rates=[...]."
         )
         warn(IgnoredRateWarning(message), stacklevel=5)
 
 
 def _split(
-    classifier: Any, data: TrainingData, X_val: Any, y_val: Any, random_state: np.random.RandomState
+    estimator: Any, data: TrainingData, X_val: Any, y_val: Any, random_state: np.random.RandomState
 ) -> tuple[TrainingData, list[Split]]:
     """Return the rows to search on, and which of them are held out in each split."""
     if X_val is None and y_val is None:
-        cv = renumbered(classifier.cv, data.kept)
-        return data, make_splits(cv, data.y, groups=data.groups, random_state=random_state)
-    is_default = isinstance(classifier.cv, str) and classifier.cv == "auto"
+        cv, strata = renumbered(estimator.cv, data.kept), data.task.strata(data.target)
+        if data.classes is not None and data.target.ndim == 1:
+            strata = data.classes[strata]  # which are named where they are rare
+        how: dict[str, Any] = {"groups": data.groups, "random_state": random_state}
+        return data, make_splits(cv, data.y, strata=strata, **how)
+    is_default = isinstance(estimator.cv, str) and estimator.cv == "auto"
     if X_val is None or y_val is None or not is_default:
         raise ValueError(
             "X_val and y_val must be given together, and not along with cv: candidates are "
             "scored on one or the other."
         )
-    rows, split = with_validation_rows(data, validated(classifier, X_val, reset=False), y_val)
+    rows, split = with_validation_rows(data, validated(estimator, X_val, reset=False), y_val)
     return rows, [split]
 
 
-def validated(classifier: Any, *arrays: Any, **settings: Any) -> Any:
-    """Return features (and labels) as arrays, features of Keras's float type."""
+def validated(estimator: Any, *arrays: Any, **settings: Any) -> Any:
+    """Return features (and targets) as arrays, features of Keras's float type."""
     check_unmasked(**dict(zip("Xy", arrays, strict=False)))
     check_no_times(arrays[0])
     settings |= {"dtype": models.input_dtype(), "allow_nd": True}
     try:
+        if len(arrays) > 1:
+            X, y = arrays
+            y = y.toarray() if scipy.sparse.issparse(y) else y
+            shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+            settings["multi_output"] = len(shape) == 2 and shape[1] != 1
+            arrays = X, y
         with np.errstate(over="ignore", invalid="ignore"):  # it looks for infinity next
-            return validate_data(classifier, *arrays, **settings)
+            return validate_data(estimator, *arrays, **settings)
     except (ValueError, TypeError, OverflowError) as error:
         if str(error).startswith("Sparse data was passed"):
             raise TypeError(
@@ -184,11 +218,15 @@ def validated(classifier: Any, *arrays: Any, **settings: Any) -> Any:
         ) from error
 
 
-def check_fit_arguments(unknown: dict[str, Any]) -> None:
+def check_fit_arguments(estimator: Any, unknown: dict[str, Any]) -> None:
     """Raise TypeError where ``fit`` was given what goes elsewhere, and say where."""
+    names = {
+        "estimator": type(estimator).__name__,
+        "wrapper": estimator._wrappers.own.__name__,
+    }
     for name in sorted(unknown):
-        where = OTHER_ARGUMENTS.get(name, f"KerasClassifier(build_model, fit__{name}=...)")
+        where = OTHER_ARGUMENTS.get(name, f"{{wrapper}}(build_model, fit__{name}=...)")
         raise TypeError(
-            "MetaLRClassifier.fit takes X, y, sample_weight, groups, X_val and y_val. Got "
-            f"{name!r} too, which goes into {where}."
+            f"{names['estimator']}.fit takes X, y, sample_weight, groups, X_val and y_val. Got "
+            f"{name!r} too, which goes into {where.format(**names)}."
         )

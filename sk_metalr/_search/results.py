@@ -89,7 +89,7 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
             "Experience.record takes fits that searched learning rates, optimizers and schedules. "
             f"Got one that searched {', '.join(prepared.space.others)} too."
         )
-    losses, n_resources = fitted.laplace_learning_curves_, fitted.cv_results_["n_resources"]
+    losses, n_resources = fitted._smoothed_curves, fitted.cv_results_["n_resources"]
     candidates = prepared.space.named(fitted.cv_results_["params"])
     surface = surface_of(candidates, [losses], n_resources, fitted.baseline_loss_)
     epochs, curve = surface.lowest

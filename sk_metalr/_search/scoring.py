@@ -6,18 +6,17 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from .._data import TrainingData
 from .._recorded import Recorded
 from .._splits import Split
-from .._task import TEMPERATURES, Classification
+from .._task import Task
+from .._task.classification import TEMPERATURES, Classification
 from .calibration import at_positions, best_positions, temperature_at
 from .selection import Choice
 from .surface import weights_over_epochs
-
-LOG_LOSS = "neg_log_loss"
 
 ROWS_ADDED = 0.2
 """Rows that are added to those held out where the temperature of the refit is fitted. On six tables
@@ -25,8 +24,8 @@ one row, as for the choice, was worse by 0.004 nats, 0.1 better by 0.001 than 0.
 it made no difference."""
 
 
-def check_scorers(scoring: Any, refit: bool | str) -> tuple[dict[str, Any], str]:
-    """Return scorers by name, None for the log-loss, and the name of the one that chooses.
+def check_scorers(scoring: Any, refit: bool | str, task: Task) -> tuple[dict[str, Any], str]:
+    """Return scorers by name, None for what the task records, and the name of the one that chooses.
 
     Takes `scoring` and `refit` as scikit-learn's searches do. Raises ValueError if there is no
     scorer, a name is unknown, or `refit` names none of them.
@@ -34,30 +33,32 @@ def check_scorers(scoring: Any, refit: bool | str) -> tuple[dict[str, Any], str]
     if callable(scoring):
         scoring = {"score": scoring}
     elif not isinstance(scoring, dict):
-        names = [scoring] if isinstance(scoring, str) else scoring
+        names = [task.scorer_name] if scoring is None else scoring
+        names = [names] if isinstance(names, str) else names
         scoring = {str(name): name for name in names}
     if not scoring:
         raise ValueError(
-            "The 'scoring' parameter of MetaLRClassifier must hold at least one scorer. Got an "
-            "empty list instead; leave it out for the log-loss."
+            "The 'scoring' parameter must hold at least one scorer. Got an empty list instead; "
+            f"leave it out for {task.scorer_name!r}."
         )
-    scorers = {str(name): _check_scorer(scorer) for name, scorer in scoring.items()}
+    scorers = {str(name): _check_scorer(scorer, task) for name, scorer in scoring.items()}
     decisive = refit if isinstance(refit, str) else next(iter(scorers))
     if decisive not in scorers:
         raise ValueError(
-            "The 'refit' parameter of MetaLRClassifier must be a bool or the name of one of the "
+            "The 'refit' parameter must be a bool or the name of one of the "
             f"scorers {list(scorers)}. Got {refit!r} instead."
         )
     return scorers, decisive
 
 
-def _check_scorer(scorer: Any) -> Any:
-    if isinstance(scorer, str) and scorer == LOG_LOSS:
+def _check_scorer(scorer: Any, task: Task) -> Any:
+    if isinstance(scorer, str) and scorer == task.scorer_name:
         return None
     if callable(scorer) or (isinstance(scorer, str) and scorer in get_scorer_names()):
-        return check_scoring(_Predicted(), scoring=scorer)
+        kind = _Classified if task.has_temperature else _Predicted
+        return check_scoring(kind(), scoring=scorer)
     raise ValueError(
-        "The 'scoring' parameter of MetaLRClassifier must hold names of scorers "
+        "The 'scoring' parameter must hold names of scorers "
         f"(sklearn.metrics.get_scorer_names() lists them) or functions. Got {scorer!r} instead."
     )
 
@@ -65,9 +66,9 @@ def _check_scorer(scorer: Any) -> Any:
 class Scoring:
     """The scores of a search, and the losses that its choice is made on.
 
-    The scorer of the log-loss, which is recorded anyway, is None; `decisive` names the one that
-    chooses. The baseline loss is the log-loss of always predicting the class frequencies, in nats.
-    `names` are those of the metrics that are computed from predictions.
+    The scorer of what is recorded anyway, such as the log-loss, is None; `decisive` names the one
+    that chooses. The baseline loss is that of the best constant prediction. `names` are those of
+    the metrics that are computed from predictions.
     """
 
     def __init__(
@@ -83,6 +84,9 @@ class Scoring:
         self.calibrate = calibrate
         self.names = [name for name, scorer in scorers.items() if scorer is not None]
         self._scorers, self._classes, self._baseline_loss = scorers, rows.classes, baseline_loss
+        self._task = rows.task
+        self._scalers = [rows.scaler(train) for train, _ in splits]
+        self._width = rows.task.width(rows.target)
         self._n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
         weight = rows.sample_weight
         self._held_out = [
@@ -93,24 +97,24 @@ class Scoring:
 
     def _check(self, split: int) -> None:
         """Raise ValueError where a scorer cannot score the rows of a split at all."""
-        n_test, n_classes = len(self._held_out[split][0]), len(self._classes)
+        n_test = len(self._held_out[split][0])
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of equal probabilities much is undefined
-                self(split, np.full((n_test, n_classes), 1 / n_classes))
+                warnings.simplefilter("ignore")  # of equal predictions much is undefined
+                self._scores_of(split, self._task.alike(n_test, self._width))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                "The 'scoring' parameter of MetaLRClassifier must suit what is held out. One of "
+                "The 'scoring' parameter must suit what is held out. One of "
                 f"{self.names} cannot score the rows of split {split}: {error}"
             ) from error
 
     @property
     def worst_loss(self) -> float | None:
-        """The baseline loss, in nats; None where another score than the log-loss chooses."""
+        """The baseline loss; None where another score than what the task records chooses."""
         return None if self.decisive in self.names else self._baseline_loss
 
     def losses(self, recorded: Recorded) -> list[np.ndarray]:
-        """Return the losses that the choice is made on: log-losses, or negatives of a score.
+        """Return the losses that the choice is made on, those recorded or negatives of a score.
 
         They are of the shape of what was recorded; one array for the weights, and one for averages.
         """
@@ -119,20 +123,20 @@ class Scoring:
     def _losses(self, recorded: Recorded) -> np.ndarray:
         if self.decisive in self.names:
             return -recorded[self.decisive]
-        return self.calibrated(recorded) if self.calibrate else self.log_losses(recorded)
+        return self.calibrated(recorded) if self.calibrate else self.smoothed(recorded)
 
-    def log_losses(self, recorded: Recorded) -> np.ndarray:
-        """Return Laplace-smoothed log-losses, in nats, of the shape of what was recorded."""
-        return Classification.smoothed(recorded, self._n_held_out)
+    def smoothed(self, recorded: Recorded) -> np.ndarray:
+        """Return losses of the shape of what was recorded, log-losses Laplace-smoothed."""
+        return self._task.smoothed(recorded, self._n_held_out)
 
     def calibrated(self, recorded: Recorded) -> np.ndarray:
         """Return the same at the best temperature of each candidate after each epoch."""
-        losses = Classification.tempered(recorded, self._n_held_out)
+        losses = Classification.at_temperatures(recorded, self._n_held_out)
         return self._at(self._positions(recorded, n_added=1), losses)
 
     def _positions(self, recorded: Recorded, n_added: float) -> np.ndarray:
         """Return positions of the best temperatures, of all splits: (n_candidates, n_epochs)."""
-        losses = Classification.tempered(recorded, self._n_held_out / n_added)
+        losses = Classification.at_temperatures(recorded, self._n_held_out / n_added)
         return best_positions(losses.mean(axis=2))
 
     def _at(self, positions: np.ndarray, losses: np.ndarray) -> np.ndarray:
@@ -158,12 +162,12 @@ class Scoring:
 
         The log-loss is that at the best temperatures where probabilities are calibrated.
         """
-        losses = recorded["log_loss"]
+        own = self._task.scores(recorded, self._scalers)
         if self.calibrate and None in self._scorers.values():
             positions = self._positions(recorded, ROWS_ADDED)
-            losses = self._at(positions, Classification.tempered(recorded))
+            own = -self._at(positions, Classification.at_temperatures(recorded))
         return {
-            name: -losses if scorer is None else recorded[name]
+            name: own if scorer is None else recorded[name]
             for name, scorer in self._scorers.items()
         }
 
@@ -178,16 +182,28 @@ class Scoring:
         if self.decisive in self.names:
             return means[self.decisive]
         if not self.calibrate:
-            return -means["log_loss"]
-        smoothed = Classification.tempered(means, self._n_held_out / ROWS_ADDED)
-        return -at_positions(Classification.tempered(means), best_positions(smoothed))
+            return self._task.mean_scores(means, self._scalers)
+        smoothed = Classification.at_temperatures(means, self._n_held_out / ROWS_ADDED)
+        return -at_positions(Classification.at_temperatures(means), best_positions(smoothed))
 
-    def __call__(self, split: int, probabilities: np.ndarray) -> np.ndarray:
-        """Return scores (n_metrics,), greater is better, of probabilities (n_test, n_classes)."""
+    def __call__(self, split: int, predictions: np.ndarray) -> np.ndarray:
+        """Return scores (n_metrics,), greater is better, of predictions (n_test, n).
+
+        They are NaN where a scorer refuses predictions, as that of logarithms does negative ones.
+        """
+        try:
+            return self._scores_of(split, predictions)
+        except ValueError:
+            return np.full(len(self.names), np.nan)
+
+    def _scores_of(self, split: int, predictions: np.ndarray) -> np.ndarray:
         y, weight = self._held_out[split]
-        probabilities = probabilities.astype(np.float64)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        predicted = _Predicted(self._classes, probabilities)
+        predictions = self._task.predicted(predictions.astype(np.float64))
+        scaler = self._scalers[split]
+        if scaler is None:
+            predicted: Any = _Classified(self._task, self._classes, predictions)
+        else:
+            predicted = _Predicted(scaler.inverse(predictions).reshape(y.shape))
         rows = np.arange(len(y))[:, None]
         scorers = [self._scorers[name] for name in self.names]
         return np.array([_score(scorer, predicted, rows, y, weight) for scorer in scorers])
@@ -203,14 +219,15 @@ def _score(scorer: Any, predicted: Any, rows: np.ndarray, y: np.ndarray, weight:
     return float(scorer(predicted, rows, y))
 
 
-class _Predicted(ClassifierMixin, BaseEstimator):
-    """A classifier that has predicted already."""
+class _Classified(ClassifierMixin, BaseEstimator):
+    """A classifier that has predicted already: one class a row, or several labels."""
 
-    def __init__(self, classes: Any = None, probabilities: Any = None) -> None:
+    def __init__(self, task: Any = None, classes: Any = None, probabilities: Any = None) -> None:
+        self.task = task
         self.classes_ = classes
         self.probabilities = probabilities
 
-    def fit(self, X: Any, y: Any) -> "_Predicted":
+    def fit(self, X: Any, y: Any) -> "_Classified":
         """Return itself: scikit-learn asks for this method."""
         return self
 
@@ -220,4 +237,19 @@ class _Predicted(ClassifierMixin, BaseEstimator):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return labels of the rows with these numbers."""
-        return np.asarray(self.classes_[self.predict_proba(rows).argmax(axis=1)])
+        return np.asarray(self.task.labels(self.predict_proba(rows), self.classes_))
+
+
+class _Predicted(RegressorMixin, BaseEstimator):
+    """A regressor that has predicted already."""
+
+    def __init__(self, predictions: Any = None) -> None:
+        self.predictions = predictions
+
+    def fit(self, X: Any, y: Any) -> "_Predicted":
+        """Return itself: scikit-learn asks for this method."""
+        return self
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return predictions of the rows with these numbers."""
+        return np.asarray(self.predictions[rows[:, 0]])

@@ -32,7 +32,7 @@ def swept(
             run.train(1, "sweep of learning rates")
             run.finish()
             assert run.recorded is not None
-            losses = run.recorded["log_loss"][:, 0, 0]
+            losses = run.recorded.loss[:, 0, 0]
             found[key] = loguniform(*usable_range(SWEPT_RATES, losses, baseline_loss))
         ranges[number] = found[key]
     return space.over(ranges)

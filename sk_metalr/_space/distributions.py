@@ -57,7 +57,7 @@ class LearningRates:
             return 0.0, np.inf
         if not hasattr(self.values, "support"):
             raise ValueError(
-                "The learning rates of MetaLRClassifier must be left out, or be a distribution of "
+                "Learning rates must be left out, or be a distribution of "
                 "scipy's, for search='portfolio', which takes its bounds and proposes rates within "
                 f"them. Got {self.values!r} instead; leave it out, or try these rates with "
                 "search='random'."
@@ -155,14 +155,14 @@ def _check_rates(learning_rates: Any) -> np.ndarray:
         rates = np.empty(0)
     if rates.ndim != 1 or rates.size == 0:
         raise ValueError(
-            "The learning rates of MetaLRClassifier must be numbers in a flat list with at least "
+            "Learning rates must be numbers in a flat list with at least "
             f"one of them. Got {learning_rates!r} instead."
         )
     float32 = np.finfo(np.float32)  # the type that optimizers keep their rates in
     unusable = rates[~((rates >= float32.tiny) & (rates <= float32.max))]
     if unusable.size:
         raise ValueError(
-            "The learning rates of MetaLRClassifier must be finite and above 0, of the range of "
+            "Learning rates must be finite and above 0, of the range of "
             f"float32. Got {unusable[0]} instead; leave them out, or give a distribution with "
             "positive support such as scipy.stats.loguniform(1e-5, 1)."
         )

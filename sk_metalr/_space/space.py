@@ -76,7 +76,7 @@ class StrategySpace:
             self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
         if self.is_joint and self.is_open:
             raise ValueError(
-                "The 'learning_rates' parameter of MetaLRClassifier must be a list, a distribution "
+                "The 'learning_rates' parameter must be a list, a distribution "
                 "or None where param_distributions holds more than optimizers and schedules. Got "
                 "'auto' instead; leave it out for log-uniform ones on 1e-5 … 1."
             )
@@ -255,12 +255,12 @@ def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
     parts = [param_distributions or {}] if is_dict else param_distributions
     if not isinstance(parts, list | tuple) or not all(isinstance(p, Mapping) for p in parts):
         raise TypeError(
-            "The 'param_distributions' parameter of MetaLRClassifier must be a dict or a list of "
+            "The 'param_distributions' parameter must be a dict or a list of "
             f"dicts. Got {param_distributions!r} instead."
         )
     if not parts:
         raise ValueError(
-            "The 'param_distributions' parameter of MetaLRClassifier must hold at least one dict. "
+            "The 'param_distributions' parameter must hold at least one dict. "
             "Got an empty list instead; leave it out to search the learning rate."
         )
     return [{str(name): values for name, values in part.items()} for part in parts]

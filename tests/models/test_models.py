@@ -13,6 +13,7 @@ from sk_metalr import _models as models
 from sk_metalr._models.keras_model import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
 from sk_metalr._space.schedules import check_schedule
+from sk_metalr._task import Classification
 
 pytestmark = SMALL_FITS_WARN
 
@@ -157,16 +158,16 @@ def test_unusable_plans_are_refused(params, said):
 @pytest.mark.parametrize("estimator", [LogisticRegression(), KerasRegressor(small_mlp), "mlp"])
 def test_other_estimators_are_refused(estimator):
     with pytest.raises(TypeError, match="must be a"):
-        models.as_keras_classifier(estimator)
+        models.as_wrapper(estimator, models.CLASSIFIERS)
 
 
 def test_a_function_or_a_model_trains_for_the_ready_made_budget():
     for given in (build_compiled, compiled()):
-        estimator = models.as_keras_classifier(given)
+        estimator = models.as_wrapper(given, models.CLASSIFIERS)
         assert estimator.model is given
         assert models.training_plan(estimator) == models.TrainingPlan(40, 32, True)
     classifier = small_classifier()
-    assert models.as_keras_classifier(classifier) is classifier
+    assert models.as_wrapper(classifier, models.CLASSIFIERS) is classifier
 
 
 def for_keras_wrapper(X, y, hidden=5):
@@ -188,11 +189,11 @@ def test_keras_own_wrapper_is_accepted(labels):
         model_kwargs={"hidden": 7},
         fit_kwargs={"epochs": 3, "batch_size": 8, "initial_epoch": 0},
     )
-    estimator = models.as_keras_classifier(given)
+    estimator = models.as_wrapper(given, models.CLASSIFIERS)
     assert models.training_plan(estimator) == models.TrainingPlan(3, 8, True)
     assert estimator.fit__initial_epoch == 0
     opened = models.open_estimator(estimator, X, labels, seed=0)
-    models.check_model(opened, X, labels)
+    models.check_model(opened, Classification(), X, labels)
     assert opened.model_.layers[0].units == 7
     classes = np.unique(labels)
     _, targets = models.encode(opened, X, labels)
@@ -204,7 +205,7 @@ def test_keras_own_wrapper_is_accepted(labels):
 
 def test_keras_own_wrapper_of_a_model_starts_from_fresh_weights():
     model = for_keras_wrapper(X, np.eye(3)[Y])
-    estimator = models.as_keras_classifier(keras.wrappers.SKLearnClassifier(model))
+    estimator = models.as_wrapper(keras.wrappers.SKLearnClassifier(model), models.CLASSIFIERS)
     one, other = (models.open_estimator(estimator, X, Y, seed=seed) for seed in (0, 1))
     assert not np.allclose(one.model_.get_weights()[0], other.model_.get_weights()[0])
     assert not np.allclose(one.model_.get_weights()[0], model.get_weights()[0])
@@ -286,8 +287,12 @@ def outputs_as(form):
 )
 @pytest.mark.filterwarnings("ignore:.*You are using a softmax")
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
+    def check():
+        opened = models.open_estimator(estimator, X, y, seed=0)
+        models.check_model(opened, Classification(), X, y)
+
     with pytest.raises((ValueError, TypeError), match=said):
-        models.check_model(models.open_estimator(estimator, X, y, seed=0), X, y)
+        check()
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 2.0, 2: 0.5}])
@@ -315,7 +320,7 @@ def test_probabilities_have_a_column_a_class(units, activation, loss, n_rows):
     estimator = KerasClassifier(compiled(units, activation, loss), verbose=0)
     fitted = models.open_estimator(estimator, X, Y % 2)
     outputs = np.asarray(fitted.model_(X[:n_rows]), np.float64)
-    probabilities = models.to_probabilities(fitted, outputs)
+    probabilities = models.suited(Classification(), fitted.model_).predicted(outputs)
     assert probabilities.shape == (n_rows, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     kernel, bias = fitted.model_.get_weights()

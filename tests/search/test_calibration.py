@@ -21,7 +21,8 @@ from sk_metalr._refit import Refit, chosen_refit
 from sk_metalr._search.calibration import at_positions, best_positions, temperature_at
 from sk_metalr._search.ensemble import select
 from sk_metalr._search.surface import response_surface
-from sk_metalr._task import TEMPERATURES, Classification
+from sk_metalr._task import Classification
+from sk_metalr._task.classification import TEMPERATURES
 from sk_metalr.exceptions import ForgottenParametersWarning
 
 pytestmark = SMALL_FITS_WARN
@@ -43,7 +44,7 @@ def loss_at(logits, target, weight, temperature):
 
 def recorded_of(task, outputs, target, weight):
     sums = np.asarray(task.losses(outputs.astype(np.float32), target, weight.astype(np.float32)))
-    return Recorded(Classification.recorded, sums / weight.sum())
+    return Recorded(Classification().recorded, sums / weight.sum())
 
 
 def outputs_as(kind, logits):
@@ -63,11 +64,11 @@ def test_log_losses_at_temperatures_are_those_of_divided_logits(kind):
     logits, target, weight = rows(n_classes=n_classes)
     recorded = recorded_of(*outputs_as(kind, logits), target, weight)
     expected = [loss_at(logits, target, weight, t) for t in TEMPERATURES]
-    np.testing.assert_allclose(Classification.tempered(recorded), expected, rtol=1e-4)
+    np.testing.assert_allclose(Classification.at_temperatures(recorded), expected, rtol=1e-4)
     at_one = list(TEMPERATURES).index(1.0)
     np.testing.assert_allclose(recorded["log_loss"], expected[at_one], rtol=1e-4)
-    smoothed = Classification.tempered(recorded, n_rows=50)
-    np.testing.assert_allclose(smoothed[at_one], Classification.smoothed(recorded, 50), rtol=1e-4)
+    smoothed = Classification.at_temperatures(recorded, n_rows=50)
+    np.testing.assert_allclose(smoothed[at_one], Classification().smoothed(recorded, 50), rtol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.4, 1.0, 3.0, 30.0])
@@ -254,7 +255,9 @@ def test_an_ensemble_is_of_models_that_make_up_for_each_other():
     middling = [[0.65, 0.35], [0.65, 0.35], [0.35, 0.65], [0.35, 0.65]] * 10
     bad = [[0.2, 0.8], [0.2, 0.8], [0.8, 0.2], [0.8, 0.2]] * 10
     kept = held_out([first, middling, bad, second], target)
-    chosen, temperature = select(kept, surface_for([0.5, 0.9, 1.2, 0.5]), n_models=4)
+    chosen, temperature = select(
+        Classification(), kept, surface_for([0.5, 0.9, 1.2, 0.5]), n_models=4
+    )
     assert {model.index for model in chosen} == {0, 3}
     assert 0.25 <= temperature <= 8
 
@@ -263,7 +266,7 @@ def test_where_one_candidate_is_best_there_is_no_ensemble():
     target = [0, 1] * 20
     sure, unsure = [[0.9, 0.1], [0.1, 0.9]] * 20, [[0.6, 0.4], [0.6, 0.4]] * 20
     kept = held_out([sure, unsure], target)
-    assert select(kept, surface_for([0.1, 0.6]), n_models=5)[0] == []
+    assert select(Classification(), kept, surface_for([0.1, 0.6]), n_models=5)[0] == []
 
 
 def test_candidates_that_diverged_take_no_part():
@@ -271,7 +274,7 @@ def test_candidates_that_diverged_take_no_part():
     one, other = [[0.8, 0.2], [0.4, 0.6]] * 20, [[0.4, 0.6], [0.2, 0.8]] * 20
     unknown = np.full(np.shape(one), np.nan)
     kept = held_out([one, unknown, other], target)
-    chosen, _ = select(kept, surface_for([0.4, np.nan, 0.4]), n_models=3)
+    chosen, _ = select(Classification(), kept, surface_for([0.4, np.nan, 0.4]), n_models=3)
     assert {model.index for model in chosen} <= {0, 2}
 
 
@@ -374,6 +377,6 @@ def test_what_an_export_would_lose_is_refused(iris):
 
 @pytest.mark.parametrize(("n_classes", "n_rows"), [(2, 400), (10, 400), (100, 100), (10**6, 1)])
 def test_what_is_kept_of_predictions_is_bounded(n_classes, n_rows):
-    rows = kept_rows(1_000, n_splits=5, n_classes=n_classes)
+    rows = kept_rows(1_000, n_splits=5, width=n_classes)
     assert len(rows) == n_rows == len(np.unique(rows))
     assert 0 <= rows.min() <= rows.max() < 1_000

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 from filelock import FileLock
-from make import SMALL_FITS_WARN, small_classifier, small_mlp
+from make import SMALL_FITS_WARN, small_classifier, small_mlp, small_regressor
 from sklearn.model_selection import ShuffleSplit
 
-from sk_metalr import Halving, MetaLRClassifier
+from sk_metalr import Halving, MetaLRClassifier, MetaLRRegressor
 from sk_metalr._persistence import archive
 from sk_metalr._persistence.hashing import identity
 from sk_metalr._population import Block
@@ -114,6 +114,19 @@ def test_a_search_goes_on_where_it_was(iris, tmp_path, kill_at, kind):
     n_groups = 4 if kind == "optimizers" else 2
     assert n_trained[0] <= n_whole + n_deaths * n_groups
     assert not (tmp_path / checkpoint.FILE).exists()
+
+
+def test_a_regression_goes_on_where_it_was(iris, tmp_path, kill_at):
+    X, _ = iris
+    params = {"learning_rates": [1e-3, 1e-2, 1e-1], "cv": 2, "random_state": 0}
+    whole = MetaLRRegressor(small_regressor(epochs=6), **params).fit(X, X[:, :2])
+    kill_at(8)
+    again = MetaLRRegressor(small_regressor(epochs=6), checkpoint_dir=tmp_path, **params)
+    with pytest.raises(Killed):
+        again.fit(X, X[:, :2])
+    again.fit(X, X[:, :2])
+    np.testing.assert_array_equal(whole.learning_curves_, again.learning_curves_)
+    np.testing.assert_array_equal(whole.predict(X), again.predict(X))
 
 
 def test_early_stops_are_remembered(iris, tmp_path, kill_at):

@@ -14,7 +14,7 @@ from sk_metalr._space import StrategySpace
 from sk_metalr._task import Classification
 from sk_metalr.exceptions import AllDivergedError
 
-NAMES = Classification.recorded
+NAMES = Classification().recorded
 
 
 class FakePopulation:

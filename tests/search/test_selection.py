@@ -42,7 +42,7 @@ def lucky(losses):
 
 def laplace(losses, sureness, n_rows):
     values = np.stack([losses, np.broadcast_to(sureness, losses.shape)])
-    return Classification.smoothed(Recorded(("log_loss", "uniform_log_loss"), values), n_rows)
+    return Classification().smoothed(Recorded(("log_loss", "uniform_log_loss"), values), n_rows)
 
 
 def test_without_noise_the_minimum_is_found():

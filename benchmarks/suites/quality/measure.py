@@ -39,7 +39,7 @@ from sk_metalr import Experience, MetaLRClassifier, Portfolio, RandomSearch
 from sk_metalr import _models as models
 from sk_metalr._population import preserved_random_state
 from sk_metalr._progress import silent
-from sk_metalr._refit import Planned, Refit, predicted, tempered
+from sk_metalr._refit import Planned, Refit, predicted
 from sk_metalr._search import Chosen, Execution, Prepared, SearchResult, prepare, run
 from sk_metalr._search.loop import single, with_models
 from sk_metalr._search.selection import choose
@@ -140,20 +140,21 @@ def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
     own_rows = None, None
     prepared = prepare(estimator, table.X_train, table.y_train, None, None, own_rows, random_state)
     found = run(RandomSearch(), prepared, Execution(), N_CANDIDATES, random_state)
+    task = prepared.data.task
     alone = single(found.choice)
     refits, temperatures = (
         refitted(found, prepared, [alone] * max(SAME_CHOICE)),
         [alone.temperature],
     )
-    outcomes = {OURS: [predicted([one], table.X_test, temperatures) for one in refits]}
+    outcomes = {OURS: [predicted(task, [one], table.X_test, temperatures) for one in refits]}
     for n_models, name in SAME_CHOICE.items():
-        outcomes[name] = [predicted(refits[:n_models], table.X_test, temperatures * n_models)]
+        outcomes[name] = [predicted(task, refits[:n_models], table.X_test, temperatures * n_models)]
     for n_models, name in ENSEMBLES.items():
-        ensemble = with_models(found, n_models)
+        ensemble = with_models(found, n_models, task)
         fitted = refitted(found, prepared, ensemble.models)
         temperatures = [one.temperature for one in ensemble.models]
-        mean = predicted(fitted, table.X_test, temperatures)
-        outcomes[name] = [tempered(mean, ensemble.temperature)]
+        mean = predicted(task, fitted, table.X_test, temperatures)
+        outcomes[name] = [task.tempered(mean, ensemble.temperature)]
     return outcomes
 
 

@@ -1,0 +1,80 @@
+"""From records of regression to tables and bars."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.harness.pages import Bar, markdown
+from benchmarks.suites.regression.measure import (
+    ENSEMBLE,
+    HINDSIGHT,
+    NEURAL,
+    OURS,
+    RANDOMIZED,
+    SEEDS,
+)
+
+
+def report(records: dict[str, dict], quick: bool, out: Path) -> tuple[list[str], list[Bar]]:
+    """Return the part of the page, and the bars."""
+    rows = pd.DataFrame(
+        [
+            {"table": record["arguments"]["table"], **row}
+            for record in records.values()
+            for row in record["result"]
+        ]
+    )
+    if rows.empty:
+        return [], []
+    errors = rows.pivot_table(
+        index="table", columns="contender", values="normalised_rmse", sort=False
+    )
+    excess = errors.sub(errors[HINDSIGHT], axis=0).drop(columns=HINDSIGHT)
+    return [_part(rows, errors, excess)], _bars(errors, excess)
+
+
+def _part(rows: pd.DataFrame, errors: pd.DataFrame, excess: pd.DataFrame) -> str:
+    known = rows[rows.contender != HINDSIGHT]
+    summary = known.groupby("contender", sort=False).agg(
+        {"normalised_rmse": "mean", "r2": "mean", "seconds": "median"}
+    )
+    summary.columns = ["normalised RMSE", "R²", "median seconds"]
+    ranks = errors[excess.columns].rank(axis=1).mean()
+    summary.insert(0, "mean rank", ranks[summary.index])
+    summary.insert(0, "worst excess", excess.max()[summary.index])
+    summary.insert(0, "mean excess", excess.mean()[summary.index])
+    spread = excess.std() / np.sqrt(len(excess))
+    summary.insert(1, "± standard error", spread[summary.index])
+    summary.insert(0, "contender", summary.index)
+    return "\n\n".join(
+        [
+            "## Regression",
+            f"Whole fits on {len(errors)} tables, {SEEDS} divisions each; friedman1 to friedman3 "
+            "and attrition are artificial. RMSE is normalised by the standard deviation of the "
+            "test targets; excess is over the network's best rate and epoch in hindsight, and is "
+            "below 0 where something else than that network does better. Rank: among all.",
+            markdown(summary.sort_values("normalised RMSE"), 3),
+            "Normalised RMSE on each table:",
+            markdown(errors.reset_index(), 3),
+        ]
+    )
+
+
+def _bars(errors: pd.DataFrame, excess: pd.DataFrame) -> list[Bar]:
+    mean = excess.mean()
+    neural = [name for name in NEURAL if name in errors]
+    ranks = errors[neural].rank(axis=1).mean()
+    rival = ranks.drop([OURS, ENSEMBLE]).idxmin()
+    return [
+        (
+            f"{OURS}: mean excess at most half that of {RANDOMIZED}",
+            f"{mean[OURS]:.4f} against {mean[RANDOMIZED]:.4f}",
+            bool(mean[OURS] <= 0.5 * mean[RANDOMIZED]),
+        ),
+        (
+            f"{ENSEMBLE}: lowest mean rank of all networks",
+            f"{ranks[ENSEMBLE]:.2f} against {ranks[rival]:.2f} ({rival})",
+            bool(ranks[ENSEMBLE] < ranks[rival]),
+        ),
+    ]

@@ -1,0 +1,218 @@
+"""Heads: several labels a row, and losses of classes beside the cross-entropy."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from make import SMALL_FITS_WARN, small_classifier, small_mlp
+from scipy import sparse
+from sklearn.datasets import make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_score
+from sklearn.multioutput import ClassifierChain
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import scale
+
+from sk_metalr import Experience, MetaLRClassifier, report, verify
+from sk_metalr.exceptions import ForgottenParametersWarning
+
+pytestmark = SMALL_FITS_WARN
+layers, losses = keras.layers, keras.losses
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    X, Y = make_multilabel_classification(
+        n_samples=160, n_features=8, n_classes=3, n_labels=2, random_state=0
+    )
+    return scale(X), Y
+
+
+def labels_mlp(meta, activation="sigmoid", units=None, loss=None):
+    """Build a network with an output for each label."""
+    model = keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Dense(8, "relu"),
+            layers.Dense(units or meta["n_classes_"], activation),
+        ]
+    )
+    if loss is not None:
+        model.compile("adam", loss)
+    return model
+
+
+def make(estimator=None, **params):
+    if estimator is None:
+        estimator = small_classifier(labels_mlp, loss="binary_crossentropy", epochs=20)
+    defaults = {"learning_rates": [1e-3, 1e-2, 1e-1], "cv": 2, "random_state": 0}
+    return MetaLRClassifier(estimator, **(defaults | params))
+
+
+@pytest.fixture(scope="module")
+def fitted(labelled):
+    return make(n_models=3).fit(*labelled)
+
+
+class TestSeveralLabels:
+    def test_shapes_are_those_of_scikit_learns_own(self, labelled, fitted):
+        X, Y = labelled
+        own = MLPClassifier(max_iter=3, random_state=0)
+        with pytest.warns(ConvergenceWarning):
+            own.fit(X, Y)
+        assert fitted.predict_proba(X).shape == own.predict_proba(X).shape
+        predicted, expected = fitted.predict(X), own.predict(X)
+        assert predicted.shape == expected.shape
+        assert predicted.dtype == expected.dtype
+        assert set(np.unique(predicted)) == {0, 1}
+        np.testing.assert_array_equal(fitted.classes_, own.classes_)
+        assert fitted.score(X, Y) > own.score(X, Y)
+
+    def test_the_loss_is_the_mean_over_labels(self, labelled):
+        X, Y = labelled
+        train, test = np.arange(100), np.arange(100, 160)
+
+        def own(estimator, rows, y):
+            p = estimator.predict_proba(rows)
+            return np.mean([-log_loss(y[:, k], p[:, k], labels=[0, 1]) for k in range(3)])
+
+        scoring = {"own": own, "recorded": "neg_log_loss"}
+        found = make(cv=[(train, test)], scoring=scoring, calibrate=False).fit(X, Y)
+        results = found.cv_results_
+        np.testing.assert_allclose(
+            results["mean_test_own"], results["mean_test_recorded"], rtol=1e-4
+        )
+        share = Y.mean(axis=0)
+        entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share)).mean()
+        assert found.baseline_loss_ == pytest.approx(entropy)
+
+    @pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
+    @pytest.mark.parametrize("output", ["probabilities", "logits"])
+    def test_it_equals_keras(self, engine, output, labelled):
+        X, Y = labelled
+        activation = "sigmoid" if output == "probabilities" else None
+        loss = losses.BinaryCrossentropy(from_logits=output == "logits")
+        estimator = small_classifier(
+            labels_mlp, model__activation=activation, model__loss=loss, loss=None
+        )
+        found = make(estimator, engine=engine, n_models=2).fit(X, Y)
+        differences = verify(found, X, Y, n_candidates=2)
+        assert differences["max_loss_difference"] < 1e-5
+        assert differences["max_weight_difference"] < 1e-5
+        exported = found.export_model().predict(X.astype(np.float32), verbose=0)
+        np.testing.assert_allclose(exported, found.predict_proba(X), atol=1e-5)
+
+    def test_temperature_and_ensemble(self, labelled, fitted):
+        X, Y = labelled
+        assert 0.2 < fitted.temperature_ < 10
+        assert len(fitted.ensemble_) == 3
+        assert -fitted.best_score_ < fitted.baseline_loss_
+        np.testing.assert_allclose(
+            fitted.predict_log_proba(X), np.log(fitted.predict_proba(X)), rtol=1e-6
+        )
+        found = make(scoring="f1_macro").fit(X, Y)
+        assert 0.5 < found.best_score_ <= 1
+
+    def test_it_is_kept_and_shown(self, labelled, fitted, tmp_path):
+        X, _ = labelled
+        path = fitted.save(tmp_path / "labels.metalr")
+        with pytest.warns(ForgottenParametersWarning):  # the function that builds the model
+            loaded = MetaLRClassifier.load(path)
+        for other in (loaded, pickle.loads(pickle.dumps(fitted))):
+            np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
+            np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
+        assert "3 classes" in report(fitted, tmp_path / "page.html").read_text()
+        assert len(Experience().record(make().fit(*labelled), *labelled)) == 1
+
+    def test_ready_made_sparse_weighted_and_inside_scikit_learn(self, labelled):
+        X, Y = labelled
+        ready_made = MetaLRClassifier(n_candidates=4, cv=0.25, random_state=0)
+        assert ready_made.fit(X, sparse.csr_matrix(Y)).score(X, Y) > 0.3
+        weighted = make().fit(X, Y.astype(bool), np.linspace(0.1, 2, len(Y)))
+        assert weighted.predict(X).shape == Y.shape
+        assert cross_val_score(make(), X, Y, cv=2, scoring="f1_macro").mean() > 0.4
+        chain = ClassifierChain(MetaLRClassifier(n_candidates=2, cv=0.25, random_state=0))
+        assert chain.fit(X, Y).predict(X).shape == Y.shape
+
+    def test_own_validation_rows_and_a_label_that_nobody_has(self, labelled):
+        X, Y = labelled
+        Y = np.column_stack([Y, np.zeros(len(Y), int)])
+        found = make(cv="auto").fit(X[:120], Y[:120], X_val=X[120:], y_val=Y[120:])
+        assert np.isfinite(found.predict_proba(X)).all()
+        with pytest.raises(ValueError, match="zeros and ones in 4 columns"):
+            make(cv="auto").fit(X[:120], Y[:120], X_val=X[120:], y_val=Y[120:, :2])
+
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"model__units": 2}, "y has 3 labels"),
+            ({"loss": "sparse_categorical_crossentropy"}, "use 'binary_crossentropy'"),
+            ({"model__activation": "softmax"}, "no probabilities of labels"),
+            ({"model__activation": None}, "no probabilities of labels"),
+        ],
+    )
+    def test_other_heads_are_refused(self, settings, said, labelled):
+        given = {"loss": "binary_crossentropy"} | settings
+        with pytest.raises(ValueError, match=said):
+            make(small_classifier(labels_mlp, **given)).fit(*labelled)
+
+    @pytest.mark.parametrize("y", [np.full((160, 3), 2), np.full((160, 2), "a"), np.eye(160)[:, 0]])
+    def test_other_columns_are_refused(self, y, labelled):
+        y = y if y.ndim == 2 else np.stack([y, y + 0.5], axis=1)
+        with pytest.raises(ValueError, match="zeros and ones in a column for each"):
+            make().fit(labelled[0], y)
+
+
+def scores_mlp(meta, units, activation=None):
+    """Build a network that gives scores."""
+    return labels_mlp(meta, activation, units)
+
+
+OF_CLASSES = {
+    "focal": (3, "softmax", losses.CategoricalFocalCrossentropy(gamma=2.0)),
+    "focal from logits": (3, None, losses.CategoricalFocalCrossentropy(from_logits=True)),
+    "smoothed": (3, "softmax", losses.CategoricalCrossentropy(label_smoothing=0.1)),
+    "categorical, by name": (3, "softmax", "categorical_crossentropy"),
+    "categorical hinge": (3, None, "categorical_hinge"),
+    "binary focal": (1, "sigmoid", losses.BinaryFocalCrossentropy(gamma=2.0)),
+    "binary smoothed": (1, "sigmoid", losses.BinaryCrossentropy(label_smoothing=0.1)),
+    "hinge": (1, None, "hinge"),
+    "squared hinge": (1, "tanh", losses.SquaredHinge()),
+}
+
+
+class TestLossesOfClasses:
+    @pytest.mark.parametrize("name", OF_CLASSES)
+    @pytest.mark.parametrize("is_compiled", [True, False])
+    def test_they_are_trained_on_and_judged_by_the_log_loss(self, name, is_compiled, iris):
+        X, y = iris
+        units, activation, loss = OF_CLASSES[name]
+        y = y if units == 3 else y % 2
+        params = {"model": scores_mlp, "model__units": units, "model__activation": activation}
+        if is_compiled:  # SciKeras is not told of the loss, and encodes no classes for it
+            params |= {"model": labels_mlp, "model__loss": loss, "loss": None}
+        else:
+            params |= {"loss": loss}
+        found = make(small_classifier(epochs=15, **params)).fit(X, y)
+        probabilities = found.predict_proba(X)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+        assert log_loss(y, probabilities) < found.baseline_loss_
+        assert -found.best_score_ < found.baseline_loss_
+        differences = verify(found, X, y, n_candidates=2)
+        assert differences["max_loss_difference"] < 1e-5
+        assert differences["max_weight_difference"] < 1e-5
+        exported = found.export_model().predict(X.astype(np.float32), verbose=0)
+        np.testing.assert_allclose(exported, probabilities, atol=1e-5)
+
+    def test_class_weights_go_with_them(self, iris):
+        X, y = iris
+        loss = losses.CategoricalFocalCrossentropy()
+        estimator = small_classifier(small_mlp, loss=loss, class_weight="balanced", epochs=10)
+        assert make(estimator).fit(X[20:], y[20:]).score(X, y) > 0.8
+
+    def test_what_is_no_probability_is_refused(self, iris):
+        for loss in ("mean_squared_error", "poisson", "cosine_similarity"):
+            with pytest.raises(ValueError, match="use a cross-entropy"):
+                make(small_classifier(loss=loss)).fit(*iris)
