@@ -286,9 +286,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         return self._seen_task.labels(self.predict_proba(X), self.classes_)
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags, among them that y may hold several labels."""
+        """Return scikit-learn's tags: the ready-made network also takes several labels."""
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.estimator is None
         return tags
 
     def _task(self) -> Classification:
@@ -297,7 +297,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     @property
     def _seen_task(self) -> Classification:
         check_is_fitted(self, "best_learning_rate_")
-        return MultiLabel() if self.target_type_ == INDICATORS else Classification()
+        # Files of versions before there were several labels do not say.
+        has_labels = getattr(self, "target_type_", None) == INDICATORS
+        return MultiLabel() if has_labels else Classification()
 
     def _store_targets(self, data: TrainingData) -> None:
         self.classes_ = data.classes

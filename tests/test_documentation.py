@@ -27,6 +27,7 @@ from sk_metalr import (
     LearningCurvesDisplay,
     LearningRateDisplay,
     MetaLRClassifier,
+    MetaLRRegressor,
     Portfolio,
     RandomSearch,
     _splits,
@@ -60,7 +61,8 @@ WITH_CODE = [p for p in PAGES if p != README and "```python" in p.read_text(enco
 
 SEARCHES = RandomSearch, Halving, Portfolio, Hypergradient
 CLASSES = (
-    *(MetaLRClassifier, BaseSearch, *SEARCHES, LearningRateDisplay, LearningCurvesDisplay),
+    *(MetaLRClassifier, MetaLRRegressor, BaseSearch, *SEARCHES),
+    *(LearningRateDisplay, LearningCurvesDisplay),
     *(Experience, ExperienceRecord),
 )
 METHODS = [
@@ -85,7 +87,7 @@ NOT_ASKED_FOR = {
     "SA01",  # See Also
 }
 WITH_EXAMPLES = (
-    *("classifier", "verification", "_persistence.saving", "_experience.store"),
+    *("classifier", "regressor", "verification", "_persistence.saving", "_experience.store"),
     *("_display.report", "_display.learning_rate", "_display.strategy", "_display.reliability"),
     *("_search.random", "_search.halving", "_search.portfolio", "_search.hypergradient"),
 )
@@ -158,7 +160,8 @@ def test_the_code_of_a_page_runs(page, monkeypatch):
     import matplotlib.pyplot as plt
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setitem(MetaLRClassifier.__init__.__kwdefaults__, "n_candidates", 3)
+    for estimator in (MetaLRClassifier, MetaLRRegressor):
+        monkeypatch.setitem(estimator.__init__.__kwdefaults__, "n_candidates", 3)
     # Not the default of cv, beside which X_val would be refused.
     monkeypatch.setattr(_splits, "MAX_AUTO_SPLITS", 2)
     blocks = python_blocks(page)

@@ -20,6 +20,7 @@ from sk_metalr.exceptions import ForgottenParametersWarning
 
 pytestmark = SMALL_FITS_WARN
 layers, losses = keras.layers, keras.losses
+SLOWER = "compiled", "keras"
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +89,14 @@ class TestSeveralLabels:
         entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share)).mean()
         assert found.baseline_loss_ == pytest.approx(entropy)
 
-    @pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
-    @pytest.mark.parametrize("output", ["probabilities", "logits"])
+    @pytest.mark.parametrize(
+        ("engine", "output"),
+        [
+            ("vectorized", "probabilities"),
+            ("vectorized", "logits"),
+            *(pytest.param(engine, "logits", marks=pytest.mark.long) for engine in SLOWER),
+        ],
+    )
     def test_it_equals_keras(self, engine, output, labelled):
         X, Y = labelled
         activation = "sigmoid" if output == "probabilities" else None
@@ -185,7 +192,7 @@ OF_CLASSES = {
 
 class TestLossesOfClasses:
     @pytest.mark.parametrize("name", OF_CLASSES)
-    @pytest.mark.parametrize("is_compiled", [True, False])
+    @pytest.mark.parametrize("is_compiled", [True, pytest.param(False, marks=pytest.mark.long)])
     def test_they_are_trained_on_and_judged_by_the_log_loss(self, name, is_compiled, iris):
         X, y = iris
         units, activation, loss = OF_CLASSES[name]

@@ -42,6 +42,7 @@ from sk_metalr.exceptions import (
 
 pytestmark = SMALL_FITS_WARN
 layers, ops = keras.layers, keras.ops
+LONG = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +109,11 @@ def positive_numbers(meta):
 class TestEqualsKeras:
     """Curves and refitted weights are those of ``Model.fit`` on targets that are scaled alike."""
 
-    @pytest.mark.parametrize("engine", ["vectorized", "compiled", "keras"])
+    @pytest.mark.parametrize(
+        "engine", ["vectorized", *(pytest.param(e, marks=LONG) for e in ("compiled", "keras"))]
+    )
     @pytest.mark.parametrize("name", LOSSES)
-    @pytest.mark.parametrize("scoring", ["neg_mean_squared_error", None])
+    @pytest.mark.parametrize("scoring", [None, pytest.param("neg_mean_squared_error", marks=LONG)])
     def test_each_loss_in_each_lane(self, name, engine, scoring, diabetes):
         X, y = diabetes
         of_logarithms = name in ("Poisson", "squared logarithmic")

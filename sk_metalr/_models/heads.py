@@ -70,7 +70,8 @@ def _check_labels(model: keras.Model, outputs: np.ndarray, n_labels: int) -> Non
     if not name.startswith("binary"):
         raise ValueError(
             f"Several labels in a row do not go with the loss {_given_name(model)!r}; use "
-            "'binary_crossentropy', and a sigmoid for each label."
+            "'binary_crossentropy', and a sigmoid for each label. If each row has one label, give "
+            "classes: y.argmax(axis=1)."
         )
     ends_in_softmax = _ends_in(model, keras.activations.softmax, keras.layers.Softmax)
     is_probability = ((outputs >= 0) & (outputs <= 1)).all() and not ends_in_softmax

@@ -71,9 +71,7 @@ class Task(ABC):
         """Return the classes, where there are some, and numbers that stand for the targets."""
 
     @abstractmethod
-    def encode_more(
-        self, y: Any, known: np.ndarray, classes: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return further targets as an array like those `known`, and numbers that stand for them.
 
         They are a user's own held-out rows. Raises ValueError or TypeError if they are unlike.

@@ -73,9 +73,7 @@ class Classification(Task):
             raise ValueError(f"y holds one class only ({classes.tolist()[0]!r}); give at least 2.")
         return classes, target.astype(np.int32)
 
-    def encode_more(
-        self, y: Any, known: np.ndarray, classes: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return further labels, and their positions among the classes."""
         check_unmasked(y_val=y)
         y = column_or_1d(y, dtype=known.dtype if known.dtype == object else None)
@@ -267,9 +265,7 @@ class MultiLabel(Classification):
         """Return the numbers of the labels, and the matrix of who has which."""
         return np.arange(y.shape[1]), y.astype(np.int32)
 
-    def encode_more(
-        self, y: Any, known: np.ndarray, classes: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return a further matrix of zeros and ones."""
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] != known.shape[1] or not np.isin(y, (0, 1)).all():

@@ -107,9 +107,7 @@ class Regression(Task):
         """Return no classes, and the targets as they are, in float64."""
         return None, y.astype(np.float64)
 
-    def encode_more(
-        self, y: Any, known: np.ndarray, classes: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return further numbers."""
         check_unmasked(y_val=y)
         y = column_or_1d(y) if known.ndim == 1 else np.asarray(y)

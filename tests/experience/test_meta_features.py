@@ -7,6 +7,7 @@ import pytest
 from sk_metalr._experience import meta_features
 from sk_metalr._experience.meta_features import data_features, distances, largest_difference
 from sk_metalr._models.keras_model import model_features, optimizer_label
+from sk_metalr._task import Classification
 
 layers = keras.layers
 TASK = {
@@ -84,7 +85,7 @@ def test_features_of_a_model():
         ]
     )
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert model_features(model) == {
+    assert model_features(model, Classification()) == {
         "n_parameters": model.count_params(),
         "depth": 3,
         "layers": "convolutional+dense+normalization+regularization",
@@ -96,7 +97,7 @@ def test_features_of_a_model():
 def test_the_output_of_a_model(n_units, output):
     model = keras.Sequential([keras.Input((2,)), layers.Dense(n_units, activation=output)])
     model.compile(loss="binary_crossentropy")
-    assert model_features(model)["output"] == output
+    assert model_features(model, Classification())["output"] == output
 
 
 @pytest.mark.parametrize(

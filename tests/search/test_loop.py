@@ -50,7 +50,7 @@ class Table:
     """Stands in for evaluation and scoring; the rates are the numbers of its rows, from 1."""
 
     worst_loss = None
-    options = SimpleNamespace(keeps_predictions=False)
+    options = SimpleNamespace(keeps_predictions=False, task=Classification())
 
     def __init__(self, losses):
         self.table = losses
@@ -64,7 +64,7 @@ class Table:
         return self.populations[-1]
 
     def losses(self, recorded):
-        return [recorded["log_loss"]]
+        return [recorded.loss]
 
     def temperature(self, recorded, choice):
         return 1.0

@@ -322,8 +322,8 @@ def clone_with(pipeline, experience):
         (None, {}, "'experience' parameter .* Got None"),
         (3, {}, "'experience' parameter"),
         (".", {}, r"'experience' .* Got the folder '\.'"),
-        ("default", {"learning_rates": [0.1, 0.2]}, r"learning rates .* Got \[0.1"),
-        ("default", {"learning_rates": "auto"}, "learning rates .* Got 'auto'"),
+        ("default", {"learning_rates": [0.1, 0.2]}, r"earning rates .* Got \[0.1"),
+        ("default", {"learning_rates": "auto"}, "earning rates .* Got 'auto'"),
     ],
 )
 def test_what_does_not_go_together_is_refused(cancer, experience, params, message, monkeypatch):

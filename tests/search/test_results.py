@@ -14,8 +14,10 @@ from sk_metalr._search.history import History
 from sk_metalr._search.results import cv_results
 from sk_metalr._search.selection import Choice
 from sk_metalr._space import OPTIMIZER, RATE, Candidates, Level
+from sk_metalr._task import Classification
 
 RATES = np.array([1e-3, 1e-2, 1e-1])
+TASK = Classification()
 
 
 def results():
@@ -81,31 +83,31 @@ def test_what_is_worth_a_warning():
     assert "is the lowest that was tried; lower" in edge_message(1, [1, 2, 3])
     assert "is the highest that was tried; higher" in edge_message(3, [1, 2, 3])
     assert edge_message(2, [1, 2, 3]) == edge_message(1, [1]) == ""
-    assert "(1.5 nats)" in baseline_message(1.5, 1.0)
-    assert baseline_message(0.5, 1.0) == ""
+    assert "(1.5 nats)" in baseline_message(1.5, 1.0, "", TASK)
+    assert baseline_message(0.5, 1.0, "", TASK) == ""
 
 
 def test_a_budget_is_too_short_where_the_loss_still_falls_at_its_end():
     falling = np.linspace(1.0, 0.2, 20)[None, None]
-    assert "whole budget, 20, and" in budget_message(falling, 0, 20, 1.0)
-    assert budget_message(falling, 0, 19, 1.0) == ""
+    assert "whole budget, 20, and" in budget_message(falling, 0, 20, 1.0, TASK)
+    assert budget_message(falling, 0, 19, 1.0, TASK) == ""
     flat = 0.2 + 0.8 * np.exp(-np.arange(20))[None, None]
-    assert budget_message(flat, 0, 20, 1.0) == ""
-    assert budget_message(falling, 0, 20, 100.0) == ""  # not worth mentioning
-    assert budget_message(np.array([[[0.9, 0.5]]]), 0, 2, 1.0) != ""
-    assert budget_message(np.array([[[0.9]]]), 0, 1, 1.0) == ""
+    assert budget_message(flat, 0, 20, 1.0, TASK) == ""
+    assert budget_message(falling, 0, 20, 100.0, TASK) == ""  # not worth mentioning
+    assert budget_message(np.array([[[0.9, 0.5]]]), 0, 2, 1.0, TASK) != ""
+    assert budget_message(np.array([[[0.9]]]), 0, 1, 1.0, TASK) == ""
 
 
 def test_a_fall_within_the_noise_of_splits_is_no_reason_for_more_epochs():
     at_odds = np.stack([np.linspace(1.0, 0.5, 20), np.linspace(0.6, 0.9, 20)])[None]
-    assert budget_message(at_odds, 0, 20, 1.0) == ""
+    assert budget_message(at_odds, 0, 20, 1.0, TASK) == ""
     alike = np.stack([np.linspace(1.0, 0.5, 20), np.linspace(1.0, 0.6, 20)])[None]
-    assert budget_message(alike, 0, 20, 1.0) != ""
+    assert budget_message(alike, 0, 20, 1.0, TASK) != ""
 
 
 def test_a_budget_is_long_enough_where_another_rate_was_as_good_earlier():
     slow, fast = np.linspace(1.0, 0.2, 20), np.linspace(0.2, 0.5, 20)
     diverged = np.full(20, np.nan)
     losses = np.stack([slow, fast, diverged])[:, None]
-    assert budget_message(losses, 0, 20, 1.0) == ""
-    assert budget_message(losses[[0, 2]], 0, 20, 1.0) != ""
+    assert budget_message(losses, 0, 20, 1.0, TASK) == ""
+    assert budget_message(losses[[0, 2]], 0, 20, 1.0, TASK) != ""
