@@ -251,6 +251,10 @@ class BaseMetaLR(
         """Keep what predictions need to know of the targets."""
 
     @abstractmethod
+    def _knows_targets(self, data: TrainingData) -> bool:
+        """Tell whether targets are like those of the fit."""
+
+    @abstractmethod
     def _store_curves(self, scoring: search.Scoring, recorded: Recorded) -> None:
         """Keep the losses that the choice was made on."""
 
@@ -300,7 +304,8 @@ class BaseMetaLR(
             self.__dict__ = before
         data, n_splits = prepared.data, len(prepared.evaluation.splits)
         of_data = data.baseline_loss, data.feature_scale, n_splits
-        if of_data != (self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]):
+        known = self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]
+        if of_data != known or not self._knows_targets(data):
             raise ValueError("The data must be those that the estimator was fitted on.")
         return prepared
 

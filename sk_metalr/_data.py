@@ -52,7 +52,8 @@ class TrainingData:
 
     def scaler(self, train: np.ndarray) -> TargetScaler | None:
         """Return what scales targets, learned from training rows of these numbers; or None."""
-        return self.task.scaler(self.y[train])
+        weight = self.sample_weight
+        return self.task.scaler(self.y[train], None if weight is None else weight[train])
 
     def targets(self, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the targets of all rows: for the estimator, and for scoring what is held out.

@@ -101,6 +101,21 @@ def input_shapes(layer: Any) -> list[Any]:
     return [node.input_tensors[0].shape for node in layer._inbound_nodes]
 
 
+def output_activation(model: keras.Model) -> str:
+    """Return the name of the activation that a model's output comes through.
+
+    "linear" where there is none, or it is not known, as of a subclassed model.
+    """
+    outputs = getattr(model, "outputs", None)
+    last = outputs[0]._keras_history.operation if outputs else None
+    if isinstance(last, keras.Model):
+        return output_activation(last)
+    named = keras.layers.ReLU, keras.layers.Softmax, keras.layers.Rescaling
+    if isinstance(last, (*named, keras.layers.Normalization)):
+        return type(last).__name__.lower()
+    return getattr(getattr(last, "activation", None), "__name__", "linear")
+
+
 def seed_states(model: keras.Model) -> set[int]:
     """Return the identities of the variables that are states of random generators."""
     return {

@@ -15,7 +15,7 @@ import numpy as np
 from ._recorded import Recorded
 from ._sklearn import callback_context
 
-PREFIX = "[MetaLRClassifier]"
+PREFIX = "[sk_metalr]"
 WIDTH = 30
 """Characters of a bar."""
 SECONDS_BETWEEN_DRAWINGS = 0.1

@@ -70,7 +70,7 @@ class Refit:
                 raise AllDivergedError(
                     f"The refit on all rows diverged at the chosen learning rate "
                     f"{planned.strategy.learning_rate:.3g}, which did not diverge on the splits; "
-                    "try lower learning_rates."
+                    f"try lower learning_rates.{self.prepared.data.task.if_diverged}"
                 )
         return Refitted(fitted, trained is None, uses_xla)
 

@@ -306,6 +306,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         of_labels = "binary" if len(data.classes) == 2 else "multiclass"
         self.target_type_ = INDICATORS if data.target.ndim == 2 else of_labels
 
+    def _knows_targets(self, data: TrainingData) -> bool:
+        return np.array_equal(self.classes_, data.classes)
+
     def _store_curves(self, scoring: Scoring, recorded: Recorded) -> None:
         self.laplace_learning_curves_ = scoring.smoothed(recorded)
         if self.calibrate:

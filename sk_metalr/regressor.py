@@ -57,9 +57,10 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         several, all are reported, and `refit` names the one that chooses, or else it is the first.
         None: the loss that the model trains on, such as that of a quantile.
     standardize : bool, default=True
-        Whether targets are scaled. Those of a Poisson loss are divided by their mean alone; those
-        of the mean squared logarithmic or absolute percentage error, which would mean something
-        else, are left as they are. A Huber loss counts in standard deviations.
+        Whether targets are scaled. Those of a Poisson loss, or of a network whose last activation
+        is never negative, are divided by their mean alone; those of the mean squared logarithmic or
+        absolute percentage error, or of a network that ends in a sigmoid or tanh, are left as they
+        are. A Huber loss counts in standard deviations.
     refit : bool or name of a scorer, default=True
         Whether the regressor is refitted on all rows. Without it there is nothing to predict with.
     n_models : int, default=1
@@ -130,8 +131,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         Members and epochs trained, the same in ``equivalent_single_fits``, the lane and its reason,
         and the seconds of each part.
     baseline_loss_, feature_scale_ : float
-        Held-out loss of the mean of the targets, 1 where they are scaled (of another loss, that of
-        the best constant), and the largest root mean square of a feature.
+        Held-out loss of the mean of the targets, 1 where they are scaled (a constant one among
+        several counts 0; of another loss, it is that of the best constant), and the largest root
+        mean square of a feature.
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
         Number of features seen during ``fit``, and their names if X had names that are all strings.
 
@@ -249,6 +251,12 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     def _scaler(self) -> TargetScaler:
         return TargetScaler(self.target_mean_, self.target_scale_)
 
+    def _knows_targets(self, data: TrainingData) -> bool:
+        scaler, known = data.scaler(np.arange(len(data.y))), self._scaler()
+        assert scaler is not None
+        is_mean = np.array_equal(scaler.mean, known.mean)
+        return is_mean and np.array_equal(scaler.scale, known.scale)
+
     def _store_targets(self, data: TrainingData) -> None:
         scaler = data.scaler(np.arange(len(data.y)))
         assert scaler is not None
@@ -280,4 +288,5 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     def _baseline_score(self) -> float:
         if self._seen_task.by_training_loss:
             return float(self.baseline_loss_)
-        return float(self.baseline_loss_ * (self.target_scale_**2).mean())
+        of_scaled = 1.0 if (self.target_mean_ != 0).any() else self.baseline_loss_
+        return float((self.target_scale_**2).mean() * of_scaled)

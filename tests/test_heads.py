@@ -15,7 +15,7 @@ from sklearn.multioutput import ClassifierChain
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
-from sk_metalr import Experience, MetaLRClassifier, report, verify
+from sk_metalr import Experience, MetaLRClassifier, ReliabilityDisplay, report, verify
 from sk_metalr.exceptions import ForgottenParametersWarning
 
 pytestmark = SMALL_FITS_WARN
@@ -143,6 +143,24 @@ class TestSeveralLabels:
         chain = ClassifierChain(MetaLRClassifier(n_candidates=2, cv=0.25, random_state=0))
         assert chain.fit(X, Y).predict(X).shape == Y.shape
 
+    def test_two_labels_are_no_two_classes(self, labelled):
+        X, Y = labelled
+        found = make(scoring=["roc_auc", "average_precision"], refit="roc_auc").fit(X, Y[:, :2])
+        assert 0.5 < found.best_score_ <= 1
+        assert found.predict_proba(X).shape == (len(X), 2)
+
+    def test_keras_own_wrapper_leaves_labels_as_they_are(self, labelled):
+        def build(X, y):
+            meta = {"n_features_in_": X.shape[1], "n_classes_": y.shape[1]}
+            return labels_mlp(meta, loss="binary_crossentropy")
+
+        X, Y = labelled
+        wrapped = keras.wrappers.SKLearnClassifier(build, fit_kwargs={"epochs": 30})
+        found = make(wrapped).fit(X, Y[:, :2])
+        assert found.score(X, Y[:, :2]) > 0.5
+        copy = pickle.loads(pickle.dumps(found.best_estimator_.predict(X)))
+        assert copy.shape == (len(X), 2)
+
     def test_own_validation_rows_and_a_label_that_nobody_has(self, labelled):
         X, Y = labelled
         Y = np.column_stack([Y, np.zeros(len(Y), int)])
@@ -164,6 +182,12 @@ class TestSeveralLabels:
         given = {"loss": "binary_crossentropy"} | settings
         with pytest.raises(ValueError, match=said):
             make(small_classifier(labels_mlp, **given)).fit(*labelled)
+
+    def test_they_are_not_drawn_as_classes(self, labelled, fitted):
+        with pytest.raises(TypeError, match="several labels"):
+            ReliabilityDisplay.from_estimator(fitted, *labelled)
+        with pytest.raises(ValueError, match="MultiLabelBinarizer"):
+            make().fit(labelled[0], [list(np.flatnonzero(row)) for row in labelled[1]])
 
     @pytest.mark.parametrize("y", [np.full((160, 3), 2), np.full((160, 2), "a"), np.eye(160)[:, 0]])
     def test_other_columns_are_refused(self, y, labelled):
@@ -218,6 +242,25 @@ class TestLossesOfClasses:
         loss = losses.CategoricalFocalCrossentropy()
         estimator = small_classifier(small_mlp, loss=loss, class_weight="balanced", epochs=10)
         assert make(estimator).fit(X[20:], y[20:]).score(X, y) > 0.8
+
+    @pytest.mark.parametrize(("units", "activation"), [(1, "sigmoid"), (3, "softmax")])
+    def test_probabilities_are_no_scores(self, units, activation, iris):
+        X, y = iris
+        loss = "hinge" if units == 1 else "categorical_hinge"
+        params = {"model__units": units, "model__activation": activation, "loss": loss}
+        with pytest.raises(ValueError, match="of scores on both sides of 0"):
+            make(small_classifier(scores_mlp, **params)).fit(X, y if units == 3 else y % 2)
+
+    def test_a_loss_of_the_users_own_is_not_known_by_its_name(self, iris):
+        def hinge(y_true, y_pred):
+            return losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+        X, y = iris
+        found = make(small_classifier(small_mlp, loss=hinge, epochs=20)).fit(X, y)
+        outputs = found.best_estimator_.model_(X.astype(np.float32))
+        expected = np.asarray(outputs) ** (1 / found.temperature_)
+        expected /= expected.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found.predict_proba(X), expected, atol=1e-5)
 
     def test_what_is_no_probability_is_refused(self, iris):
         for loss in ("mean_squared_error", "poisson", "cosine_similarity"):

@@ -79,13 +79,16 @@ def pinball(y_true, y_pred):
     return ops.mean(ops.maximum(0.9 * error, -0.1 * error), axis=-1)
 
 
-class TenthAndNinth(keras.losses.Loss):
-    """Loss of two quantiles, each an output, of one target."""
+class OwnLoss(keras.losses.Loss):
+    """A loss that does not put rows and columns right, and cannot be read from its config."""
+
+    def __init__(self, level):
+        super().__init__()
+        self.level = level
 
     def call(self, y_true, y_pred):
-        level = ops.convert_to_tensor([0.1, 0.9], y_pred.dtype)
-        error = ops.reshape(y_true, (-1, 1)) - y_pred
-        return ops.mean(ops.maximum(level * error, (level - 1) * error), axis=-1)
+        error = y_true - y_pred
+        return ops.mean(ops.maximum(self.level * error, (self.level - 1) * error), axis=-1)
 
 
 LOSSES = {
@@ -204,6 +207,17 @@ class TestChoice:
         assert found.baseline_loss_ == pytest.approx(of_quantile, rel=0.02)
         assert -found.best_score_ < found.baseline_loss_
 
+    def test_a_loss_object_of_the_users_own_is_given_columns(self, diabetes):
+        X, y = diabetes
+
+        def build(meta):
+            return small_numbers(meta, loss=OwnLoss(0.1))
+
+        found = make(small_regressor(build, loss=None, epochs=30), scoring=None).fit(X, y)
+        assert 0.02 < np.mean(y <= found.predict(X)) < 0.25
+        task = found._prepared_again(X, y, None, None, (None, None)).data.task
+        assert pickle.loads(pickle.dumps(task)) == task  # without the loss, for workers
+
     def test_the_poisson_loss_takes_counts(self, diabetes):
         X, _ = diabetes
         y = np.random.RandomState(0).poisson(np.exp(0.5 * X[:, 2] + 1))
@@ -227,6 +241,43 @@ class TestChoice:
         found = make(param_distributions={"loss": losses}, learning_rates=None, scoring=scoring)
         with pytest.raises(ValueError, match="losses that can be compared"):
             found.fit(*diabetes)
+
+    @pytest.mark.parametrize(
+        ("estimator", "space"),
+        [
+            (small_regressor(loss=keras.losses.Huber), {"loss__delta": [0.01, 1.0]}),
+            (small_regressor(loss=None, model__loss="mse"), {"model__loss": ["mse", "mae"]}),
+        ],
+    )
+    def test_nor_are_losses_with_other_settings_by_themselves(self, estimator, space, diabetes):
+        found = make(estimator, param_distributions=space, learning_rates=None, scoring=None)
+        with pytest.raises(ValueError, match="losses are one"):
+            found.fit(*diabetes)
+
+    def test_a_function_may_need_what_is_searched(self, diabetes):
+        def build(meta, hidden):
+            return small_numbers(meta, hidden)
+
+        space = {"model__hidden": [4, 8]}
+        found = make(small_regressor(build), param_distributions=space, learning_rates=None)
+        found.set_params(n_candidates=4).fit(*diabetes)
+        assert found.best_params_["model__hidden"] in (4, 8)
+
+    def test_a_scorer_that_refuses_some_predictions_chooses_among_the_others(self, diabetes):
+        X, y = diabetes
+
+        def of_high_ones(estimator, rows, y):
+            predictions = estimator.predict(rows)
+            if (predictions < 60).any():
+                raise ValueError("too low")
+            return -mean_squared_error(y, predictions)
+
+        scoring = {"high": of_high_ones, "r2": "r2"}
+        found = make(small_regressor(epochs=20), scoring=scoring).fit(X, y)
+        assert not found.cv_results_["diverged"].any()
+        assert found.score(X, y) > 0.2
+        reported = make(small_regressor(epochs=20), scoring=scoring, refit="r2").fit(X, y)
+        assert np.isfinite(reported.best_score_)
 
     def test_any_hyperparameter_is_searched(self, diabetes):
         space = {
@@ -273,6 +324,16 @@ class TestTargets:
         one, other = (make().fit(X, y.astype(kind)) for kind in (int, float))
         np.testing.assert_array_equal(one.predict(X), other.predict(X))
 
+    def test_a_column_that_is_constant_in_one_split(self, diabetes):
+        X, _ = diabetes
+        y = np.zeros(160)
+        y[80::5] = 50.0
+        halves = np.arange(80), np.arange(80, 160)
+        scoring = ["neg_mean_squared_error", "neg_root_mean_squared_error"]
+        found = make(cv=[halves, halves[::-1]], scoring=scoring).fit(X, y)
+        squared, root = (found.cv_results_[f"split0_test_{name}"] for name in scoring)
+        np.testing.assert_allclose(-squared, root**2, rtol=0.3)
+
     def test_a_constant_is_predicted_as_it_is(self, diabetes):
         X, _ = diabetes
         found = make().fit(X, np.full(len(X), 0.1))
@@ -310,6 +371,8 @@ class TestTargets:
             (np.zeros((160, 2, 2)), "y"),
             (np.zeros(159), "inconsistent numbers of samples"),
             (np.ones(160, complex), "omplex"),
+            (np.array([None, *np.zeros(159)], object), "finite numbers"),
+            ([[0.0], [1.0, 2.0]] * 80, "rows of one length"),
         ],
     )
     def test_other_targets_are_refused_at_once(self, y, said, diabetes):
@@ -321,6 +384,34 @@ class TestTargets:
         with pytest.raises(ValueError, match=said):
             found.fit(X, y)
         assert not hasattr(found, "best_params_")
+
+    @pytest.mark.parametrize(
+        ("activation", "y", "shifted", "scale"),
+        [
+            ("softplus", (100, 300), False, None),
+            ("sigmoid", (0.1, 0.9), False, 1.0),
+            (layers.Rescaling(50.0, 200.0), (100, 300), False, 1.0),
+        ],
+    )
+    def test_heads_of_a_range_of_their_own(self, activation, y, shifted, scale, diabetes):
+        X, _ = diabetes
+        target = np.interp(X[:, 2] + X[:, 8], (-3, 3), y)
+
+        def build(meta):
+            last = layers.Activation(activation) if isinstance(activation, str) else activation
+            return keras.Sequential([*small_numbers(meta).layers, last])
+
+        found = make(small_regressor(build, epochs=40)).fit(X, target)
+        assert found.target_mean_.any() == shifted
+        assert scale is None or found.target_scale_ == scale
+        assert found.score(X, target) > 0.5
+
+    def test_weights_count_in_the_scaling(self, diabetes):
+        X, y = diabetes
+        weight = np.append(np.ones(159), 1e-6)
+        found = make().fit(X, np.append(y[:159], 1e9), weight)
+        assert found.target_scale_ < 2e6
+        assert found.baseline_loss_ == pytest.approx(1.0, abs=1e-3)
 
     def test_without_scaling_targets_are_trained_on_as_they_are(self, diabetes):
         X, y = diabetes
@@ -488,6 +579,14 @@ class TestKeeping:
         with pytest.warns(ExperienceWarning, match="of such targets"):
             make(search="portfolio", learning_rates=None, n_candidates=3).fit(rows, target)
 
+    def test_other_targets_are_neither_verified_nor_recorded(self, diabetes, fitted):
+        X, y = diabetes
+        for other in (-y, 10 * y, y + 3):
+            with pytest.raises(ValueError, match="must be those"):
+                verify(fitted, X, other)
+            with pytest.raises(ValueError, match="must be those"):
+                Experience().record(fitted, X, other)
+
 
 class TestShown:
     def test_displays_and_report(self, diabetes, fitted, fitted_to_two, tmp_path):
@@ -511,5 +610,7 @@ class TestShown:
         assert "neg_mean_squared_error" in said
 
     def test_wrong_arguments_of_fit_name_the_regressor(self, diabetes):
+        with pytest.raises(ValueError, match="cannot score the rows of split 0"):
+            make(scoring="neg_log_loss").fit(*diabetes)
         with pytest.raises(TypeError, match=r"MetaLRRegressor.fit .* KerasRegressor\(build_model"):
             make().fit(*diabetes, epochs=3)

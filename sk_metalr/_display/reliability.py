@@ -105,6 +105,11 @@ class ReliabilityDisplay:
                 f"{cls.__name__} takes a classifier, whose probabilities are right or wrong. Got a "
                 f"{type(fitted).__name__} instead; see sklearn.metrics.PredictionErrorDisplay."
             )
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            raise TypeError(
+                f"{cls.__name__} takes a classifier of one class a row. Got one of several labels "
+                "instead; see sklearn.calibration.CalibrationDisplay, label by label."
+            )
         probabilities = np.asarray(estimator.predict_proba(X), np.float64)
         # Dividing by a temperature is undone by multiplying.
         logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))

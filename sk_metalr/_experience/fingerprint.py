@@ -142,8 +142,8 @@ def shares_rows(one: Fingerprint, other: Fingerprint) -> bool:
 
 def are_stratified_alike(one: Fingerprint, other: Fingerprint) -> bool:
     """Tell whether two tables have as many rows of each class, and columns, as folds have."""
-    if len(one.class_counts) != len(other.class_counts):
-        return False
+    if len(one.class_counts) != len(other.class_counts) or len(one.class_counts) < 2:
+        return False  # of numbers, there is one class, which says nothing
     apart = np.abs(np.subtract(one.class_counts, other.class_counts)).max()
     fewer, more = sorted([one.n_columns, other.n_columns])
     return bool(apart <= 1 and fewer >= MIN_COLUMNS * more)

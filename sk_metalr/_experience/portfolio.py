@@ -62,14 +62,21 @@ def proposal(
     if not grid.size:
         return Proposal(np.empty(0), [], "none of them has tried rates within these bounds")
     weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
-    known = np.array([regrets(record, grid) for record in alike])
+    known = np.array([regrets(record, grid) / _unit(record) for record in alike])
     chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
     return Proposal(np.sort(grid[chosen]), alike)
 
 
-def _kind(features: dict[str, Any]) -> tuple[bool, bool]:
-    """Return what tells kinds of targets apart: several classes or one, numbers or not."""
-    return features["n_classes"] > 1, features.get("output") == "numbers"
+def _unit(record: ExperienceRecord) -> float:
+    """Return what losses of a record are measured in: nats, or the baseline loss of numbers."""
+    is_number = _kind(record.features)[1] != ""
+    return record.baseline_loss if is_number else 1.0
+
+
+def _kind(features: dict[str, Any]) -> tuple[bool, str]:
+    """Return what tells kinds of targets apart: several classes or one, numbers and their loss."""
+    output = str(features.get("output"))
+    return features["n_classes"] > 1, output if output.startswith("numbers") else ""
 
 
 def _reason(features: dict[str, Any], records: list[ExperienceRecord], away: np.ndarray) -> str:
@@ -92,7 +99,7 @@ def n_repeats(records: list[ExperienceRecord]) -> np.ndarray:
         near = np.linalg.norm(places - places[i], axis=1) <= SAME_DISTANCE
         counts[i] = sum(
             record.features["schedule"] == one.features["schedule"]
-            and are_stratified_alike(record.fingerprint, one.fingerprint)
+            and (record is one or are_stratified_alike(record.fingerprint, one.fingerprint))
             for record in (records[j] for j in np.flatnonzero(near))
         )
     return counts

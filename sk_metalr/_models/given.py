@@ -10,6 +10,7 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ._scikeras import READY_MADE
 from .keras_model import build_as_keras_wrapper, build_mlp
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
@@ -31,13 +32,11 @@ def input_dtype() -> np.dtype:
 class Wrappers:
     """What an estimator of one kind may wrap.
 
-    `own` is SciKeras's class, `of_keras` the one that Keras has, and `loss` that of the ready-made
-    network. `convert` makes the former of the latter.
+    `own` is SciKeras's class, `of_keras` the one that Keras has; `convert` makes the former of it.
     """
 
     own: type[BaseWrapper]
     of_keras: type
-    loss: str
     convert: Callable[[Any], BaseWrapper]
 
 
@@ -46,7 +45,8 @@ def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
     for the ready-made network.
     """
     if estimator is None:
-        return kind.own(build_mlp, loss=kind.loss, optimizer="adam", **DEFAULT_TRAINING)
+        loss = READY_MADE[kind.own]
+        return kind.own(build_mlp, loss=loss, optimizer="adam", **DEFAULT_TRAINING)
     if isinstance(estimator, kind.own):
         _check_target_encoder(estimator)
         return estimator
@@ -82,20 +82,28 @@ def _check_target_encoder(estimator: BaseWrapper) -> None:
 
 
 class OneHotTargets(TransformerMixin, BaseEstimator):
-    """Encodes targets as keras.wrappers.SKLearnClassifier does: one column a class."""
+    """Encodes targets as keras.wrappers.SKLearnClassifier does: one column a class.
+
+    Several labels in a row have a column each, and are left as they are.
+    """
 
     def fit(self, y: Any) -> "OneHotTargets":
         """Learn the classes."""
-        self.classes_ = np.unique(y)
+        self.has_labels = np.ndim(y) == 2 and np.shape(y)[1] > 1
+        self.classes_ = np.arange(np.shape(y)[1]) if self.has_labels else np.unique(y)
         return self
 
     def transform(self, y: Any) -> np.ndarray:
         """Return an array of shape (n_samples, n_classes)."""
+        if self.has_labels:
+            return np.asarray(y, input_dtype())
         return (np.reshape(y, (-1, 1)) == self.classes_).astype(input_dtype())
 
     def inverse_transform(self, y: np.ndarray, return_proba: bool = False) -> np.ndarray:
-        """Return classes, or the probabilities that were given."""
-        return y if return_proba else self.classes_[y.argmax(axis=1)]
+        """Return classes or labels, or the probabilities that were given."""
+        if return_proba:
+            return y
+        return (y > 0.5).astype(int) if self.has_labels else self.classes_[y.argmax(axis=1)]
 
     def get_metadata(self) -> dict[str, Any]:
         """Return the attributes that SciKeras asks for."""
@@ -134,13 +142,11 @@ def _regressor(estimator: Any) -> KerasRegressor:
 CLASSIFIERS = Wrappers(
     own=KerasClassifier,
     of_keras=keras.wrappers.SKLearnClassifier,
-    loss="sparse_categorical_crossentropy",
     convert=_classifier,
 )
 REGRESSORS = Wrappers(
     own=KerasRegressor,
     of_keras=keras.wrappers.SKLearnRegressor,
-    loss="mean_squared_error",
     convert=_regressor,
 )
 

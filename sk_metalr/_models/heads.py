@@ -4,9 +4,10 @@ import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper
 
+from .._keras import output_activation
 from .._task import Classification, MultiLabel, Regression, Task
-from .._task.losses import ON_CATEGORIES, SCORES, loss_name
-from .keras_model import each_layer, is_builtin, loss_of
+from .._task.losses import ON_CATEGORIES, SCORES, loss_name, unwrapped
+from .keras_model import is_builtin, loss_of
 
 OF_PROBABILITIES = "crossentropy"
 """What the names of losses of probabilities or logits have in common."""
@@ -29,7 +30,7 @@ def check_head(
     if isinstance(task, Regression):
         _check_regression(task, model, width)
     elif isinstance(task, MultiLabel):
-        _check_labels(model, outputs, y.shape[1])
+        _check_labels(model, outputs, y.shape[1], targets)
     elif isinstance(task, Classification):
         _check_classes(opened, outputs, np.unique(y), targets)
 
@@ -43,21 +44,28 @@ def _check_regression(task: Regression, model: keras.Model, width: int) -> None:
             'function finds their number in meta["n_outputs_"].'
         )
     name = loss_name(loss)
-    if is_builtin(loss) and ("crossentropy" in name or name in SCORES) and task.scales:
+    if (OF_PROBABILITIES in name or name in SCORES) and task.scales:
         raise ValueError(
             f"The wrapped Keras model is trained with the loss {_given_name(model)!r}, of classes; "
             "use 'mean_squared_error' or another loss of numbers, or MetaLRClassifier. (Targets "
             "that are probabilities take standardize=False.)"
         )
-    if _ends_in(model, keras.activations.softmax, keras.layers.Softmax) and width == 1:
+    if output_activation(model) == "softmax" and width == 1:
         raise ValueError(
             "The wrapped Keras model ends in a softmax over one unit, which is always 1. Give its "
             "last layer no activation."
         )
 
 
-def _check_labels(model: keras.Model, outputs: np.ndarray, n_labels: int) -> None:
+def _check_labels(
+    model: keras.Model, outputs: np.ndarray, n_labels: int, targets: np.ndarray
+) -> None:
     """Check the head of a model of several labels a row."""
+    if np.shape(targets) != (len(outputs), n_labels):
+        raise ValueError(
+            f"The target encoder of the wrapped KerasClassifier makes {np.shape(targets)} of "
+            f"{len(outputs)} rows with {n_labels} labels; let it leave them as they are."
+        )
     width, name = outputs.shape[1], loss_name(loss_of(model))
     if width != n_labels:
         raise ValueError(
@@ -73,8 +81,8 @@ def _check_labels(model: keras.Model, outputs: np.ndarray, n_labels: int) -> Non
             "'binary_crossentropy', and a sigmoid for each label. If each row has one label, give "
             "classes: y.argmax(axis=1)."
         )
-    ends_in_softmax = _ends_in(model, keras.activations.softmax, keras.layers.Softmax)
-    is_probability = ((outputs >= 0) & (outputs <= 1)).all() and not ends_in_softmax
+    in_range = ((outputs >= 0) & (outputs <= 1)).all()
+    is_probability = in_range and output_activation(model) != "softmax"
     has_logits = getattr(loss_of(model), "from_logits", False)
     if not (has_logits or is_probability) and np.isfinite(outputs).all():
         raise ValueError(
@@ -110,7 +118,8 @@ def check_loss(model: keras.Model, width: int, target_width: int) -> None:
     """
     if not is_builtin(loss_of(model)):
         return
-    name, given = loss_name(loss_of(model)), _given_name(model)
+    given = _given_name(model)
+    name = given.lower().replace("_", "")
     if OF_PROBABILITIES not in name and name not in SCORES:
         raise ValueError(
             f"The wrapped Keras model is trained with the loss {given!r}; its outputs are "
@@ -134,13 +143,18 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
     """Raise ValueError where outputs of a compiled model are neither logits nor probabilities:
     those for a few rows, of shape (n_samples, n_classes) or (n_samples, 1).
     """
+    ends_in = output_activation(model)
+    if loss_name(loss_of(model)) in SCORES and ends_in in ("sigmoid", "softmax"):
+        raise ValueError(
+            f"The loss {_given_name(model)!r} is of scores on both sides of 0, and the wrapped "
+            f"Keras model ends in a {ends_in}. Give its last layer no activation, or tanh."
+        )
     if Classification().suited(loss_of(model)).from_logits or not np.isfinite(outputs).all():
         return
     in_range = ((outputs >= 0) & (outputs <= 1)).all()
     if outputs.shape[1] == 1:
         activation = "sigmoid"
-        ends_in_softmax = _ends_in(model, keras.activations.softmax, keras.layers.Softmax)
-        is_probability = in_range and not ends_in_softmax  # which is 1 over one unit
+        is_probability = in_range and ends_in != "softmax"  # which is 1 over one unit
     else:
         activation = "softmax"
         is_probability = in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2)
@@ -153,12 +167,5 @@ def check_outputs(model: keras.Model, outputs: np.ndarray) -> None:
 
 def _given_name(model: keras.Model) -> str:
     """Return the name of a model's loss as its user knows it."""
-    loss = loss_of(model)
-    if type(loss).__name__ == "LossFunctionWrapper":
-        loss = loss.fn
+    loss = unwrapped(loss_of(model))
     return str(getattr(loss, "__name__", type(loss).__name__))
-
-
-def _ends_in(model: keras.Model, activation: object, layer: type) -> bool:
-    last = list(each_layer(model))[-1]
-    return getattr(last, "activation", None) is activation or isinstance(last, layer)

@@ -7,8 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from .._keras import copy_decay_exclusions, has_schedule, replace_optimizer
-from .._task import Task
+from .._keras import (
+    copy_decay_exclusions,
+    has_schedule,
+    output_activation,
+    replace_optimizer,
+)
+from .._task import MultiLabel, Task
 
 
 def build_mlp(
@@ -46,8 +51,8 @@ def _output_layer(meta: dict[str, Any]) -> keras.layers.Layer:
 def loss_of(model: keras.Model) -> Any:
     """Return the loss the model was compiled with, as an object."""
     loss = model.loss
-    while isinstance(loss, list | tuple) and len(loss) == 1:
-        loss = loss[0]
+    while isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
     return keras.losses.get(loss) if isinstance(loss, str) else loss
 
 
@@ -59,7 +64,7 @@ def is_builtin(thing: Any) -> bool:
 
 def suited(task: Task, model: keras.Model) -> Task:
     """Return the task of a compiled model."""
-    return task.suited(loss_of(model))
+    return task.suited(loss_of(model), output_activation(model))
 
 
 def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
 
     ``depth`` counts the layers with a matrix of weights. ``layers`` names "dense" and other kinds
     of layers that have weights or change training, by their folders in Keras. ``output`` is
-    "logits", "sigmoid" (of one unit), "softmax" or "numbers".
+    "logits", "sigmoid", "softmax", "numbers" or "numbers by their own loss".
     """
     plain = {"activations", "core", "pooling", "preprocessing", "reshaping"}
     layers = list(each_layer(model))
@@ -76,9 +81,11 @@ def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
     shape = getattr(model, "output_shape", None)  # which a subclassed model has not
     output = "sigmoid" if shape and shape[-1] == 1 else "softmax"
     if not task.has_temperature:
-        output = "numbers"
+        output = "numbers by their own loss" if task.by_training_loss else "numbers"
     elif getattr(suited(task, model), "from_logits", False):
         output = "logits"
+    elif isinstance(task, MultiLabel):
+        output = "sigmoid"
     return {
         "n_parameters": int(model.count_params()),
         "depth": len(deep),

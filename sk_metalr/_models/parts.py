@@ -64,7 +64,7 @@ def _kind_of_targets(fitted: BaseWrapper) -> str:
     encoder = fitted.target_encoder_
     if type(encoder) is RegressorTargetEncoder:
         return "numbers"
-    if type(encoder) is OneHotTargets:
+    if type(encoder) is OneHotTargets and not encoder.has_labels:
         return "one-hot"
     if fitted.target_type_ == "multilabel-indicator":
         return "indicators"

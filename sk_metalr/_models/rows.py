@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scikeras.wrappers import BaseWrapper
+from scikeras.wrappers import BaseWrapper, KerasRegressor
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -18,6 +18,9 @@ def encode(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.n
     SciKeras makes classes one-hot only for a categorical cross-entropy that it is told of.
     """
     targets = np.asarray(opened.target_encoder_.transform(y))
+    if isinstance(opened, KerasRegressor):
+        # A loss of a user's own need not know that a column and a row of numbers are alike.
+        return encode_features(opened, X), targets.reshape(len(targets), -1)
     if takes_one_hot(opened.model_) and targets.ndim == 2 and targets.shape[1] == 1:
         targets = np.eye(opened.n_classes_, dtype=input_dtype())[targets[:, 0].astype(int)]
     return encode_features(opened, X), targets

@@ -8,7 +8,13 @@ from typing import Any
 
 import keras
 
-from .._keras import input_shapes, layers_of, loss_weights, spared_of_decay
+from .._keras import (
+    input_shapes,
+    layers_of,
+    loss_arguments,
+    loss_weights,
+    spared_of_decay,
+)
 from .._models.keras_model import family, is_builtin, loss_of
 from .convolution import CONVOLUTIONS, patch_bytes
 from .numbers import without
@@ -195,6 +201,7 @@ def _key(model: keras.Model) -> str | None:
     config["optimizer"]["config"].pop("learning_rate", None)
     settings = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
     config["loss"] = settings | {"function": getattr(loss, "__name__", type(loss).__name__)}
+    config["loss_arguments"] = dict(loss_arguments(loss))  # not all of which are in the config
     foreign = [m for m in _values(config, "module") if f"{m}.".split(".")[0] != "keras"]
     functions = _own_functions(model)
     if foreign != ["builtins"] * len(functions) or not all(map(_is_closed, functions)):

@@ -5,6 +5,8 @@ program takes as data, they are members of one block, whatever the parameters ar
 the difference.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -174,18 +176,26 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
     data = evaluation.data
     X = models.features_to_open(evaluation.estimator, data.X, train)
     y = data.targets(train)[0][train]
-    try:
-        with preserved_random_state():
-            opened = evaluation.open(X, y, settings, evaluation.seed)
-    except Exception as error:  # whatever a function of the user's may raise
-        raise ValueError(
-            "The 'param_distributions' parameter must hold values that the "
-            f"wrapped estimator can be built with. With {settings!r} it said: {error}"
-        ) from error
+    with preserved_random_state(), buildable(settings):
+        opened = evaluation.open(X, y, settings, evaluation.seed)
     numbers = numbers_of(opened.model_)
     start = joblib.hash(opened.model_.get_weights())
     given = {n: v for n, v in settings.items() if n not in numbers}
     return Built(architecture_key(opened.model_, numbers), start, numbers, joblib.hash(given))
+
+
+@contextmanager
+def buildable(settings: dict[str, Any]) -> Iterator[None]:
+    """Say which settings it was that the wrapped estimator could not be built with."""
+    try:
+        yield
+    except Exception as error:  # whatever a function of the user's may raise
+        if not settings:
+            raise
+        raise ValueError(
+            "The 'param_distributions' parameter must hold values that the "
+            f"wrapped estimator can be built with. With {settings!r} it said: {error}"
+        ) from error
 
 
 def _check_numbers(values_of: dict[str, list[Any]]) -> None:

@@ -103,11 +103,11 @@ class Evaluation:
             setups = self.setups(settings, trained)
             options = replace(options, n_rows_later=0, n_threads=n_threads)  # no refit is compiled
         task = models.suited(options.task, setups[0].model)
-        if task.needs_loss and task != options.task:
+        if not task.is_comparable(options.task):
             raise ValueError(
                 "The 'param_distributions' parameter must hold values that make models whose "
-                f"losses take targets that are scaled alike. With {settings!r} the loss takes "
-                "others."
+                "targets are scaled alike and, with scoring=None, whose losses are one. With "
+                f"{settings!r} they are not."
             )
         options = replace(options, task=task)
         block = Block(setups, values, schedules, options, executor)

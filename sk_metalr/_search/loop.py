@@ -108,7 +108,7 @@ def search(
     if history.choice is None:
         raise ValueError(
             "The scorer that chooses gave no number on some split, for no candidate; does it ask "
-            "for every class in each split's held-out rows?"
+            "for every class in each split's held-out rows, or for predictions above 0?"
         )
     return SearchResult(history, history.choice, getattr(algorithm, "costs_", {}))
 

@@ -1,5 +1,6 @@
 """Preparation of a fit: all that it was given is checked before anything is trained."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from .._space import OPTIMIZER, StrategySpace
 from .._splits import Split, make_splits, renumbered
 from .._task.checks import check_unmasked
 from ..exceptions import CallbackWarning, IgnoredRateWarning
-from .blocks import with_members
+from .blocks import buildable, with_members
 from .evaluation import Evaluation
 from .scoring import Scoring, check_scorers
 
@@ -127,23 +128,28 @@ def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> Traini
     Raises ValueError where losses are searched that cannot be compared.
     """
     every = np.arange(len(data.y))
-    searched = [part.others["loss"].highest for part in space.parts if "loss" in part.others]
-    losses = [loss for listed in searched for loss in listed] or [None]
+    X, (labels, _) = models.features_to_open(wrapped, data.X, every), data.targets(every)
     tasks = []
-    for loss in losses:
-        settings = {} if loss is None else {"loss": loss}
-        labels, _ = data.targets(every)
-        X = models.features_to_open(wrapped, data.X, every)
-        with preserved_random_state():
+    for settings in _settings_of_losses(space):
+        with preserved_random_state(), buildable(settings):
             opened = models.open_estimator(wrapped, X, labels, seed=0, settings=settings)
         tasks.append(models.suited(data.task, opened.model_))
-    task = tasks[0]
-    if any(task != one for one in tasks) or (task.by_training_loss and len(losses) > 1):
+    if not all(task.is_comparable(tasks[0]) for task in tasks):
         raise ValueError(
             "The 'param_distributions' parameter must hold losses that can be compared: by a "
-            f"scorer, and such as take targets that are scaled alike. Got {losses!r} instead."
+            "scorer, and such as take targets that are scaled alike. Name a scorer, or search "
+            "losses of one kind."
         )
-    return replace(data, task=task)
+    return replace(data, task=tasks[0])
+
+
+def _settings_of_losses(space: StrategySpace) -> Iterator[dict[str, Any]]:
+    """Yield settings with each loss that is searched, alike in all else."""
+    for part in space.parts:
+        probes = {n: one.probes(np.random.RandomState(0)) for n, one in part.others.items()}
+        first = space.first_setting(part) | {name: values[0] for name, values in probes.items()}
+        for loss in part.others["loss"].highest if "loss" in part.others else [None]:
+            yield first if loss is None else first | {"loss": loss}
 
 
 def _warn_of_ignored_settings(wrapped: Any, refit: Any) -> None:
@@ -195,7 +201,7 @@ def validated(estimator: Any, *arrays: Any, **settings: Any) -> Any:
         if len(arrays) > 1:
             X, y = arrays
             y = y.toarray() if scipy.sparse.issparse(y) else y
-            shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+            shape = y.shape if hasattr(y, "shape") else _shape(y)
             settings["multi_output"] = len(shape) == 2 and shape[1] != 1
             arrays = X, y
         with np.errstate(over="ignore", invalid="ignore"):  # it looks for infinity next
@@ -215,6 +221,17 @@ def validated(estimator: Any, *arrays: Any, **settings: Any) -> Any:
         raise kind(
             f"{error}. Features must be numbers: encode text and categories in a Pipeline, for "
             "instance with sklearn.preprocessing.OneHotEncoder."
+        ) from error
+
+
+def _shape(y: Any) -> tuple[int, ...]:
+    """Return the shape of targets; raise ValueError where rows are of different lengths."""
+    try:
+        return np.asarray(y).shape
+    except ValueError as error:
+        raise ValueError(
+            f"y must hold rows of one length. Got others instead ({error}); of lists of labels, "
+            "sklearn.preprocessing.MultiLabelBinarizer makes columns of zeros and ones."
         ) from error
 
 

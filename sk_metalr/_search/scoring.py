@@ -102,7 +102,7 @@ class Scoring:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of equal predictions much is undefined
                 self._scores_of(split, self._task.alike(n_test, self._width))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 "The 'scoring' parameter must suit what is held out. One of "
                 f"{self.names} cannot score the rows of split {split}: {error}"
@@ -122,7 +122,11 @@ class Scoring:
 
     def _losses(self, recorded: Recorded) -> np.ndarray:
         if self.decisive in self.names:
-            return -recorded[self.decisive]
+            losses = -recorded[self.decisive]
+            # A prediction that a scorer refuses is as bad as the worst, and has not diverged.
+            known = np.isfinite(losses)
+            worst = losses[known].max(initial=-np.inf) if known.any() else np.nan
+            return np.where(~known & np.isfinite(recorded.loss), worst, losses)
         return self.calibrated(recorded) if self.calibrate else self.smoothed(recorded)
 
     def smoothed(self, recorded: Recorded) -> np.ndarray:
@@ -189,14 +193,13 @@ class Scoring:
     def __call__(self, split: int, predictions: np.ndarray) -> np.ndarray:
         """Return scores (n_metrics,), greater is better, of predictions (n_test, n).
 
-        They are NaN where a scorer refuses predictions, as that of logarithms does negative ones.
+        One is NaN where its scorer refuses numbers, as that of logarithms does negative ones.
         """
-        try:
-            return self._scores_of(split, predictions)
-        except ValueError:
-            return np.full(len(self.names), np.nan)
+        return self._scores_of(split, predictions, refused=np.nan)
 
-    def _scores_of(self, split: int, predictions: np.ndarray) -> np.ndarray:
+    def _scores_of(
+        self, split: int, predictions: np.ndarray, refused: float | None = None
+    ) -> np.ndarray:
         y, weight = self._held_out[split]
         predictions = self._task.predicted(predictions.astype(np.float64))
         scaler = self._scalers[split]
@@ -204,9 +207,15 @@ class Scoring:
             predicted: Any = _Classified(self._task, self._classes, predictions)
         else:
             predicted = _Predicted(scaler.inverse(predictions).reshape(y.shape))
-        rows = np.arange(len(y))[:, None]
-        scorers = [self._scorers[name] for name in self.names]
-        return np.array([_score(scorer, predicted, rows, y, weight) for scorer in scorers])
+        rows, scores = np.arange(len(y))[:, None], []
+        for name in self.names:
+            try:
+                scores.append(_score(self._scorers[name], predicted, rows, y, weight))
+            except ValueError:
+                if refused is None or scaler is None:
+                    raise
+                scores.append(refused)
+        return np.array(scores)
 
 
 def _score(scorer: Any, predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any) -> float:
@@ -224,7 +233,9 @@ class _Classified(ClassifierMixin, BaseEstimator):
 
     def __init__(self, task: Any = None, classes: Any = None, probabilities: Any = None) -> None:
         self.task = task
-        self.classes_ = classes
+        self.classes = classes
+        if classes is not None:
+            self.classes_ = task.classes_of_labels(classes)
         self.probabilities = probabilities
 
     def fit(self, X: Any, y: Any) -> "_Classified":
@@ -237,7 +248,7 @@ class _Classified(ClassifierMixin, BaseEstimator):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return labels of the rows with these numbers."""
-        return np.asarray(self.task.labels(self.predict_proba(rows), self.classes_))
+        return np.asarray(self.task.labels(self.predict_proba(rows), self.classes))
 
 
 class _Predicted(RegressorMixin, BaseEstimator):

@@ -54,8 +54,8 @@ class StrategySpace:
         if learning_rates is not None:
             if any(RATE in part for part in parts):
                 raise ValueError(
-                    "Learning rates must be given once. Got both the 'learning_rates' parameter of "
-                    f"MetaLRClassifier and {RATE!r} in param_distributions; leave one of them out."
+                    "Learning rates must be given once. Got both the 'learning_rates' parameter "
+                    f"and {RATE!r} in param_distributions; leave one of them out."
                 )
             parts = [part | {RATE: learning_rates} for part in parts]
         self.levels: dict[str, list[Level]] = {}

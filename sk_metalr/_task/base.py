@@ -62,9 +62,16 @@ class Task(ABC):
     def of(self, y: np.ndarray) -> "Task":
         """Return the task of these targets (n_samples, ...), or raise an error."""
 
-    def suited(self, loss: Any) -> "Task":
-        """Return the task of a model that trains on a loss, one of Keras's or its user's."""
+    def suited(self, loss: Any, activation: str = "linear") -> "Task":
+        """Return the task of a model that trains on a loss, one of Keras's or its user's.
+
+        Its outputs come through an activation of this name.
+        """
         return self
+
+    def is_comparable(self, other: "Task") -> bool:
+        """Tell whether losses that are recorded by this task and another mean the same."""
+        return True
 
     @abstractmethod
     def encode(self, y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
@@ -81,8 +88,8 @@ class Task(ABC):
         """Return a class of each row (n_samples,), each of which held-out rows have a share of."""
         return np.zeros(len(target), int)
 
-    def scaler(self, y: np.ndarray) -> TargetScaler | None:
-        """Return what scales targets, as it is learned from those of training rows."""
+    def scaler(self, y: np.ndarray, weight: np.ndarray | None = None) -> TargetScaler | None:
+        """Return what scales targets, learned from those of training rows and their weights."""
         return None
 
     @abstractmethod
@@ -144,7 +151,7 @@ class Task(ABC):
 
     @abstractmethod
     def kept(self, predictions: np.ndarray) -> np.ndarray:
-        """Return predictions (..., n) as float16 numbers (..., n), for an ensemble."""
+        """Return predictions (..., n) as few bits as will do, for an ensemble."""
 
     @abstractmethod
     def from_kept(

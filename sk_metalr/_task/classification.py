@@ -1,10 +1,11 @@
 """Classification: one class of several for each row, or several labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse
 from keras import ops
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.multiclass import check_classification_targets
@@ -59,12 +60,12 @@ class Classification(Task):
     def of(self, y: np.ndarray) -> "Classification":
         """Return the task of labels (n_samples,), or of an indicator matrix (n_samples, n)."""
         _check_labels(y)
-        return self if y.ndim == 1 else MultiLabel(self.from_logits)
+        return self if y.ndim == 1 else MultiLabel(self.from_logits, n_labels=y.shape[1])
 
-    def suited(self, loss: Any) -> "Classification":
+    def suited(self, loss: Any, activation: str = "linear") -> "Classification":
         """Return the task of a model that trains on a loss."""
-        is_score = loss_name(loss) in SCORES
-        return type(self)(bool(getattr(loss, "from_logits", False)) or is_score)
+        has_logits = bool(getattr(loss, "from_logits", False)) or loss_name(loss) in SCORES
+        return replace(self, from_logits=has_logits)
 
     def encode(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the classes, and the position of each row's class among them."""
@@ -213,6 +214,10 @@ class Classification(Task):
         """Return equal probabilities."""
         return np.full((n_rows, width), 1 / width)
 
+    def classes_of_labels(self, classes: np.ndarray) -> Any:
+        """Return the classes as scikit-learn's scorers tell the kind of targets from them."""
+        return classes
+
     def labels(self, predictions: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Return the most probable class of each row (n_rows,)."""
         return np.asarray(classes[predictions.argmax(axis=1)])
@@ -258,6 +263,8 @@ class MultiLabel(Classification):
     log-loss of a row is the mean over labels, as Keras's binary cross-entropy is.
     """
 
+    n_labels: int = 1
+
     ready_made_loss: ClassVar[str] = "binary_crossentropy"
     trivially: ClassVar[str] = "the frequencies of the labels"
 
@@ -267,7 +274,8 @@ class MultiLabel(Classification):
 
     def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return a further matrix of zeros and ones."""
-        y = np.asarray(y)
+        check_unmasked(y_val=y)
+        y = np.asarray(y.toarray() if scipy.sparse.issparse(y) else y)
         if y.ndim != 2 or y.shape[1] != known.shape[1] or not np.isin(y, (0, 1)).all():
             raise ValueError(
                 f"y_val must hold zeros and ones in {known.shape[1]} columns, as y does. Got an "
@@ -283,7 +291,9 @@ class MultiLabel(Classification):
         """Return the mean over labels of the entropy of having it, in nats."""
         share = np.average(target, axis=0, weights=weight)
         both = np.stack([share, 1 - share])
-        return float(-(both * np.log(np.where(both > 0, both, 1.0))).sum(axis=0).mean())
+        entropy = -(both * np.log(np.where(both > 0, both, 1.0))).sum(axis=0).mean()
+        # Where each label is had by all rows or by none, a coin's entropy measures other losses.
+        return float(entropy) or float(np.log(2))
 
     def predictions(self, outputs: Any) -> Any:
         """Return the probabilities (n_rows, n_labels) that the outputs of a model stand for."""
@@ -327,13 +337,18 @@ class MultiLabel(Classification):
         """Return probabilities of a half."""
         return np.full((n_rows, width), 0.5)
 
+    def classes_of_labels(self, classes: np.ndarray) -> Any:
+        """Return without and with, for each label; two numbers would be taken for two classes."""
+        return [np.array([0, 1])] * len(classes)
+
     def labels(self, predictions: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Return which labels each row has rather than not: zeros and ones (n_rows, n_labels)."""
         return (predictions > 0.5).astype(int)
 
     def kept(self, predictions: np.ndarray) -> np.ndarray:
         """Return logits."""
-        inside = np.clip(predictions.astype(np.float64), np.exp(LOWEST), 1 - 1e-16)
+        # Near 1, float32 resolves no more; near 0 it would, and one side must not be surer.
+        inside = np.clip(predictions.astype(np.float64), EPSILON, 1 - EPSILON)
         return (np.log(inside) - np.log1p(-inside)).astype(np.float16)
 
     def from_kept(
@@ -343,6 +358,16 @@ class MultiLabel(Classification):
         logits = kept.astype(np.float64).ravel()
         both = np.stack([log_expit(-logits), log_expit(logits)], axis=1)
         return both, target.ravel(), np.repeat(weight, target.shape[1])
+
+    def loss(
+        self,
+        predictions: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray,
+        n_added: float = 1.0,
+    ) -> float:
+        """Return the Laplace-smoothed log-loss of probabilities (n, 2), in nats."""
+        return super().loss(predictions, target, weight, n_added * self.n_labels)
 
 
 def _partitions(logits: Any) -> list[Any]:

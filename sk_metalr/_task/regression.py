@@ -11,8 +11,17 @@ from sklearn.utils.validation import column_or_1d
 from .._recorded import Recorded
 from .base import Task
 from .checks import check_unmasked
-from .losses import OF_UNITS, SCALE_ONLY, loss_by_row, loss_name
+from .losses import OF_UNITS, SCALE_ONLY, loss_by_row, loss_name, same_loss
 from .scaling import TargetScaler
+
+POSITIVE = {"relu", "relu6", "softplus", "exponential"}
+"""Activations whose outputs are not negative, so that targets are divided but not shifted."""
+
+BOUNDED = {
+    *("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "softsign"),
+    *("rescaling", "normalization"),
+}
+"""Activations of a range of their own, and layers that scale, for targets as they are."""
 
 MAX_ROWS = 2_000
 """Rows, at most, on which the best constant prediction is looked for."""
@@ -45,7 +54,8 @@ class Regression(Task):
     needs_loss: ClassVar[bool] = True
     ready_made_loss: ClassVar[str] = "mean_squared_error"
     if_diverged: ClassVar[str] = (
-        " If the loss takes no scaled targets, as that of logarithms does, pass standardize=False."
+        " If the loss takes logarithms of targets, pass standardize=False; if of predictions, give "
+        "the last layer activation='softplus'."
     )
 
     @property
@@ -92,16 +102,28 @@ class Regression(Task):
                 "y must hold a number for each row, or several in columns. Got an array of shape "
                 f"{y.shape} and type {y.dtype} instead; MetaLRClassifier predicts labels."
             )
+        if not np.isfinite(y.astype(np.float64)).all():
+            raise ValueError("y must hold finite numbers. Leave out rows whose target is missing.")
         TargetScaler.learned(y.astype(np.float64), self.scaling)
         return replace(self, n_outputs=1 if y.ndim == 1 else y.shape[1])
 
-    def suited(self, loss: Any) -> "Regression":
-        """Return the task of a model that trains on a loss."""
+    def suited(self, loss: Any, activation: str = "linear") -> "Regression":
+        """Return the task of a model that trains on a loss, with outputs of an activation."""
         name = loss_name(loss)
-        scaling = "positive" if name in SCALE_ONLY else "standard"
-        if name in OF_UNITS or not self.scales:
+        is_positive = name in SCALE_ONLY or activation in POSITIVE
+        scaling = "positive" if is_positive else "standard"
+        if name in OF_UNITS or activation in BOUNDED or not self.scales:
             scaling = "none"
         return replace(self, scaling=scaling, loss_function=loss)
+
+    def is_comparable(self, other: Task) -> bool:
+        """Tell whether targets are scaled alike, and judged by one loss."""
+        if not isinstance(other, Regression) or self != other:
+            return False
+        return not self.by_training_loss or same_loss(self.loss_function, other.loss_function)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"loss_function": None}  # a user's own may not be read elsewhere
 
     def encode(self, y: np.ndarray) -> tuple[None, np.ndarray]:
         """Return no classes, and the targets as they are, in float64."""
@@ -110,7 +132,7 @@ class Regression(Task):
     def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return further numbers."""
         check_unmasked(y_val=y)
-        y = column_or_1d(y) if known.ndim == 1 else np.asarray(y)
+        y = self.cast(column_or_1d(y) if known.ndim == 1 else np.asarray(y))
         is_alike = y.dtype.kind in "biuf" and y.shape[1:] == known.shape[1:]
         if not is_alike or not np.isfinite(y.astype(np.float64)).all():
             raise ValueError(
@@ -119,9 +141,9 @@ class Regression(Task):
             )
         return y.astype(np.float64), y.astype(np.float64)
 
-    def scaler(self, y: np.ndarray) -> TargetScaler:
+    def scaler(self, y: np.ndarray, weight: np.ndarray | None = None) -> TargetScaler:
         """Return what scales targets, learned from those of training rows."""
-        return TargetScaler.learned(y.astype(np.float64), self.scaling)
+        return TargetScaler.learned(y.astype(np.float64), self.scaling, weight)
 
     def baseline_loss(self, target: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the loss of the best constant: that of the mean for squared errors.
@@ -189,12 +211,12 @@ class Regression(Task):
 
     def scores(self, recorded: Recorded, scalers: Sequence[TargetScaler | None]) -> np.ndarray:
         """Return negative mean squared errors in units of the targets, squared."""
-        squares = np.array([np.square(one.scale) for one in scalers if one is not None])
+        squares = np.array([one.divisor**2 for one in scalers if one is not None])
         return self._scores(recorded, squares[:, :, None].swapaxes(0, 1))
 
     def mean_scores(self, means: Recorded, scalers: Sequence[TargetScaler | None]) -> np.ndarray:
         """Return the like, of the mean scale of all splits."""
-        squares = np.mean([np.square(one.scale) for one in scalers if one is not None], axis=0)
+        squares = np.mean([one.divisor**2 for one in scalers if one is not None], axis=0)
         return self._scores(means, squares)
 
     def _scores(self, recorded: Recorded, squares: np.ndarray) -> np.ndarray:
@@ -210,9 +232,8 @@ class Regression(Task):
         return np.full((n_rows, width), 0.0 if self.scaling == "standard" else 1.0)
 
     def kept(self, predictions: np.ndarray) -> np.ndarray:
-        """Return predictions as float16, which resolves a thousandth of a standard deviation."""
-        highest = np.finfo(np.float16).max
-        return np.clip(predictions, -highest, highest).astype(np.float16)
+        """Return predictions; those of targets that are not scaled may be of any size."""
+        return predictions.astype(np.float32)
 
     def from_kept(
         self, kept: np.ndarray, target: np.ndarray, weight: np.ndarray

@@ -21,8 +21,8 @@ class TargetScaler:
     scale: np.ndarray
 
     @classmethod
-    def learned(cls, y: np.ndarray, kind: str) -> "TargetScaler":
-        """Return the scaler of targets (n_rows,) or (n_rows, n_outputs).
+    def learned(cls, y: np.ndarray, kind: str, weight: np.ndarray | None = None) -> "TargetScaler":
+        """Return the scaler of targets (n_rows,) or (n_rows, n_outputs), whose rows have weights.
 
         Of the `kind` "standard", to a mean of 0 and a standard deviation of 1; "positive", to a
         mean of 1, by division alone; "none", which leaves them as they are. Raises ValueError if
@@ -33,7 +33,8 @@ class TargetScaler:
         if kind == "none":
             return cls(np.zeros(n_outputs), np.ones(n_outputs))
         with np.errstate(over="ignore", invalid="ignore"):
-            mean, deviation = columns.mean(axis=0), columns.std(axis=0)
+            mean = np.average(columns, axis=0, weights=weight)
+            deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
         if not (np.isfinite(mean) & np.isfinite(deviation)).all():
             raise ValueError(
                 "y must hold numbers whose variance is finite. Got some up to "
@@ -48,8 +49,12 @@ class TargetScaler:
     def transform(self, y: np.ndarray) -> np.ndarray:
         """Return scaled targets, of the shape of `y`: (n_rows,) or (n_rows, n_outputs)."""
         columns = y.reshape(len(y), -1) - self.mean
-        scaled = columns / np.where(self.scale == 0, 1.0, self.scale)
-        return np.asarray(scaled.reshape(y.shape))
+        return np.asarray((columns / self.divisor).reshape(y.shape))
+
+    @property
+    def divisor(self) -> np.ndarray:
+        """What targets are divided by: the scale, or 1 where that is 0."""
+        return np.where(self.scale == 0, 1.0, self.scale)
 
     def inverse(self, scaled: Any) -> Any:
         """Return predictions (..., n_outputs) in units of the targets."""

@@ -696,6 +696,13 @@ def test_a_program_serves_no_other_architecture(other):
         assert architecture_key(other()) != architecture_key(make_model(base))
 
 
+def test_a_program_serves_no_other_setting_of_a_loss():
+    from sk_metalr._population.architecture import architecture_key
+
+    one, other = (make_model(plain, loss=keras.losses.Huber(delta=delta)) for delta in (0.5, 1.0))
+    assert architecture_key(one) != architecture_key(other)
+
+
 def test_programs_with_code_of_the_users_are_not_kept():
     from sk_metalr._population.architecture import architecture_key
 
