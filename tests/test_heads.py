@@ -140,7 +140,8 @@ class TestSeveralLabels:
         weighted = make().fit(X, Y.astype(bool), np.linspace(0.1, 2, len(Y)))
         assert weighted.predict(X).shape == Y.shape
         assert cross_val_score(make(), X, Y, cv=2, scoring="f1_macro").mean() > 0.4
-        chain = ClassifierChain(MetaLRClassifier(n_candidates=2, cv=0.25, random_state=0))
+        one_label = MetaLRClassifier(small_classifier(), n_candidates=2, cv=0.25, random_state=0)
+        chain = ClassifierChain(one_label)
         assert chain.fit(X, Y).predict(X).shape == Y.shape
 
     def test_two_labels_are_no_two_classes(self, labelled):
@@ -214,8 +215,17 @@ OF_CLASSES = {
 }
 
 
+OFTEN = "focal", "categorical hinge", "hinge"
+
+
 class TestLossesOfClasses:
-    @pytest.mark.parametrize("name", OF_CLASSES)
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.long])
+            for name in OF_CLASSES
+        ],
+    )
     @pytest.mark.parametrize("is_compiled", [True, pytest.param(False, marks=pytest.mark.long)])
     def test_they_are_trained_on_and_judged_by_the_log_loss(self, name, is_compiled, iris):
         X, y = iris

@@ -110,7 +110,7 @@ def test_a_verbose_fit_shows_each_rung(iris, capsys):
     shown = capsys.readouterr().out
     assert "search, up to epoch 3" in shown
     assert "up to epoch 3: best mean neg_log_loss" in shown
-    assert shown.strip().splitlines()[-1].startswith("[MetaLRClassifier] learning rate")
+    assert shown.strip().splitlines()[-1].startswith("[sk_metalr] learning rate")
     make(epochs=1).fit(*iris)
     assert capsys.readouterr().out == ""
 
@@ -127,19 +127,19 @@ def test_into_a_file_each_task_is_two_lines(iris, capsys):
     shown = capsys.readouterr().out
     assert not set(shown) & set("\r\b\x1b")
     begin, end, refit_begin, refit_end, outcome = shown.splitlines()
-    assert begin == "[MetaLRClassifier] search"
-    assert end.startswith("[MetaLRClassifier] search: 60 steps in ")
-    assert refit_begin == "[MetaLRClassifier] refit"
-    assert refit_end.startswith("[MetaLRClassifier] refit: ")
+    assert begin == "[sk_metalr] search"
+    assert end.startswith("[sk_metalr] search: 60 steps in ")
+    assert refit_begin == "[sk_metalr] refit"
+    assert refit_end.startswith("[sk_metalr] refit: ")
     assert "best" not in refit_end
-    assert outcome.startswith("[MetaLRClassifier] learning rate")
+    assert outcome.startswith("[sk_metalr] learning rate")
 
 
 def test_on_a_screen_a_line_is_drawn_anew(iris, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Screen())
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_DRAWINGS", -1.0)
     make(verbose=1).fit(*iris)
-    search, _, refit = sys.stdout.getvalue().partition("[MetaLRClassifier] refit")
+    search, _, refit = sys.stdout.getvalue().partition("[sk_metalr] refit")
     drawings = search.splitlines()[1:]
     assert "1/12 [==." in search
     assert "12/12 [==============================] " in search

@@ -179,3 +179,15 @@ def test_forking_is_refused(iris):
         pytest.raises(ValueError, match=r"'n_jobs' parameter .* use joblib.parallel_config"),
     ):
         make(n_jobs=2).fit(*iris)
+
+
+def test_splits_that_a_worker_only_counts_have_their_own_numbers_of_rows(iris):
+    X, y = iris
+    rows = np.random.RandomState(0).permutation(len(y))
+    splits = [(rows[50:], rows[:50]), (rows[:113], rows[113:])]
+    one = MetaLRClassifier(small_classifier(epochs=1), learning_rates=[1e-2], cv=splits)
+    one.set_params(refit=False, random_state=0).fit(X, y)
+    evaluation = one._prepared_again(X, y, None, None, (None, None)).evaluation
+    for setup, (train, test) in zip(evaluation.setups({}, {1}), splits, strict=True):
+        assert len(setup.train_weight) == len(setup.train) == len(train)
+        assert len(setup.test_weight) == len(setup.test) == len(test)
