@@ -9,6 +9,7 @@ libraries come with ``pip install -e ".[rivals]"``; each is measured in a proces
 """
 
 import warnings
+from importlib.util import find_spec
 from time import perf_counter
 
 import numpy as np
@@ -128,18 +129,27 @@ RIVALS = {
     "RandomForest": lambda seed: RandomForestRegressor(random_state=seed),
     "Ridge": lambda seed: RidgeCV(np.logspace(-3, 3, 13)),
     "SVR": lambda seed: scaled(SVR()),
-    "MLPRegressor": lambda seed: scaled(MLPRegressor((128, 128), max_iter=200, random_state=seed)),
+    "MLPRegressor": lambda seed: scaled(
+        MLPRegressor(hidden_layer_sizes=(128, 128), max_iter=200, random_state=seed)
+    ),
 }
+OF_LIBRARIES = {
+    **{"CatBoost": "catboost", "LightGBM": "lightgbm"},
+    **{"RealMLP": "pytabkit", "TabM": "pytabkit"},
+}
+"""Rivals that are left out where their library is not installed."""
+
 NEURAL = [OURS, ENSEMBLE, RANDOMIZED, STOPPED, DEFAULT, "RealMLP", "TabM", "MLPRegressor"]
 
 
 def cells(quick: bool) -> dict[str, dict]:
     """Return what is measured in a process of its own: a contender on a table, or all networks."""
     tables = [] if quick else list(NUMBERS)
+    rivals = [name for name in RIVALS if find_spec(OF_LIBRARIES.get(name, "sklearn"))]
     return {
         f"regression {table} {contender}": {"table": table, "contender": contender}
         for table in tables
-        for contender in [NETWORKS, *RIVALS]
+        for contender in [NETWORKS, *rivals]
     }
 
 

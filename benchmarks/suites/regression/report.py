@@ -12,6 +12,7 @@ from benchmarks.suites.regression.measure import (
     NEURAL,
     OURS,
     RANDOMIZED,
+    RIVALS,
     SEEDS,
 )
 
@@ -51,7 +52,7 @@ def _part(rows: pd.DataFrame, errors: pd.DataFrame, excess: pd.DataFrame) -> str
         [
             "## Regression",
             f"Whole fits on {len(errors)} tables, {SEEDS} divisions each; friedman1 to friedman3 "
-            "and attrition are artificial. RMSE is normalised by the standard deviation of the "
+            f"and attrition are artificial. {_left_out(errors)}RMSE is normalised by the standard deviation of the "
             "test targets; excess is over the network's best rate and epoch in hindsight, and is "
             "below 0 where something else than that network does better. Rank: among all.",
             markdown(summary.sort_values("normalised RMSE"), 3),
@@ -59,6 +60,11 @@ def _part(rows: pd.DataFrame, errors: pd.DataFrame, excess: pd.DataFrame) -> str
             markdown(errors.reset_index(), 3),
         ]
     )
+
+
+def _left_out(errors: pd.DataFrame) -> str:
+    absent = [name for name in RIVALS if name not in errors]
+    return f"Not installed, and left out: {', '.join(absent)}. " if absent else ""
 
 
 def _bars(errors: pd.DataFrame, excess: pd.DataFrame) -> list[Bar]:
