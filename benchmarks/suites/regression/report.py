@@ -52,9 +52,10 @@ def _part(rows: pd.DataFrame, errors: pd.DataFrame, excess: pd.DataFrame) -> str
         [
             "## Regression",
             f"Whole fits on {len(errors)} tables, {SEEDS} divisions each; friedman1 to friedman3 "
-            f"and attrition are artificial. {_left_out(errors)}RMSE is normalised by the standard deviation of the "
-            "test targets; excess is over the network's best rate and epoch in hindsight, and is "
-            "below 0 where something else than that network does better. Rank: among all.",
+            f"and attrition are artificial. {_left_out(errors)}RMSE is normalised by the standard "
+            "deviation of the test targets; excess is over the network's best rate and epoch in "
+            "hindsight, and is below 0 where something else than that network does better. Rank: "
+            "among all.",
             markdown(summary.sort_values("normalised RMSE"), 3),
             "Normalised RMSE on each table:",
             markdown(errors.reset_index(), 3),
