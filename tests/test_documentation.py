@@ -213,6 +213,7 @@ REPORTS = {
     **dict.fromkeys(["Bars", "Speed", "Quality"], "RESULTS.md"),
     **dict.fromkeys(["Strategies"], "STRATEGIES.md"),
     **dict.fromkeys(["Portfolio", "Folds"], "PORTFOLIO.md"),
+    **dict.fromkeys(["Regression"], "REGRESSION.md"),
 }
 """Which report of the benchmarks holds a section."""
 
@@ -279,6 +280,11 @@ def gains(rows, *columns):
 
 QUOTED = {
     "README.md": [
+        "its root mean squared error is «Regression/MetaLRRegressor/mean excess» standard deviations",
+        "over the same candidates "
+        "«Regression/RandomizedSearchCV(KerasRegressor), five folds/mean excess».",
+        "it is «Regression/MetaLRRegressor, n_models=10/mean excess»,",
+        "CatBoost («Regression/CatBoost/mean excess») included",
         *COST,
         f"| `RandomizedSearchCV` | «{DIGITS}/RandomizedSearchCV, one split/{TIMES}:1» | |",
         f"| Optuna TPE; with Hyperband pruner | «{DIGITS}/Optuna TPE/{TIMES}:1»; "
@@ -446,6 +452,27 @@ QUOTED = {
         f"a mean test log-loss of «{STRATEGIES['five models']}/log-loss» against "
         f"«{STRATEGIES['default']}/log-loss» nats, better on {OF_FIVE_MODELS}",
     ],
+    "docs/user_guide/regression.md": gains(
+        {
+            "`MetaLRRegressor(n_models=10)`": "Regression/MetaLRRegressor, n_models=10",
+            "`MetaLRRegressor()`": "Regression/MetaLRRegressor",
+            "CatBoost": "Regression/CatBoost",
+            "`HistGradientBoostingRegressor`": "Regression/HistGradientBoosting",
+            "LightGBM": "Regression/LightGBM",
+            "default rate, early stopping on one 20 % split": (
+                "Regression/default rate, early stopping on one 20 % split"
+            ),
+            "random forest": "Regression/RandomForest",
+            "`RandomizedSearchCV`, five folds": (
+                "Regression/RandomizedSearchCV(KerasRegressor), five folds"
+            ),
+            "default rate, all epochs": "Regression/default rate, all epochs",
+            "SVR": "Regression/SVR",
+            "`MLPRegressor`": "Regression/MLPRegressor",
+            "Ridge": "Regression/Ridge",
+        },
+        *("mean excess", "worst excess", "mean rank:1", "R²"),
+    ),
     "docs/user_guide/searches.md": [
         "a " + HALVING.format(" of", ","),
         f"ends at «{STRATEGIES['hypergradient']}/log-loss» nats, for the same "
