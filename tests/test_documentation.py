@@ -280,7 +280,7 @@ def gains(rows, *columns):
 
 QUOTED = {
     "README.md": [
-        "its root mean squared error is «Regression/MetaLRRegressor/mean excess» standard deviations",
+        "root mean squared error is «Regression/MetaLRRegressor/mean excess» standard deviations",
         "over the same candidates "
         "«Regression/RandomizedSearchCV(KerasRegressor), five folds/mean excess».",
         "it is «Regression/MetaLRRegressor, n_models=10/mean excess»,",

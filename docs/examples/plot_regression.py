@@ -198,7 +198,8 @@ def draw_critical_difference(ax, ranks, difference):
     ax.spines["top"].set_bounds(1, n)
     ax.plot([1, 1 + difference], [1.9, 1.9], color="0.4", marker="|")
     label = f"critical difference {difference:.2f}"
-    ax.text(1 + difference + 0.1, 1.9, label, va="center")
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    ax.text(1 + difference + 0.1, 1.9, label, va="center", bbox=paper, zorder=4)
     n_left = (n + 1) // 2
     for number, (label, rank) in enumerate(ranks.items()):
         left = number < n_left
