@@ -45,6 +45,7 @@ from sk_metalr._search.loop import single, with_models
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import response_surface
 from sk_metalr._splits import n_auto_splits
+from sk_metalr._task import Classification
 
 PATIENCE = 5
 N_SPLITS, N_MODELS = 5, 5
@@ -120,9 +121,10 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
     """Return test probabilities of what was trained as a whole, its own refits included."""
     table = searches.table
     first, *_ = searches.fitted.estimators_
+    temperature = searches.fitted.ensemble_[0]["temperature"]
     outcomes = {
         FIVE_MODELS: searches.fitted.predict_proba(table.X_test),
-        WHOLE_FIT: predicted([first], table.X_test, [searches.fitted.ensemble_[0]["temperature"]]),
+        WHOLE_FIT: predicted(Classification(), [first], table.X_test, [temperature]),
     }
     for name, estimator in trained_by_keras(searches.seed).items():
         with preserved_random_state():
