@@ -14,7 +14,7 @@ def name_of_averaged(name: str) -> str:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Numbers of one shape by their names: losses in nats, and scores, greater is better.
+    """Numbers of one shape by their names: losses, and scores, greater is better.
 
     The first of them is the loss that tells whether a member has diverged. `values` has the shape
     (n_names, ...), usually (n_names, n_candidates, n_splits, n_epochs). It is NaN where a member

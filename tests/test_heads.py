@@ -130,7 +130,7 @@ class TestSeveralLabels:
         for other in (loaded, pickle.loads(pickle.dumps(fitted))):
             np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
             np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
-        assert "3 classes" in report(fitted, tmp_path / "page.html").read_text()
+        assert "3 labels" in report(fitted, tmp_path / "page.html").read_text()
         assert len(Experience().record(make().fit(*labelled), *labelled)) == 1
 
     def test_ready_made_sparse_weighted_and_inside_scikit_learn(self, labelled):
@@ -159,8 +159,7 @@ class TestSeveralLabels:
         wrapped = keras.wrappers.SKLearnClassifier(build, fit_kwargs={"epochs": 30})
         found = make(wrapped).fit(X, Y[:, :2])
         assert found.score(X, Y[:, :2]) > 0.5
-        copy = pickle.loads(pickle.dumps(found.best_estimator_.predict(X)))
-        assert copy.shape == (len(X), 2)
+        assert set(np.unique(found.best_estimator_.predict(X))) == {0, 1}
 
     def test_own_validation_rows_and_a_label_that_nobody_has(self, labelled):
         X, Y = labelled

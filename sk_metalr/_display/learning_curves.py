@@ -58,7 +58,7 @@ class LearningCurvesDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-            Fitted; a Pipeline or a search must end in a MetaLRClassifier.
+            Fitted; a Pipeline or a search must end in a MetaLRClassifier or a MetaLRRegressor.
         ax : matplotlib.axes.Axes or None, default=None
             Axes to draw on; None for a new figure.
 

@@ -17,6 +17,7 @@ from .._persistence import versions
 from .._persistence.archive import check_destination, replace_file
 from .._search import diagnostics
 from .._space import OPTIMIZER, RATE, SCHEDULE
+from .._task import MultiLabel
 from .drawing import MANY_CURVES, fitted_classifier, import_optional, labels_of, searched
 from .learning_curves import LearningCurvesDisplay
 from .learning_rate import LearningRateDisplay
@@ -141,7 +142,8 @@ def _decisive(fitted: Any) -> tuple[str, str, bool]:
 def _targets(fitted: Any) -> dict[str, str]:
     """Return what the targets are, by how many there are."""
     if hasattr(fitted, "classes_"):
-        return {f"{len(fitted.classes_)} classes": _listed(fitted.classes_)}
+        what = "labels" if isinstance(fitted._seen_task, MultiLabel) else "classes"
+        return {f"{len(fitted.classes_)} {what}": _listed(fitted.classes_)}
     means = _listed([f"{one:.4g}" for one in fitted.target_mean_])
     return {f"{fitted.n_outputs_} numbers to predict": f"of a mean of {means}"}
 

@@ -67,7 +67,7 @@ class StrategyDisplay:
         Parameters
         ----------
         estimator : MetaLRClassifier, sklearn.pipeline.Pipeline or another meta-estimator
-            Fitted; a Pipeline or a search must end in a MetaLRClassifier.
+            Fitted; a Pipeline or a search must end in a MetaLRClassifier or a MetaLRRegressor.
         figure : matplotlib.figure.Figure or None, default=None
             Figure to draw in; None for a new one.
 

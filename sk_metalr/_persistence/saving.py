@@ -45,7 +45,7 @@ class SavingMixin:
         super().__setstate__(state)  # type: ignore[misc]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the fitted classifier to a file, without pickle.
+        """Write the fitted estimator to a file, without pickle.
 
         All that a fit leaves is kept, and the parameters, as far as they are no code: numbers,
         strings, lists, SciPy's distributions, Keras's optimizers and schedules. A function that
@@ -83,7 +83,7 @@ class SavingMixin:
     def load(
         cls, path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None
     ) -> Self:
-        """Read a fitted classifier from a file that :meth:`save` wrote.
+        """Read a fitted estimator from a file that :meth:`save` wrote.
 
         Nothing is unpickled, models are read in Keras's safe mode, and what they name must be one
         of Keras's own layers, losses or optimizers, or registered. Warns about parameters that
@@ -100,7 +100,7 @@ class SavingMixin:
 
         Returns
         -------
-        fitted : MetaLRClassifier
+        fitted : MetaLRClassifier or MetaLRRegressor
             Predicts as the one that was saved; of the class that ``load`` is called on.
 
         Raises

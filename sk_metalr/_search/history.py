@@ -21,13 +21,13 @@ class Rung:
     ----------
     candidates : Candidates, all of this round, those that have left, too
     losses : ndarray of shape (n_candidates, n_splits, n_trained)
-        Held-out losses after each epoch, as the choice sees them: in nats unless another scorer
-        chooses, lower is better; NaN where a candidate diverged or was not trained.
+        Held-out losses after each epoch, as the choice sees them: those recorded unless another
+        scorer chooses, lower is better; NaN where a candidate diverged or was not trained.
     n_resources : int ndarray of shape (n_candidates,), epochs that each was trained for
     staying : int ndarray of shape (n_staying,), positions of those that are still trained
     budget : int, in epochs
     n_rounds : int, how many rounds of candidates there were before
-    baseline_loss : float or None, in nats; None where another scorer than the log-loss chooses
+    baseline_loss : float or None, of the best constant; None where another scorer chooses
     views : list of ndarray of shape (n_candidates, n_splits, n_trained)
         Losses of the weights, and of their averages; the lower of these are the `losses`.
     """
@@ -67,7 +67,7 @@ class History:
     iteration : int ndarray of shape (n_candidates,), the last rung, from 0, that each reached
     n_rounds : int, how many rounds of candidates there were
     choice : Choice or None, the best; None where every one has diverged, or has no score
-    baseline_loss : float or None, in nats; None where another scorer than the log-loss chooses
+    baseline_loss : float or None, of the best constant; None where another scorer chooses
     trained : list of Trained, of length n_candidates, how each was trained
     trajectories : ndarray of shape (n_candidates, n_splits, n_epochs) or None
         Learning rate of each epoch; None where candidates do not move theirs.

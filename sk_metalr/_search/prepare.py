@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -241,7 +242,13 @@ def check_fit_arguments(estimator: Any, unknown: dict[str, Any]) -> None:
         "estimator": type(estimator).__name__,
         "wrapper": estimator._wrappers.own.__name__,
     }
+    takes_class_weight = "class_weight" in signature(estimator._wrappers.own).parameters
     for name in sorted(unknown):
+        if name == "class_weight" and not takes_class_weight:
+            raise TypeError(
+                f"{names['estimator']}.fit takes no class_weight, as numbers have no classes; give "
+                "each row a sample_weight."
+            )
         where = OTHER_ARGUMENTS.get(name, f"{{wrapper}}(build_model, fit__{name}=...)")
         raise TypeError(
             f"{names['estimator']}.fit takes X, y, sample_weight, groups, X_val and y_val. Got "
