@@ -258,8 +258,10 @@ def predicted(
     models.check_row_shape(fitted[0], X)
     encoded = [models.encode_features(one, X) for one in fitted]
     outputs = population.outputs_of([one.model_ for one in fitted], encoded)
-    each = [
-        models.suited(task, one.model_).predicted(of_model, temperature)
-        for one, of_model, temperature in zip(fitted, outputs, temperatures, strict=True)
-    ]
-    return np.mean(each, axis=0)
+    tasks = [models.suited(task, one.model_) for one in fitted]
+    each: dict[int, np.ndarray] = {}
+    for kind in dict.fromkeys(tasks):
+        at = [number for number, one in enumerate(tasks) if one == kind]
+        of_kind = np.array([temperatures[number] for number in at])[:, None, None]
+        each |= zip(at, kind.predicted(outputs[at], of_kind), strict=True)
+    return np.mean([each[number] for number in range(len(fitted))], axis=0)

@@ -28,7 +28,7 @@ _functions = Recent(n_kept=32)
 
 
 class Averages(NamedTuple):
-    """Decaying sums over training, and the sum of what they were weighted with.
+    """Averages over training so far, and the sum of what they were weighted with.
 
     `weights` and `non_trainable` are lists of tensors of shape (n_members, ...), in the order of a
     :class:`.MemberState`; of numbers that are no floats, the latest stands there. `total` is of
@@ -41,40 +41,40 @@ class Averages(NamedTuple):
 
     def of(self, members: MemberState) -> MemberState:
         """Return members with the averages in place of their weights and statistics."""
-
-        def divided(value: Any) -> Any:
-            if not value.dtype.is_floating:
-                return value
-            total = tf.reshape(self.total, [-1] + [1] * (len(value.shape) - 1))
-            return value / tf.cast(total, value.dtype)
-
-        weights, non_trainable = map(divided, self.weights), map(divided, self.non_trainable)
-        return members._replace(weights=list(weights), non_trainable=list(non_trainable))
+        return members._replace(weights=self.weights, non_trainable=self.non_trainable)
 
 
-def averaged(before: Averages | None, members: MemberState, decay: float) -> Averages:
-    """Return averages that take in the members as they are now."""
+def averaged(before: Averages | None, members: MemberState, decay: float, jit: bool) -> Averages:
+    """Return averages that take in the members as they are now, by XLA if `jit`."""
     if before is None:
         total = tf.ones(members.weights[0].shape[0])
         return Averages(members.weights, members.non_trainable, total)
     values = [*members.weights, *members.non_trainable]
-    key = len(members.weights), *((tuple(value.shape), value.dtype) for value in values)
+    key = len(members.weights), jit, *((tuple(value.shape), value.dtype) for value in values)
     arguments = before, members.weights, members.non_trainable, tf.constant(decay)
     # Traced for each shape by itself, TensorFlow has no reason to warn of repeated tracing.
     function = _functions.get(
-        key, lambda: tf.function(_moved, autograph=False).get_concrete_function(*arguments)
+        key,
+        lambda: tf.function(_moved, jit_compile=jit, autograph=False).get_concrete_function(
+            *arguments
+        ),
     )
     return Averages(*function(*arguments))
 
 
 def _moved(before: Averages, weights: list[Any], others: list[Any], decay: Any) -> Any:
+    total = decay * before.total + 1.0
+
     def moved(old: Any, new: Any) -> Any:
-        return tf.cast(decay, new.dtype) * old + new if new.dtype.is_floating else new
+        if not new.dtype.is_floating:
+            return new
+        share = tf.reshape(1.0 / total, [-1] + [1] * (len(new.shape) - 1))
+        return old + tf.cast(share, new.dtype) * (new - old)
 
     return (
         [moved(old, new) for old, new in zip(before.weights, weights, strict=True)],
         [moved(old, new) for old, new in zip(before.non_trainable, others, strict=True)],
-        decay * before.total + 1.0,
+        total,
     )
 
 
@@ -113,7 +113,7 @@ class DeliverAverages(keras.callbacks.Callback):
     def __init__(self, averaging: Averaging) -> None:
         super().__init__()
         self._averaging = averaging
-        self._sums: list[np.ndarray] = []
+        self._averages: list[np.ndarray] = []
         self._total = 0.0
         self._is_taken_in = False
 
@@ -129,16 +129,17 @@ class DeliverAverages(keras.callbacks.Callback):
             self._take_in()
 
     def _take_in(self) -> None:
-        decay, values = self._averaging.decay, [v.numpy() for v in self._variables()]
-        before = self._sums or [np.zeros_like(value) for value in values]
-        pairs = zip(before, values, strict=True)
-        self._sums = [(decay * old + new).astype(new.dtype) for old, new in pairs]
-        self._total = decay * self._total + 1.0
+        self._total = self._averaging.decay * self._total + 1.0
+        values = [variable.numpy() for variable in self._variables()]
+        pairs = zip(self._averages or values, values, strict=True)
+        self._averages = [
+            (old + (new - old) / self._total).astype(new.dtype) for old, new in pairs
+        ]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Replace the weights by their averages."""
-        for variable, value in zip(self._variables(), self._sums, strict=True):
-            variable.assign(value / self._total)
+        for variable, value in zip(self._variables(), self._averages, strict=True):
+            variable.assign(value)
 
     def _variables(self) -> Iterator[Any]:
         """Yield the variables that are averaged: those of floats."""

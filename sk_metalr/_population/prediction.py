@@ -54,7 +54,7 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
         return np.stack([np.asarray(outputs_as_predicted(*pair), np.float64) for pair in pairs])
     variables = zip(*(model.variables for model in models), strict=True)
     values = [tf.stack([variable.value for variable in alike]) for alike in variables]
-    rows = tf.nest.map_structure(lambda *alike: tf.stack(alike), *x)
+    rows = tf.nest.map_structure(lambda *alike: tf.constant(np.stack(alike)), *x)
     specs = tf.nest.map_structure(
         lambda stacked: tf.TensorSpec([len(models), None, *stacked.shape[2:]], stacked.dtype), rows
     )

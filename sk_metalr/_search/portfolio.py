@@ -18,8 +18,9 @@ from .random import MAX_GROWTH
 N_PROPOSED = 4
 """Number of learning rates that are proposed for each optimizer and schedule, by default."""
 
-STEP_BEYOND = 0.5
-"""Distance of the next rate beyond the outermost one, in decades."""
+STEPS_BEYOND = np.array([0.5, 1.0])
+"""Distances of further rates beyond the outermost one, in decades. Two train in a group that takes
+hardly longer than one."""
 
 
 class Portfolio(BaseSearch):
@@ -28,7 +29,7 @@ class Portfolio(BaseSearch):
     Finished searches of tasks like this one count for more. Where there were none like it,
     candidates are drawn at random, as many as for random search, and a warning says so. Where the
     few do no better than the class frequencies, others are drawn, too. While the best of them is
-    the outermost, a further rate is tried. (Both only where ``n_candidates`` is None.)
+    the outermost, further rates are tried. (Both only where ``n_candidates`` is None.)
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ class Portfolio(BaseSearch):
             return None
         fallback = problem.space.candidates(columns)
         if history.beats_baseline:
-            return _one_beyond(problem.space, history, fallback)
+            return _beyond(problem.space, history, fallback)
         if history.n_rounds > 1:
             return None
         self.costs_["n_drawn_at_random"] += len(fallback)
@@ -150,8 +151,8 @@ def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return np.sort(rates)
 
 
-def _one_beyond(space: StrategySpace, history: History, fallback: Candidates) -> Candidates | None:
-    """Return one rate beyond the best, where that is the outermost of those proposed."""
+def _beyond(space: StrategySpace, history: History, fallback: Candidates) -> Candidates | None:
+    """Return rates beyond the best, where that is the outermost of those proposed."""
     assert history.choice is not None
     candidates, best = history.candidates, history.choice.index
     of_best = {n: column[best] for n, column in candidates.columns.items() if n != RATE}
@@ -159,9 +160,12 @@ def _one_beyond(space: StrategySpace, history: History, fallback: Candidates) ->
     edge, rates = history.rate_in_family(best)
     if len(rates) < 2 or not np.any(was_proposed):
         return None
-    step = {rates.min(): -STEP_BEYOND, rates.max(): STEP_BEYOND}.get(edge, 0.0)
-    beyond = np.clip(edge * 10**step, *space.bounds(space.family_of(candidates, best)))
-    return None if beyond == edge else candidates.with_rates(np.array([beyond]), like=best)
+    direction = {rates.min(): -1, rates.max(): 1}.get(edge, 0)
+    bounds = space.bounds(space.family_of(candidates, best))
+    beyond = np.unique(np.clip(edge * 10 ** (direction * STEPS_BEYOND), *bounds))
+    beyond = beyond[beyond != edge]
+    return candidates.with_rates(beyond, like=best) if beyond.size else None
+
 
 
 def _message(proposed: dict[str, Any], n_candidates: int) -> str:

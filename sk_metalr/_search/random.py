@@ -8,7 +8,7 @@ from .base import BaseSearch, Problem
 from .history import History
 
 MAX_GROWTH = 4
-"""Number of times that a space grows: by a decade, or by one rate where rates were proposed."""
+"""Number of times that a space grows: by a decade each time."""
 
 MIN_NEW_CANDIDATES = 3
 

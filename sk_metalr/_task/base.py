@@ -111,8 +111,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def predicted(self, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """Return predictions (n_rows, n) from the float64 outputs of a fitted model."""
+    def predicted(self, outputs: np.ndarray, temperature: Any = 1.0) -> np.ndarray:
+        """Return predictions (..., n_rows, n) from the float64 outputs of fitted models.
+
+        The temperature is a number, or an array (..., 1, 1) of those of several models.
+        """
 
     def tempered(self, predictions: np.ndarray, temperature: float) -> np.ndarray:
         """Return predictions (n_rows, n) whose logits are divided by a temperature."""

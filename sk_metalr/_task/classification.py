@@ -148,9 +148,9 @@ class Classification(Task):
         ]
         return ops.stack([*by_row, *_partitions(logits)])
 
-    def predicted(self, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    def predicted(self, outputs: np.ndarray, temperature: Any = 1.0) -> np.ndarray:
         """Return probabilities (..., n_classes) from outputs (..., n_classes) or (..., 1)."""
-        if temperature != 1.0:
+        if np.any(temperature != 1.0):
             return np.asarray(softmax(np.asarray(self.logits(outputs)) / temperature, axis=-1))
         if outputs.shape[-1] == 1:
             positive = expit(outputs) if self.from_logits else outputs
@@ -303,11 +303,12 @@ class MultiLabel(Classification):
     def _by_row(self, outputs: Any, target: Any) -> Any:
         return ops.mean(super()._by_row(ops.expand_dims(outputs, -1), target), -1)
 
-    def predicted(self, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """Return probabilities (n_rows, n_labels) from outputs of that shape."""
-        if temperature == 1.0:
+    def predicted(self, outputs: np.ndarray, temperature: Any = 1.0) -> np.ndarray:
+        """Return probabilities (..., n_rows, n_labels) from outputs of that shape."""
+        if np.all(temperature == 1.0):
             return np.asarray(expit(outputs)) if self.from_logits else outputs
-        return np.asarray(super().predicted(outputs[..., None], temperature)[..., 1])
+        of_both = np.asarray(temperature)[..., None]
+        return np.asarray(super().predicted(outputs[..., None], of_both)[..., 1])
 
     def tempered(self, predictions: np.ndarray, temperature: float) -> np.ndarray:
         """Return probabilities whose logits are divided by a temperature."""

@@ -224,9 +224,9 @@ def test_beyond_the_outermost_rate_others_are_tried(cancer, learned):
     low = misled(learned, 1e-4, 3e-3)
     fitted = informed(low).fit(X, y)
     rates = fitted.cv_results_["param_optimizer__learning_rate"].data
-    assert len(rates) > 4 + 1
+    assert len(rates) > 4 + 2
     np.testing.assert_allclose(rates[4:] / rates[3:-1], 10**0.5)
-    assert fitted.cv_results_["selection_score"].argmax() == len(rates) - 2
+    assert fitted.cv_results_["selection_score"].argmax() < len(rates) - 1
     assert fitted.search_cost_["member_epochs"] == len(rates) * 3
     bounds = loguniform(1e-4, 4e-3)
     with pytest.warns(EdgeOfSpaceWarning, match="highest that was tried"):
