@@ -41,7 +41,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Refit:
-    """Models to be trained on all rows of a fit, each from initial weights of its own."""
+    """Models to be trained on all rows of a fit, each from initial weights of its own.
+
+    Each sees the rows in an order of its own, too. With one order for all, one program would train
+    them at once, in half the time, but the mean of ten then gained 0.006 nats over one of them in
+    place of 0.011 (seven tables, three divisions each).
+    """
 
     prepared: Prepared
     models: list[Planned]

@@ -132,9 +132,7 @@ class DeliverAverages(keras.callbacks.Callback):
         self._total = self._averaging.decay * self._total + 1.0
         values = [variable.numpy() for variable in self._variables()]
         pairs = zip(self._averages or values, values, strict=True)
-        self._averages = [
-            (old + (new - old) / self._total).astype(new.dtype) for old, new in pairs
-        ]
+        self._averages = [(old + (new - old) / self._total).astype(new.dtype) for old, new in pairs]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Replace the weights by their averages."""

@@ -167,7 +167,6 @@ def _beyond(space: StrategySpace, history: History, fallback: Candidates) -> Can
     return candidates.with_rates(beyond, like=best) if beyond.size else None
 
 
-
 def _message(proposed: dict[str, Any], n_candidates: int) -> str:
     """Say that candidates were drawn at random, and why; empty if none were."""
     costs, unlike = proposed["costs"], proposed["unlike"]
