@@ -18,7 +18,7 @@ class Suite:
     Attributes
     ----------
     at_a_time : int
-        How many cells run at a time: one, unless no time is measured.
+        How many cells run at a time: one where times are compared.
     is_on_demand : bool
         Whether it runs only where it is asked for by name, and has a page of its own.
     """
@@ -36,6 +36,6 @@ SUITES = {
     "strategies": Suite(at_a_time=2, is_on_demand=True),
     "portfolio": Suite(at_a_time=2, is_on_demand=True),
     "rivals": Suite(is_on_demand=True),
-    "regression": Suite(is_on_demand=True),
+    "regression": Suite(at_a_time=2, is_on_demand=True),
 }
 """All suites by name, in the order of the page."""
