@@ -381,6 +381,13 @@ QUOTED = {
         f"«Quality/MLPClassifier/log-loss», and `MetaLRClassifier` «{OURS}/log-loss».",
         f"(«Quality/HistGradientBoosting/balanced» against «{OURS}/balanced»)",
     ],
+    "docs/paper.md": [
+        f"takes «{DIGITS}/RandomizedSearchCV, one split, n_jobs=2/{TIMES}:1» times as long as one "
+        f"plain fit. `MetaLRClassifier` takes «{DIGITS}/MetaLRClassifier, 1 split/{TIMES}» times "
+        f"as long on one split and «{DIGITS}/MetaLRClassifier, 5 splits/{TIMES}:1» times on five.",
+        "is «Quality/RandomizedSearchCV, cv=5/mean excess» nats for `RandomizedSearchCV` on five "
+        f"folds and «{OURS}/mean excess» for `MetaLRClassifier`",
+    ],
     "docs/user_guide/choice.md": gains(
         {
             "lowest loss over rate and epoch, one split": ("Quality/lowest (rate, epoch), 1 split"),
