@@ -328,7 +328,6 @@ QUOTED = {
         ),
         "(" + HALVING.format("", ")"),
         f"«{STRATEGIES['five models']}/log-loss» nats, better on {OF_FIVE_MODELS}",
-        CONVOLUTIONS,
     ],
     "docs/index.md": [
         f"cost «{DIGITS}/MetaLRClassifier, 1 split/{TIMES}» × one plain Keras fit on one split and "

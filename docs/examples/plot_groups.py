@@ -1,6 +1,6 @@
 """
-Groups: held-out scores for programs that were never seen
-=========================================================
+Groups: held-out scores for protocols that were never seen
+==========================================================
 
 How long will a job on a computing cluster take: very fast (VF), fast (F), moderately long (M) or
 long (L)? Each job runs under one of fourteen protocols, and jobs of one protocol resemble each
