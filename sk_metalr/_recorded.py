@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+EPOCHS_OF_MODEL = "epochs_of_model"
+"""Name of the number of epochs that the model was trained for which the other numbers are of: it
+stays where it is once training has stopped early."""
+
 
 def name_of_averaged(name: str) -> str:
     """Return the name of a number where averages take the place of weights."""

@@ -88,8 +88,9 @@ class Refit:
         opened = []
         for number, planned in enumerate(self.models):
             strategy = planned.strategy
+            plan = self.prepared.evaluation.plan_of(strategy.settings)
             rate = models.scheduled_rate(
-                estimator, strategy.learning_rate, strategy.schedule, len(data.y)
+                estimator, plan, strategy.learning_rate, strategy.schedule, len(data.y)
             )
             tuned = models.with_strategy(
                 estimator, rate, planned.n_epochs, weights_seed, strategy.settings
@@ -229,9 +230,9 @@ def chosen_refit(fitted: Any, prepared: Prepared) -> Refit:
 
 def probe(prepared: Prepared, engine: str) -> Callable[[int, Stage], Any]:
     """Return a function that refits for some epochs, at a rate that changes nothing much."""
-    harmless = prepared.space.family(0, np.array([PROBE_RATE])).strategy(0)
+    harmless = prepared.space.one_strategy(PROBE_RATE)
     evaluation = prepared.evaluation
-    if evaluation.estimator.callbacks:  # which are not to see it
+    if models.has_callbacks(evaluation.estimator):  # which are not to see it
         quiet = models.without_callbacks(evaluation.estimator)
         prepared, engine = (
             replace(prepared, evaluation=replace(evaluation, estimator=quiet)),

@@ -464,3 +464,67 @@ def test_a_joint_search_is_shown(tmp_path):
     assert names == sorted(shares, key=lambda name: -shares[name])
     page = report(one, tmp_path / "page.html").read_text()
     assert "against each hyperparameter" in page
+
+
+class Doubled:
+    """A function with a name and no hash."""
+
+    __name__ = "doubled"
+
+    def __call__(self, x):
+        return 2.0 * x
+
+    def __reduce__(self):
+        raise TypeError("not to be pickled")
+
+
+def two_units(meta, units, activation="relu"):
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(units, activation), layers.Dense(3, "softmax")]
+    )
+
+
+def wider(meta, units=16):
+    return two_units(meta, units)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("model__activation", [keras.activations.elu, "relu"]),
+        ("model", [wider, build]),
+        ("model__activation", ["relu", Doubled()]),
+    ],
+)
+def test_values_may_be_objects(name, values):
+    units = {} if name == "model" else {"model__units": 4}
+    loss = "categorical_crossentropy" if name == "model" else "sparse_categorical_crossentropy"
+    fixed = {"loss": loss, "optimizer": "adam"} | units
+    found = fitted({name: values}, two_units, n_candidates=16, fixed=fixed)
+    names = set(found.cv_results_[f"param_{name}"])
+    assert len(names) == 2
+    assert verify(found, X, Y, n_candidates=2)["max_weight_difference"] < 1e-4
+
+
+def test_clipping_at_0_is_none():
+    found = fitted({"optimizer__clipnorm": [0.0, 1.0]}, n_candidates=16)
+    assert set(found.cv_results_["param_optimizer__clipnorm"]) == {0.0, 1.0}
+    assert verify(found, X, Y, n_candidates=8)["max_loss_difference"] < 1e-5
+
+
+def test_time_is_measured_with_what_a_function_needs():
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    found = fitted({"model__units": [4, 8]}, two_units, fixed=fixed, max_time=600)
+    assert found.best_params_["model__units"] in (4, 8)
+
+
+@pytest.mark.parametrize("routed", [{}, {"fit__batch_size": 64}])
+def test_a_refit_by_keras_has_the_chosen_batches(routed):
+    space = {"batch_size": [8], "schedule": ["linear"]}
+    fixed = {"epochs": 4, **routed}
+    found = fitted(space, n_candidates=2, fixed=fixed, engine="keras")
+    rate = found.best_estimator_.model_.optimizer._learning_rate
+    n_steps = -(-len(X) // 8)
+    assert len(rate.factors) == 4 * n_steps
+    iterations = int(found.best_estimator_.model_.optimizer.iterations)
+    assert iterations == found.best_n_epochs_ * n_steps

@@ -616,3 +616,23 @@ class TestShown:
             make(scoring="neg_log_loss").fit(*diabetes)
         with pytest.raises(TypeError, match=r"MetaLRRegressor.fit .* KerasRegressor\(build_model"):
             make().fit(*diabetes, epochs=3)
+
+
+def test_an_ensemble_is_made_of_targets_of_any_size(diabetes):
+    """Their predictions would be none in half precision."""
+    X, y = diabetes
+
+    def far(meta):
+        layers = [keras.layers.Dense(8, "relu"), keras.layers.Dense(1)]
+        return keras.Sequential(
+            [keras.Input(meta["X_shape_"][1:]), *layers, keras.layers.Rescaling(1e5, 2e5)]
+        )
+
+    model = MetaLRRegressor(
+        small_regressor(far, epochs=8),
+        n_models=4,
+        n_candidates=8,
+        cv=2,
+        random_state=0,
+    ).fit(X[:150], 2e5 + 500 * y[:150])
+    assert len({one["index"] for one in model.ensemble_}) > 1

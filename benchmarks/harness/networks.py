@@ -1,7 +1,7 @@
 """The networks that are trained: two hidden layers throughout, and convolutions on images."""
 
 import keras
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 DEFAULT_RATE = 1e-3
 """Keras's own learning rate of Adam."""
@@ -19,9 +19,16 @@ def network(meta, width):
             keras.Input((meta["n_features_in_"],)),
             keras.layers.Dense(width, activation="relu"),
             keras.layers.Dense(width, activation="relu"),
-            keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+            head(meta),
         ]
     )
+
+
+def head(meta):
+    """Return the output of a classifier, or of a regressor, which knows no classes."""
+    if "n_classes_" in meta:
+        return keras.layers.Dense(meta["n_classes_"], activation="softmax")
+    return keras.layers.Dense(1)
 
 
 def convolutions(meta):
@@ -39,12 +46,16 @@ def convolutions(meta):
     )
 
 
+DEFAULTS = {"optimizer": "adam", "batch_size": 32, "verbose": 0}
+
+
 def keras_classifier(epochs: int, width: int | str = 128, **params) -> KerasClassifier:
     """Return an unfitted classifier: Adam at its default rate, batches of 32."""
-    defaults = {
-        "loss": "sparse_categorical_crossentropy",
-        "optimizer": "adam",
-        "batch_size": 32,
-        "verbose": 0,
-    }
+    defaults = DEFAULTS | {"loss": "sparse_categorical_crossentropy"}
     return KerasClassifier(network, model__width=width, epochs=epochs, **(defaults | params))
+
+
+def keras_regressor(epochs: int, width: int = 128) -> KerasRegressor:
+    """Return an unfitted regressor: Adam at its default rate, batches of 32."""
+    defaults = DEFAULTS | {"loss": "mean_squared_error"}
+    return KerasRegressor(network, model__width=width, epochs=epochs, **defaults)

@@ -38,6 +38,7 @@ from .searchable import check_searchable, largest_budget, own_values
 from .trained import (
     early_stops,
     fit_with_keras,
+    has_callbacks,
     is_finite,
     load_trained,
     rate_setters,

@@ -91,12 +91,15 @@ def _is_count(value: Any) -> bool:
 
 
 def scheduled_rate(
-    estimator: BaseWrapper, learning_rate: float, schedule: Schedule, n_rows: int
+    estimator: BaseWrapper,
+    plan: TrainingPlan,
+    learning_rate: float,
+    schedule: Schedule,
+    n_rows: int,
 ) -> Rate:
-    """Return the learning rate of a fit on `n_rows` rows: itself, or a Keras schedule."""
+    """Return the learning rate of a fit on `n_rows` rows by a plan: itself, or a Keras schedule."""
     if schedule.is_constant:
         return learning_rate
-    plan = training_plan(estimator)
     fraction = getattr(estimator, "fit__validation_split", estimator.validation_split) or 0.0
     n_trained = floor(n_rows * (1.0 - fraction))  # as Keras counts
     n_steps = plan.n_epochs * ceil(n_trained / plan.rows_per_batch(n_trained))

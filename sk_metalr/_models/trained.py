@@ -40,6 +40,8 @@ def with_strategy(
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)
+    if hasattr(tuned, "fit__batch_size") and "batch_size" in settings:
+        tuned.set_params(fit__batch_size=settings["batch_size"])
     if tuned.random_state is None:
         tuned.set_params(random_state=seed)
     elif isinstance(tuned.random_state, Integral):  # SciKeras takes no NumPy integer
@@ -90,9 +92,15 @@ def _acting_callbacks(opened: BaseWrapper) -> list[keras.callbacks.Callback]:
     return [one for one in callbacks if one not in idle]
 
 
+def has_callbacks(estimator: BaseWrapper) -> bool:
+    """Tell whether an estimator has callbacks."""
+    return bool(estimator.callbacks or getattr(estimator, "fit__callbacks", None))
+
+
 def without_callbacks(estimator: BaseWrapper) -> BaseWrapper:
     """Return a clone that has no callbacks."""
-    return clone_quietly(estimator).set_params(callbacks=None)
+    names = [name for name in ("callbacks", "fit__callbacks") if hasattr(estimator, name)]
+    return clone_quietly(estimator).set_params(**dict.fromkeys(names))
 
 
 def refits_with_keras(opened: BaseWrapper) -> bool:

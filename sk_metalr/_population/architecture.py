@@ -1,10 +1,14 @@
 """The structure of a Keras model: which ways of training it allows, and what it is equal to."""
 
 import json
+import re
 import warnings
 from collections.abc import Collection, Iterator
+from itertools import count
+from threading import Lock
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -39,6 +43,12 @@ OF_FUNCTIONS = ("keras", "tensorflow", "numpy")
 
 NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
 """Keys under which a layer's config holds names of layers."""
+
+AUTOMATIC_NAME = r"(input_layer|keras_tensor)(_\d+)?$"
+
+_counter = count()
+_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_numbering = Lock()
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -208,14 +218,40 @@ def _key(model: keras.Model) -> str | None:
         return None
     config["functions"] = [
         # Equal code does the same only where nothing was handed to it when it was defined.
-        id(f) if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else id(f.__code__)
+        _number_of(f if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else f.__code__)
         for f in functions
     ]
+    config["named_inputs"] = _named_inputs(model)
+    # A policy goes by its name in a config, where names do not matter.
+    config["dtypes"] = [(one.compute_dtype, one.variable_dtype) for one in layers_of(model)]
+    config["settings"] = keras_settings()
     config["loss_weights"] = loss_weights(model)
     names = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(_values(config, "name")))}
     config["spared_of_decay"] = spared_of_decay(model)
     config["trainable"] = [bool(v.trainable) for v in model.variables]
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
+
+
+def _number_of(thing: FunctionType | CodeType) -> int:
+    """Return a number that no other function, or other code, has or will have in this process."""
+    with _numbering:
+        return _numbers.setdefault(thing, next(_counter))
+
+
+def _named_inputs(model: keras.Model) -> list[str]:
+    """Return the names of several inputs that were given some: a dict of rows is read by them."""
+    names = [str(one.name) for one in getattr(model, "inputs", None) or []]
+    return [name for name in names if not re.match(AUTOMATIC_NAME, name)] if names[1:] else []
+
+
+def keras_settings() -> dict[str, Any]:
+    """Return the settings of Keras in this process that models and their training depend on."""
+    return {
+        "floatx": keras.config.floatx(),
+        "epsilon": keras.config.epsilon(),
+        "image_data_format": keras.config.image_data_format(),
+        "dtype_policy": keras.dtype_policies.serialize(keras.config.dtype_policy()),
+    }
 
 
 def _own_functions(model: keras.Model) -> list[FunctionType]:

@@ -223,7 +223,8 @@ class Block:
         ]
         ends = np.cumsum([len(of_split) for of_split in rows])
         n_views, _, _, n_numbers = kept[0].shape
-        found = np.full((n_views, len(self), len(kept), ends[-1], n_numbers), np.nan, np.float16)
+        shape = n_views, len(self), len(kept), ends[-1], n_numbers
+        found = np.full(shape, np.nan, kept[0].dtype)
         for group in self._groups:
             n, end = len(group.candidates), ends[group.split]
             for epoch, of_epoch in enumerate(group.kept):

@@ -22,7 +22,7 @@ class HeldOut:
     Attributes
     ----------
     epochs : tuple of int, after which they are kept, counted from 0
-    predictions : float16 ndarray of shape (n_views, n_candidates, n_kept, n_rows, n)
+    predictions : float16 or float32 ndarray of shape (n_views, n_candidates, n_kept, n_rows, n)
         By the weights, and by their averages where there are some, as :meth:`.Task.kept` says; NaN
         where a member diverged.
     target : ndarray of shape (n_rows, ...), encoded and scaled

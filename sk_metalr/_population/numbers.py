@@ -40,6 +40,8 @@ OF_OPTIMIZERS = (
     *("clipnorm", "clipvalue", "global_clipnorm"),
 )
 
+ABSENT_AT_0 = "momentum", "clipnorm", "clipvalue", "global_clipnorm"
+
 PREFIX = "optimizer__"
 """Beginning of the names of an optimizer's numbers, as in ``set_params``; those of layers begin
 with the number of the layer."""
@@ -130,8 +132,8 @@ def places_of(model: keras.Model, optimizer: Any = None) -> dict[str, Place]:
     places: dict[str, Place] = {}
     if is_builtin(model.optimizer):
         names = [name for name in OF_OPTIMIZERS if is_number(getattr(own, name, None))]
-        # Without momentum there are no variables for it.
-        names = [name for name in names if name != "momentum" or own.momentum != 0]
+        # Without momentum there are no variables for it, and Keras takes clipping at 0 for none.
+        names = [n for n in names if n not in ABSENT_AT_0 or getattr(own, n) > 0]
         places = {f"{PREFIX}{name}": ([vars(own)], name) for name in names}
     every = layers_of(model)
     if any(layer.compute_dtype != "float32" for layer in every):

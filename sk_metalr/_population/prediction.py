@@ -16,6 +16,9 @@ ROWS_ALIKE = 16
 """Rows are filled up to a multiple of this many: the vector instructions of a processor round the
 last few numbers of an array in another way, so a row's outputs would depend on its place."""
 
+ONE_BY_ONE = object()
+"""In place of a function, where models have to predict one after the other."""
+
 _functions = Recent(n_kept=16)
 _by_row: WeakKeyDictionary[keras.Model, bool] = WeakKeyDictionary()
 _keys: WeakKeyDictionary[keras.Model, str | None] = WeakKeyDictionary()
@@ -50,8 +53,7 @@ def _treats_rows_apart(model: keras.Model) -> bool:
 def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     architecture = _common_key(models)
     if architecture is None:
-        pairs = zip(models, x, strict=True)
-        return np.stack([np.asarray(outputs_as_predicted(*pair), np.float64) for pair in pairs])
+        return _one_by_one(models, x)
     variables = zip(*(model.variables for model in models), strict=True)
     values = [tf.stack([variable.value for variable in alike]) for alike in variables]
     rows = tf.nest.map_structure(lambda *alike: tf.constant(np.stack(alike)), *x)
@@ -60,7 +62,14 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     )
     key = architecture, len(models), *tf.nest.flatten(specs)
     function = _functions.get(key, lambda: _stacked(models[0], values, specs))
+    if function is ONE_BY_ONE:
+        return _one_by_one(models, x)
     return np.asarray(function(values, rows), dtype=np.float64)
+
+
+def _one_by_one(models: list[keras.Model], x: list[Any]) -> np.ndarray:
+    pairs = zip(models, x, strict=True)
+    return np.stack([np.asarray(outputs_as_predicted(*pair), np.float64) for pair in pairs])
 
 
 def outputs_as_predicted(model: keras.Model, x: Any) -> Any:
@@ -85,7 +94,8 @@ def _stacked(model: keras.Model, values: list[Any], rows: Any) -> Any:
     """Return a function of stacked variables and rows: outputs (n_models, n_rows, n_outputs).
 
     `values` and `rows` are tensors like those that it takes, or their specs. Tracing it takes about
-    0.1 s. It does not hold the model, of the same architecture, that it was traced from.
+    0.1 s. It does not hold the model, of the same architecture, that it was traced from. Returns
+    ONE_BY_ONE where TensorFlow cannot vectorise the model.
     """
 
     def one(of_model: Any) -> Any:
@@ -96,4 +106,7 @@ def _stacked(model: keras.Model, values: list[Any], rows: Any) -> Any:
     def every(values: list[Any], x: Any) -> Any:
         return tf.vectorized_map(one, (values, x), fallback_to_while_loop=False, warn=False)
 
-    return tf.function(every, autograph=False).get_concrete_function(values, rows)
+    try:
+        return tf.function(every, autograph=False).get_concrete_function(values, rows)
+    except Exception:  # of many kinds; a model that cannot predict says so by itself, too
+        return ONE_BY_ONE

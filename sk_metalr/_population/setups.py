@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .._recorded import name_of_averaged
+from .._recorded import EPOCHS_OF_MODEL, name_of_averaged
 from .._task import Task
 
 
@@ -93,7 +93,8 @@ class Options:
     def recorded(self) -> tuple[str, ...]:
         """Names of what is recorded of held-out rows."""
         names = (*self.task.recorded, *(self.metrics.names if self.metrics else ()))
-        return (*names, *map(name_of_averaged, names)) if self.averages else names
+        averaged = map(name_of_averaged, names) if self.averages else ()
+        return (*names, *averaged, EPOCHS_OF_MODEL)
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,13 @@ class Trainer:
                 if epoch in self._kept_epochs:
                     group.kept += group.kept[-1:]
             else:
-                losses[:, :, column] = self._train_and_score(group, setup, epoch)[:, :n_candidates]
+                losses[:-1, :, column] = self._train_and_score(group, setup, epoch)[
+                    :, :n_candidates
+                ]
+                losses[-1, :, column] = epoch + 1
             for member, watch in enumerate(group.watches):
+                if watch.has_stopped and epoch in self._kept_epochs and len(group.kept) > 1:
+                    group.kept[-1][:, member] = group.kept[-2][:, member]
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
             shown = Recorded(names, losses[:, :, column].copy())

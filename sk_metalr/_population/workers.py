@@ -16,6 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
+from .architecture import keras_settings
 from .block import Block
 from .snapshot import Snapshot
 from .worker import train_snapshot
@@ -66,7 +67,8 @@ class Workers:
             replace(snapshot, groups=[snapshot.groups[at] for at in bundle], cost={})
             for bundle in bundles
         ]
-        arguments = [(self.populate, part, n_epochs, n_bundles, os.getpid()) for part in parts]
+        here = os.getpid(), keras_settings()
+        arguments = [(self.populate, part, n_epochs, n_bundles, *here) for part in parts]
         for number, (after, losses) in unordered(train_snapshot, arguments, n_workers):
             yield bundles[number], after, losses
 

@@ -180,8 +180,16 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
         opened = evaluation.open(X, y, settings, evaluation.seed)
     numbers = numbers_of(opened.model_)
     start = joblib.hash(opened.model_.get_weights())
-    given = {n: v for n, v in settings.items() if n not in numbers}
+    given = {name: _hash(v) for name, v in settings.items() if name not in numbers}
     return Built(architecture_key(opened.model_, numbers), start, numbers, joblib.hash(given))
+
+
+def _hash(value: Any) -> Any:
+    """Return a hash of what a function is given; of what cannot be pickled, the object's own."""
+    try:
+        return joblib.hash(value)
+    except Exception:  # whatever a class of the user's may raise
+        return id(value)  # the space holds it
 
 
 @contextmanager

@@ -32,14 +32,19 @@ class Chosen:
 
 
 def select(
-    task: Task, held_out: HeldOut, surface: ResponseSurface, n_models: int
+    task: Task,
+    held_out: HeldOut,
+    surface: ResponseSurface,
+    epochs_of_models: np.ndarray,
+    n_models: int,
 ) -> tuple[list[Chosen], float]:
     """Return the models of an ensemble, in the order of their candidates, and its temperature.
 
     The better half of the candidates takes part, by smoothed losses: the lowest of many losses is a
     lucky one. Each is as it was after the epoch, of those whose predictions are kept, at which its
     smoothed loss is lowest, and at its own best temperature. Those that diverged, or were not
-    trained for the whole budget, take no part. No models where one candidate alone does best.
+    trained for the whole budget, take no part. `epochs_of_models` (n_candidates, n_epochs) are how
+    long models had trained. No models where one candidate alone does best.
     """
     kept = np.array(held_out.epochs)
     mean = np.where(surface.is_trained, surface.smoothed.mean(axis=1), np.inf)[:, kept]
@@ -55,7 +60,8 @@ def select(
             continue
         values, target, weight = task.from_kept(of_rows, held_out.target, held_out.weight)
         temperature = _best_temperature(task, values, target, weight, n_added=1.0)
-        options.append(Chosen(int(index), int(kept[at]) + 1, bool(view), temperature))
+        n_epochs = int(epochs_of_models[index, kept[at]])
+        options.append(Chosen(int(index), n_epochs, bool(view), temperature))
         predictions.append(task.kept_at(values, temperature))
     numbers = _greedy(task, np.array(predictions), target, weight, n_models) if options else []
     if len(set(numbers)) < 2:

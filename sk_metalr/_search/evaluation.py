@@ -8,6 +8,7 @@ from weakref import ref
 
 import keras
 import numpy as np
+from joblib import cpu_count
 
 from .. import _models as models
 from .._data import TrainingData
@@ -56,9 +57,12 @@ class Evaluation:
         `n_workers` of joblib's workers train them; 1 for none but this process. `changes` are
         options that differ from those of the evaluation.
         """
-        options = replace(self.options, **changes)
+        plans = planned(candidates, self)
+        # Blocks are trained side by side.
+        memory = self.options.max_memory / min(cpu_count(), len(plans))
+        options = replace(self.options, **{"max_memory": memory} | changes)
         blocks, numbers = [], []
-        for plan in planned(candidates, self):
+        for plan in plans:
             schedules = [candidates.strategy(int(i)).schedule for i in plan.positions]
             block = partial(self.block, plan.settings, plan.values, schedules, options)
             blocks.append(block(executor=Workers(block, n_workers) if n_workers > 1 else None))

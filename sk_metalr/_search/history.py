@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from .._population import HeldOut, Trained
-from .._recorded import Recorded
+from .._recorded import EPOCHS_OF_MODEL, Recorded
 from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates
 from .selection import Choice
 from .surface import ResponseSurface, lower_of, response_surface
@@ -91,6 +91,15 @@ class History:
     def budget(self) -> int:
         """The full budget, in epochs."""
         return self.recorded.shape[-1]
+
+    @property
+    def epochs_of_models(self) -> np.ndarray:
+        """Epochs that models were trained for, the mean over splits, by the epochs that have
+        passed: int (n_candidates, n_epochs). Those that stopped early lag behind.
+        """
+        passed = np.arange(1, self.budget + 1)
+        means = self.recorded[EPOCHS_OF_MODEL].mean(axis=1)
+        return np.where(np.isfinite(means), means, passed).round().astype(int)
 
     @property
     def beats_baseline(self) -> bool:

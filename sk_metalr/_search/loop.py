@@ -64,7 +64,9 @@ def with_models(result: SearchResult, n_models: int, task: Task) -> SearchResult
     """Return a result with an ensemble where predictions were kept, or the one choice, repeated."""
     history, choice = result.history, result.choice
     if history.held_out is not None and history.surface is not None:
-        models, temperature = select(task, history.held_out, history.surface, n_models)
+        models, temperature = select(
+            task, history.held_out, history.surface, history.epochs_of_models, n_models
+        )
         if models:
             return replace(result, models=models, temperature=temperature)
     return replace(result, models=[single(choice)] * n_models)
@@ -224,6 +226,10 @@ class _Rounds:
             return history
         surface = surface_of(candidates, views, history.n_resources, history.baseline_loss)
         choice = choose(surface, candidates.learning_rates)
+        # The refit has no held-out rows to stop early on.
+        rows = np.arange(len(candidates))
+        n_epochs = history.epochs_of_models[rows, choice.n_epochs - 1]
+        choice = replace(choice, n_epochs=n_epochs)
         temperature = self.scoring.temperature(history.recorded, choice)
         choice = replace(choice, temperature=temperature)
         return replace(history, choice=choice, surface=surface)

@@ -155,7 +155,8 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
     """
     over_epochs = weights_over_epochs(losses.shape[2])
     total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
-    return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
+    with np.errstate(invalid="ignore"):  # far from all epochs that were trained
+        return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
 
 
 def weights_over_epochs(n_epochs: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
-from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level
+from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy
 from .distributions import Dimension, LearningRates
 from .joint import draw
 from .schedules import CONSTANT, check_schedule
@@ -160,13 +160,26 @@ class StrategySpace:
             if name == RATE or name in self.members:
                 columns[name] = np.array(values, float)
             else:
-                levels = [UNSET if v == UNSET.name else Level(v, v) for v in values]
-                known = name in LEVEL_OF
-                names = [level.name for level in self.levels[name]] if known else []
-                columns[name] = np.array(
-                    [names.index(v) for v in values] if known else self._positions(name, levels)
-                )
+                levels = [self._level(name, value) for value in values]
+                columns[name] = np.array(self._positions(name, levels))
         return Candidates(columns, self.levels)
+
+    def _level(self, parameter: str, name: Any) -> Level:
+        """Return the level of this name among the values of a parameter."""
+        listed = [part.others[parameter] for part in self.parts if parameter in part.others]
+        values = [value for one in listed if one.is_listed for value in one.highest]
+        levels = [*self.levels.get(parameter, []), *(Level(_name_of(v), v) for v in values), UNSET]
+        found = [one for one in levels if type(one.name) is type(name) and one.name == name]
+        return found[0] if found else Level(name, name)
+
+    def one_strategy(self, rate: float) -> Strategy:
+        """Return some strategy of the space at a learning rate."""
+        if not self.is_joint:
+            return self.family(0, np.array([rate])).strategy(0)
+        space = copy(self)
+        space.levels = {name: list(levels) for name, levels in self.levels.items()}
+        drawn = space.sample(1, np.random.RandomState(0))
+        return drawn.with_rates(np.array([rate]), like=0).strategy(0)
 
     def family(self, number: int, rates: np.ndarray) -> Candidates:
         """Return candidates of one combination at these learning rates."""
@@ -292,7 +305,8 @@ def _name_of(value: Any) -> Any:
 
 
 def _are_same(one: Any, other: Any) -> bool:
-    return bool(getattr(one, "rule", one) == getattr(other, "rule", other))
+    one, other = getattr(one, "rule", one), getattr(other, "rule", other)
+    return one is other or bool(np.all(one == other))
 
 
 def _optimizer_level(optimizer: Any) -> Level:

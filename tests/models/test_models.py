@@ -368,7 +368,7 @@ def test_a_loss_scale_keeps_its_optimizer_at_the_rate():
 def test_a_scheduled_refit_lasts_as_long_as_keras_trains(name):
     estimator = small_classifier(epochs=3, batch_size=32, **{name: 0.2})
     linear = check_schedule("linear")
-    rate = models.scheduled_rate(estimator, 0.5, linear, 161)
+    rate = models.scheduled_rate(estimator, models.training_plan(estimator), 0.5, linear, 161)
     assert len(rate.factors) == 3 * 4  # 128 rows
     assert float(rate(0)) == 0.5
     assert float(rate(99)) == pytest.approx(0.5 / 12)

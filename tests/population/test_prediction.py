@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from sk_metalr._population import outputs_of, prediction
+from sk_metalr._population import architecture_key, outputs_of, prediction
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -99,3 +99,51 @@ def test_models_whose_rows_see_each_other_predict_as_they_are():
     model, some = compiled(keras.Sequential([*shape, layers.Dense(3, "softmax")])), rows(9, 3)
     expected = np.asarray(model(some, training=False))
     np.testing.assert_allclose(outputs_of([model], [some])[0], expected, atol=1e-6)
+
+
+def test_models_that_cannot_be_stacked_predict_one_by_one():
+    def resized():
+        inputs = keras.Input((4, 4, 1))
+        small = keras.layers.Resizing(2, 2)(inputs)
+        outputs = keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(small))
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    models = [resized(), resized()]
+    x = np.random.default_rng(0).normal(size=(7, 4, 4, 1)).astype(np.float32)
+    expected = [model(x) for model in models]
+    for _ in range(2):
+        np.testing.assert_allclose(outputs_of(models, [x, x]), expected, atol=1e-6)
+
+
+def test_functions_that_come_after_each_other_are_told_apart():
+    """Of a function that is gone, another may have the place in memory."""
+
+    def key(scale):
+        def scaled(x):
+            return keras.ops.tanh(scale * x)
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation=scaled)])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return architecture_key(model)
+
+    keys = []
+    for scale in range(20):
+        keys.append(key(float(scale)))
+        gc.collect()
+    assert None not in keys
+    assert len(set(keys)) == 20
+
+
+def test_inputs_that_have_names_are_told_apart():
+    def key(*names):
+        inputs = [keras.Input((2,), name=name) for name in names]
+        hidden = [keras.layers.Dense(3)(inputs[0]), keras.layers.Dense(3, "relu")(inputs[1])]
+        outputs = keras.layers.Dense(2, "softmax")(keras.layers.Concatenate()(hidden))
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return architecture_key(model)
+
+    assert key("left", "right") == key("left", "right") != key("right", "left")
+    assert key(None, None) == key(None, None)

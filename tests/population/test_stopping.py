@@ -119,3 +119,24 @@ def test_early_stopping_acts_in_the_refit_where_it_can(iris, monkeypatch):
     wrapped = small_classifier(epochs=10, callbacks=[Counted("loss", min_delta=0.001)])
     fitted = MetaLRClassifier(wrapped, learning_rates=[0.01, 0.1], cv=2, random_state=0).fit(*iris)
     assert Counted.n_epochs == len(fitted.best_estimator_.history_["loss"]) > 1
+
+
+def test_what_stopped_early_is_refitted_for_as_long(iris):
+    """Once a member has stopped, its curve is flat, and smoothing prefers flat curves."""
+    X, y = iris
+    y = np.random.RandomState(0).permutation(y)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)
+    wrapped = small_classifier(epochs=40, callbacks=[stop], model__hidden=64)
+    fitted = MetaLRClassifier(wrapped, learning_rates=[0.03, 0.1], cv=3, random_state=0).fit(X, y)
+    longest = fitted.search_cost_["member_epochs"] / 6
+    assert fitted.cv_results_["n_epochs"].max() <= longest < 40
+    assert len(fitted.best_estimator_.history_["loss"]) == fitted.best_n_epochs_
+
+
+def test_what_is_kept_for_an_ensemble_stops_early_too(iris):
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=10, patience=2)
+    wrapped = small_classifier(epochs=24, callbacks=[stop])
+    fitted = MetaLRClassifier(
+        wrapped, learning_rates=[0.01, 0.03, 0.1], cv=2, n_models=3, random_state=0
+    ).fit(*iris)
+    assert {model["n_epochs"] for model in fitted.ensemble_} == {3}

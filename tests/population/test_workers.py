@@ -191,3 +191,15 @@ def test_splits_that_a_worker_only_counts_have_their_own_numbers_of_rows(iris):
     for setup, (train, test) in zip(evaluation.setups({}, {1}), splits, strict=True):
         assert len(setup.train_weight) == len(setup.train) == len(train)
         assert len(setup.test_weight) == len(setup.test) == len(test)
+
+
+def test_workers_compute_in_the_types_of_this_process(iris):
+    policy, how = keras.config.dtype_policy(), {"cv": 2, "learning_rates": [0.01, 0.1]}
+    before = make(**how).fit(*iris)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        alone, shared = (make(n_jobs=n, **how).fit(*iris) for n in (1, 2))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    np.testing.assert_allclose(shared.learning_curves_, alone.learning_curves_, atol=1e-5)
+    assert not np.allclose(alone.learning_curves_, before.learning_curves_, atol=1e-4)

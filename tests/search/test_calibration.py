@@ -247,6 +247,10 @@ def surface_for(losses):
     )
 
 
+AS_LONG = np.ones((4, 1), int)
+"""Epochs that each model was trained for."""
+
+
 def test_an_ensemble_is_of_models_that_make_up_for_each_other():
     target = [0, 0, 1, 1] * 10
     right, wrong = [0.9, 0.1], [0.4, 0.6]
@@ -256,7 +260,7 @@ def test_an_ensemble_is_of_models_that_make_up_for_each_other():
     bad = [[0.2, 0.8], [0.2, 0.8], [0.8, 0.2], [0.8, 0.2]] * 10
     kept = held_out([first, middling, bad, second], target)
     chosen, temperature = select(
-        Classification(), kept, surface_for([0.5, 0.9, 1.2, 0.5]), n_models=4
+        Classification(), kept, surface_for([0.5, 0.9, 1.2, 0.5]), AS_LONG, n_models=4
     )
     assert {model.index for model in chosen} == {0, 3}
     assert 0.25 <= temperature <= 8
@@ -266,7 +270,7 @@ def test_where_one_candidate_is_best_there_is_no_ensemble():
     target = [0, 1] * 20
     sure, unsure = [[0.9, 0.1], [0.1, 0.9]] * 20, [[0.6, 0.4], [0.6, 0.4]] * 20
     kept = held_out([sure, unsure], target)
-    assert select(Classification(), kept, surface_for([0.1, 0.6]), n_models=5)[0] == []
+    assert select(Classification(), kept, surface_for([0.1, 0.6]), AS_LONG, n_models=5)[0] == []
 
 
 def test_candidates_that_diverged_take_no_part():
@@ -274,7 +278,7 @@ def test_candidates_that_diverged_take_no_part():
     one, other = [[0.8, 0.2], [0.4, 0.6]] * 20, [[0.4, 0.6], [0.2, 0.8]] * 20
     unknown = np.full(np.shape(one), np.nan)
     kept = held_out([one, unknown, other], target)
-    chosen, _ = select(Classification(), kept, surface_for([0.4, np.nan, 0.4]), n_models=3)
+    chosen, _ = select(Classification(), kept, surface_for([0.4, np.nan, 0.4]), AS_LONG, n_models=3)
     assert {model.index for model in chosen} <= {0, 2}
 
 

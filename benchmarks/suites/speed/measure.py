@@ -18,6 +18,7 @@ from benchmarks.suites.speed.peers import (
     EPOCHS,
     HALVING,
     N_CANDIDATES,
+    OF_NUMBERS,
     OTHERS,
     OURS,
     PEERS,
@@ -28,6 +29,7 @@ from benchmarks.suites.speed.peers import (
     ours,
     ours_ensemble,
     plain,
+    plain_of_numbers,
 )
 from sk_metalr import MetaLRClassifier
 
@@ -54,7 +56,7 @@ def cells(quick: bool) -> dict[str, dict]:
     if quick:
         plan = [(MAIN, one_split, FEWER_ROUNDS), (MAIN, PREDICTION, 1)]
     else:
-        plan = [(MAIN, name, ROUNDS) for name in OURS | VARIANTS]
+        plan = [(MAIN, name, ROUNDS) for name in OURS | VARIANTS | OF_NUMBERS]
         plan += [(MAIN, name, 1) for name in [*PEERS, *OTHERS]]
         plan += [(MAIN, CROSS_VALIDATION, 2), *((MAIN, name, 1) for name in PREDICTIONS)]
         for setting in SETTINGS:
@@ -86,16 +88,17 @@ def measure(setting: str, contender: str, rounds: int) -> dict:
         return predictions(PREDICTIONS[contender], X, y, width)
     if contender == CROSS_VALIDATION:
         return cross_validations(X, y, width, rounds)
-    fit = (OURS | VARIANTS | PEERS | OTHERS | SHORTER)[contender]
-    plain(X, y, width, 0)
+    fit = (OURS | OF_NUMBERS | VARIANTS | PEERS | OTHERS | SHORTER)[contender]
+    fit_plain = plain_of_numbers if contender in OF_NUMBERS else plain
+    fit_plain(X, y, width, 0)
     if "n_jobs=2" in contender:
         _start_workers()
-    unit, seconds, breakdown = [_seconds(plain, X, y, width, 0)], [], []
+    unit, seconds, breakdown = [_seconds(fit_plain, X, y, width, 0)], [], []
     for seed in range(rounds):
         start = perf_counter()
         fitted = fit(X, y, width, seed)
         seconds.append(perf_counter() - start)
-        unit.append(_seconds(plain, X, y, width, seed))
+        unit.append(_seconds(fit_plain, X, y, width, seed))
         breakdown.append(getattr(fitted, "search_cost_", None))
     # The unit of a round: the plain fits right before and right after.
     beside = [(unit[i] + unit[i + 1]) / 2 for i in range(rounds)]

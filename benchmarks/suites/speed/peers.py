@@ -24,8 +24,8 @@ from sklearn.model_selection import (
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import ClassifierTags
 
-from benchmarks.harness.networks import keras_classifier, network
-from sk_metalr import MetaLRClassifier
+from benchmarks.harness.networks import keras_classifier, keras_regressor, network
+from sk_metalr import MetaLRClassifier, MetaLRRegressor
 
 EPOCHS, N_CANDIDATES = 20, 16
 LOW, HIGH = 1e-5, 1.0
@@ -72,6 +72,21 @@ def ours_portfolio(X, y, width, seed):
         cv=5,
         random_state=seed,
     ).fit(X, y)
+
+
+def plain_of_numbers(X, y, width, seed):
+    """One fit of a regressor, to classes as numbers."""
+    return keras_regressor(EPOCHS, width).fit(X, y.astype(float))
+
+
+def ours_of_numbers(X, y, width, seed, cv=0.2):
+    return MetaLRRegressor(
+        keras_regressor(EPOCHS, width), n_candidates=N_CANDIDATES, cv=cv, random_state=seed
+    ).fit(X, y.astype(float))
+
+
+def ours_of_numbers_five_splits(X, y, width, seed):
+    return ours_of_numbers(X, y, width, seed, cv=5)
 
 
 class TaggedKerasClassifier(KerasClassifier):
@@ -263,6 +278,12 @@ OURS = {
     "MetaLRClassifier, 1 split": ours,
     "MetaLRClassifier, 5 splits": ours_five_splits,
 }
+OF_NUMBERS = {
+    "MetaLRRegressor, 1 split": ours_of_numbers,
+    "MetaLRRegressor, 5 splits": ours_of_numbers_five_splits,
+}
+"""In multiples of one plain fit of a regressor."""
+
 UNCALIBRATED = "MetaLRClassifier, 5 splits, calibrate=False"
 ENSEMBLE = "MetaLRClassifier, 5 splits, n_models=10"
 VARIANTS = {UNCALIBRATED: ours_uncalibrated, ENSEMBLE: ours_ensemble}
