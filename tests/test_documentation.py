@@ -284,7 +284,8 @@ QUOTED = {
         "over the same candidates "
         "«Regression/RandomizedSearchCV(KerasRegressor), five folds/mean excess».",
         "it is «Regression/MetaLRRegressor, n_models=10/mean excess»,",
-        "CatBoost («Regression/CatBoost/mean excess») included",
+        "CatBoost and RealMLP («Regression/RealMLP/mean excess» each) and TabM "
+        "(«Regression/TabM/mean excess») included",
         *COST,
         f"| `RandomizedSearchCV` | «{DIGITS}/RandomizedSearchCV, one split/{TIMES}:1» | |",
         f"| Optuna TPE; with Hyperband pruner | «{DIGITS}/Optuna TPE/{TIMES}:1»; "
@@ -463,6 +464,8 @@ QUOTED = {
             "`MetaLRRegressor(n_models=10)`": "Regression/MetaLRRegressor, n_models=10",
             "`MetaLRRegressor()`": "Regression/MetaLRRegressor",
             "CatBoost": "Regression/CatBoost",
+            "RealMLP": "Regression/RealMLP",
+            "TabM, first division only": "Regression/TabM",
             "`HistGradientBoostingRegressor`": "Regression/HistGradientBoosting",
             "LightGBM": "Regression/LightGBM",
             "default rate, early stopping on one 20 % split": (

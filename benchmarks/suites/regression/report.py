@@ -75,17 +75,24 @@ def _left_out(errors: pd.DataFrame) -> str:
 def _bars(errors: pd.DataFrame, excess: pd.DataFrame) -> list[Bar]:
     mean = excess.groupby("table").mean().mean()
     neural = [name for name in NEURAL if name in errors]
-    ranks = errors[neural].rank(axis=1).mean()
-    rival = ranks.drop([OURS, ENSEMBLE]).idxmin()
+    on_all = [name for name in neural if name != FIRST_ONLY]
+    on_first = errors.xs(0, level="seed")[neural]
     return [
         (
             f"{OURS}: mean excess at most half that of {RANDOMIZED}",
             f"{mean[OURS]:.4f} against {mean[RANDOMIZED]:.4f}",
             bool(mean[OURS] <= 0.5 * mean[RANDOMIZED]),
         ),
-        (
-            f"{ENSEMBLE}: lowest mean rank of all networks",
-            f"{ranks[ENSEMBLE]:.2f} against {ranks[rival]:.2f} ({rival})",
-            bool(ranks[ENSEMBLE] < ranks[rival]),
-        ),
+        _lowest_rank("all networks measured on every division", errors[on_all]),
+        _lowest_rank(f"all networks on the first division, {FIRST_ONLY} among them", on_first),
     ]
+
+
+def _lowest_rank(networks: str, errors: pd.DataFrame) -> Bar:
+    ranks = errors.rank(axis=1).mean()
+    rival = ranks.drop([OURS, ENSEMBLE]).idxmin()
+    return (
+        f"{ENSEMBLE}: lowest mean rank of {networks}",
+        f"{ranks[ENSEMBLE]:.2f} against {ranks[rival]:.2f} ({rival})",
+        bool(ranks[ENSEMBLE] < ranks[rival]),
+    )
