@@ -7,7 +7,7 @@ import pytest
 
 from sk_metalr import BaseSearch, Halving, RandomSearch
 from sk_metalr._population import Trained
-from sk_metalr._recorded import Recorded
+from sk_metalr._recorded import EPOCHS_OF_MODEL, Recorded
 from sk_metalr._search import Execution, Problem, search
 from sk_metalr._search.halving import rungs
 from sk_metalr._space import StrategySpace
@@ -37,7 +37,9 @@ class FakePopulation:
         losses = np.full((*self.losses.shape[:-1], n_epochs), np.nan)
         seen = slice(self.n_epochs - n_epochs, self.n_epochs)
         losses[self.staying] = self.losses[self.staying, :, seen]
-        return Recorded(NAMES, np.stack([losses] * len(NAMES)))
+        epochs = np.broadcast_to(np.arange(seen.start, seen.stop) + 1.0, losses.shape)
+        names = *NAMES, EPOCHS_OF_MODEL
+        return Recorded(names, np.stack([losses] * len(NAMES) + [epochs]))
 
     def keep(self, candidates):
         self.staying = candidates
