@@ -45,9 +45,11 @@ NAME_KEYS = {"name", "keras_history", "input_layers", "output_layers"}
 """Keys under which a layer's config holds names of layers."""
 
 AUTOMATIC_NAME = r"(input_layer|keras_tensor)(_\d+)?$"
+"""What Keras calls an input that was not given a name; it differs from build to build."""
 
 _counter = count()
 _numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""Numbers of functions and code, which, unlike their places in memory, are never given again."""
 _numbering = Lock()
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
