@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["BENCHMARKS", "environment", "fingerprint", "sources"]
+__all__ = ["BENCHMARKS", "ROOT", "environment", "fingerprint", "sources"]
 
 BENCHMARKS = Path(__file__).parents[1]
 ROOT = BENCHMARKS.parent

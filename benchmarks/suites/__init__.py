@@ -33,6 +33,7 @@ SUITES = {
     "scaling": Suite(),
     "memory": Suite(),
     "workers": Suite(),
+    "start": Suite(),
     "strategies": Suite(at_a_time=2, is_on_demand=True),
     "portfolio": Suite(at_a_time=2, is_on_demand=True),
     "rivals": Suite(is_on_demand=True),

@@ -35,12 +35,15 @@ def own_kind(estimator: BaseWrapper) -> type[BaseWrapper]:
 def compile_model(opened: BaseWrapper) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
     model = opened.model_
-    if not (model.loss if model.compiled else opened._get_compile_kwargs().get("loss")):
+    if not model.compiled:
+        arguments = opened._get_compile_kwargs()
+        if arguments["loss"]:
+            model.compile(**arguments)
+    if not getattr(model, "loss", None):
         raise ValueError(
             f"The wrapped Keras model has no loss. Give {own_kind(opened).__name__} one, such as "
             f"loss={READY_MADE[own_kind(opened)]!r}, or compile the model with it."
         )
-    opened._ensure_compiled_model()
 
 
 def seeded(opened: BaseWrapper) -> AbstractContextManager[Any]:

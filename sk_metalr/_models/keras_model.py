@@ -1,8 +1,9 @@
 """Questions to a Keras model, whoever wraps it: its loss, outputs, optimizer, learning rate."""
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -232,14 +233,30 @@ def build_as_keras_wrapper(
 
 
 def build_with_strategy(
-    build_model: Any, rate: Rate, settings: dict[str, Any], /, **params: Any
+    build_model: Callable[..., keras.Model], rate: Rate, settings: dict[str, Any], /, **params: Any
 ) -> keras.Model:
-    """Build a model with the user's function, which is handed what it accepts of all that SciKeras
-    offers, and set its learning rate and other settings.
-    """
-    accepted = inspect.signature(build_model).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    declined = set() if takes_all else {"meta", "compile_kwargs", "params"} - set(accepted)
-    model = build_model(**{name: one for name, one in params.items() if name not in declined})
+    """Build a model with the user's function, and set its learning rate and other settings."""
+    model = build_model(**params)
     set_strategy(model, rate, settings)
     return model
+
+
+class BuildWithStrategy(partial):
+    """``build_with_strategy`` with all but the params of a function, whose signature it shows.
+
+    SciKeras takes functions and partial ones, and hands over what their signatures ask for.
+    """
+
+    def __new__(
+        cls, build_model: Callable[..., keras.Model], rate: Rate, settings: dict[str, Any]
+    ) -> Self:
+        """Return a function that takes what `build_model` takes."""
+        return super().__new__(cls, build_with_strategy, build_model, rate, settings)
+
+    def __reduce__(self) -> Any:
+        """Return what it is made of, for pickles and copies."""
+        return type(self), self.args
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.args[0])

@@ -1,7 +1,6 @@
 """The wrapped estimator with the chosen strategy, trained by Keras or by the population."""
 
 from collections import defaultdict
-from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -12,10 +11,10 @@ from scikeras.wrappers import BaseWrapper
 from .._keras import has_metrics, has_schedule
 from ._scikeras import callbacks_of, fit_model
 from .keras_model import (
+    BuildWithStrategy,
     Rate,
     at_rate,
     build_optimizer,
-    build_with_strategy,
     optimizer_settings,
     set_strategy,
     settings_of_estimator,
@@ -53,7 +52,8 @@ def with_strategy(
         tuned.set_params(**{name: at_rate(own, rate, **of_optimizer)})
     else:
         tuned.set_params(optimizer__learning_rate=rate)
-        if takes_settings(own, of_optimizer):  # or else the function compiles with another one
+        # Where it does not take them, the function compiles with another one.
+        if of_optimizer and takes_settings(own, of_optimizer):
             named = {f"optimizer__{name}": value for name, value in of_optimizer.items()}
             tuned.set_params(**named)
     for name in ("model", "build_fn"):
@@ -61,7 +61,7 @@ def with_strategy(
         if isinstance(build, keras.Model):
             set_strategy(build, rate, settings)
         elif build is not None:
-            tuned.set_params(**{name: partial(build_with_strategy, build, rate, settings)})
+            tuned.set_params(**{name: BuildWithStrategy(build, rate, settings)})
     return tuned
 
 

@@ -18,9 +18,9 @@ from .random import MAX_GROWTH
 N_PROPOSED = 4
 """Number of learning rates that are proposed for each optimizer and schedule, by default."""
 
-STEPS_BEYOND = np.array([0.5, 1.0])
-"""Distances of further rates beyond the outermost one, in decades. Two train in a group that takes
-hardly longer than one."""
+STEPS_BEYOND = np.array([0.5, 1.0, 1.5])
+"""Distances of further rates beyond the outermost one, in decades. Three train in a group that
+takes hardly longer than one."""
 
 
 class Portfolio(BaseSearch):

@@ -14,7 +14,7 @@ from .._recorded import Recorded
 from .._splits import Split
 from .._task import Task
 from .._task.classification import TEMPERATURES, Classification
-from .calibration import at_positions, best_positions, temperature_at
+from .calibration import at_positions, best_positions, restrained, temperature_at
 from .selection import Choice
 from .surface import weights_over_epochs
 
@@ -134,13 +134,17 @@ class Scoring:
         return self._task.smoothed(recorded, self._n_held_out)
 
     def calibrated(self, recorded: Recorded) -> np.ndarray:
-        """Return the same at the best temperature of each candidate after each epoch."""
-        losses = Classification.at_temperatures(recorded, self._n_held_out)
-        return self._at(self._positions(recorded, n_added=1), losses)
+        """Return the same at a temperature of each candidate after each epoch, which is restrained.
 
-    def _positions(self, recorded: Recorded, n_added: float) -> np.ndarray:
+        See :data:`.calibration.SPREAD`.
+        """
+        losses = Classification.at_temperatures(recorded, self._n_held_out)
+        with_prior = restrained(losses.mean(axis=2), TEMPERATURES, self._n_held_out)
+        return self._at(best_positions(with_prior), losses)
+
+    def _positions(self, recorded: Recorded) -> np.ndarray:
         """Return positions of the best temperatures, of all splits: (n_candidates, n_epochs)."""
-        losses = Classification.at_temperatures(recorded, self._n_held_out / n_added)
+        losses = Classification.at_temperatures(recorded, self._n_held_out / ROWS_ADDED)
         return best_positions(losses.mean(axis=2))
 
     def _at(self, positions: np.ndarray, losses: np.ndarray) -> np.ndarray:
@@ -157,7 +161,7 @@ class Scoring:
             return 1.0
         index, n_epochs = choice.index, choice.n_epochs[choice.index]
         chosen = recorded.views[int(choice.is_averaged[index])].take([index], axis=0)
-        (positions,) = self._positions(chosen, ROWS_ADDED)
+        (positions,) = self._positions(chosen)
         weight = weights_over_epochs(len(positions))[n_epochs - 1] * np.isfinite(positions)
         return temperature_at(weight @ np.nan_to_num(positions) / weight.sum(), TEMPERATURES)
 
@@ -168,7 +172,7 @@ class Scoring:
         """
         own = self._task.scores(recorded, self._scalers)
         if self.calibrate and None in self._scorers.values():
-            positions = self._positions(recorded, ROWS_ADDED)
+            positions = self._positions(recorded)
             own = -self._at(positions, Classification.at_temperatures(recorded))
         return {
             name: own if scorer is None else recorded[name]

@@ -18,7 +18,12 @@ from sk_metalr._population.held_out import kept_rows
 from sk_metalr._progress import silent
 from sk_metalr._recorded import Recorded
 from sk_metalr._refit import Refit, chosen_refit
-from sk_metalr._search.calibration import at_positions, best_positions, temperature_at
+from sk_metalr._search.calibration import (
+    at_positions,
+    best_positions,
+    restrained,
+    temperature_at,
+)
 from sk_metalr._search.ensemble import select
 from sk_metalr._search.surface import response_surface
 from sk_metalr._task import Classification
@@ -81,6 +86,23 @@ def test_the_best_temperature_is_found_between_those_on_trial(scale):
     best = minimize_scalar(lambda t: loss_at(logits, target, weight, t), bounds, bounds=bounds)
     assert np.log(found / best.x) == pytest.approx(0, abs=0.05)
     assert at_positions(losses, position) == pytest.approx(best.fun, abs=1e-3)
+
+
+def test_few_rows_compare_models_near_a_temperature_of_1():
+    logits, target, weight = rows()
+    losses = np.array([loss_at(logits, target, weight, t) for t in TEMPERATURES])
+    best = temperature_at(best_positions(losses), TEMPERATURES)
+    found = [
+        temperature_at(best_positions(restrained(losses, TEMPERATURES, n)), TEMPERATURES)
+        for n in (2, 50, 500, 10**6)
+    ]
+    assert (np.diff(found) > 0).all()
+    assert found[0] < 1.1 < 2.0 < best
+    assert found[-1] == pytest.approx(best, rel=1e-3)
+    # Of two models that a temperature makes equal, the surer one costs more on few rows.
+    both = np.array([losses, [loss_at(logits / 3, target, weight, t) for t in TEMPERATURES]]).T
+    few = at_positions(both, best_positions(restrained(both, TEMPERATURES, 50)))
+    assert few[0] > few[1] + 0.01
 
 
 def test_losses_that_are_not_finite_have_no_temperature():

@@ -1,0 +1,1 @@
+"""Start: from the import to a fitted model, in a new process."""
