@@ -136,29 +136,62 @@ def quality_scores(ours, default, portfolio=0.2, early=0.3):
     losses = dict.fromkeys(report.CHOOSING, 0.5)
     losses |= {
         report.quality.OURS: ours,
-        report.quality.UNCALIBRATED: ours,
+        report.quality.UNCALIBRATED: ours + 0.02,
+        report.quality.ENSEMBLES[10]: ours - 0.01,
+        report.quality.SAME_CHOICE[10]: ours,
+        report.quality.FIVE_MODELS: ours + 0.01,
+        report.quality.HINDSIGHT: 0.6,
         report.quality.DEFAULT: default,
         report.quality.PORTFOLIO: portfolio,
         report.quality.EARLY_STOPPING: early,
     }
-    return pd.DataFrame(
+    scores = pd.DataFrame(
         [
             {"table": t, "seed": 0, "method": m, "log_loss": loss, "excess": loss - 0.19}
             for t in ("one", "two")
             for m, loss in losses.items()
         ]
     )
+    good, bad = ["accuracy", "balanced_accuracy"], ["calibration_error", "brier"]
+    return scores.assign(**dict.fromkeys(bad, scores.log_loss), **dict.fromkeys(good, 1.0))
 
 
 @pytest.mark.parametrize(
     ("scores", "held"),
-    [((0.2, 0.3), 9), ((0.2, 0.24), 8), ((0.22, 0.3), 8), ((0.6, 0.3), 2), ((0.2, 0.3, 0.25), 7)],
+    [
+        ((0.2, 0.3), 19),
+        ((0.2, 0.24), 18),
+        ((0.22, 0.3), 18),
+        ((0.6, 0.3), 12),
+        ((0.2, 0.3, 0.25), 17),
+    ],
 )
 def test_quality_bars_hold_or_not(scores, held):
     from benchmarks.suites.quality.report import quality_bars
 
     scores = quality_scores(*scores)
     assert sum(holds for _, _, holds in quality_bars(scores, quick=False)) == held
+
+
+@pytest.mark.parametrize(
+    ("method", "table", "change", "missed"),
+    [
+        ("OURS", "one", 0.0, set()),
+        ("OURS", "one", 0.05, {"nats below", "no table", "Brier", "calibration error"}),
+        ("FIVE_MODELS", "two", -0.05, {"nats below", "no table"}),
+        ("HINDSIGHT", "two", -0.9, {"hindsight"}),
+    ],
+)
+def test_calibration_bars_hold_or_not(method, table, change, missed):
+    from benchmarks.suites.quality import report
+
+    scores = quality_scores(0.2, 0.3)
+    at = (scores.method == getattr(report.quality, method)) & (scores.table == table)
+    scores.loc[at, ["log_loss", "brier", "calibration_error"]] += change
+    bars = list(report.calibration_bars(scores))
+    found = {bar for bar, _, holds in bars if not holds}
+    assert len(found) == len(missed)
+    assert all(any(words in bar for bar in found) for words in missed)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +235,15 @@ def test_a_missed_bar_is_told_and_marked_on_the_page(growth, choices, missed, tm
     assert capsys.readouterr().out.count("MISSED") == missed
     kept = json.loads((tmp_path / "results.json").read_text())
     assert kept["records"] == {"memory": records["memory"]["memory"], **records["workers"]}
+    # A later version shows these bars beside its own.
+    (tmp_path / "1.0").mkdir()
+    (tmp_path / "results-bars.json").rename(tmp_path / "1.0" / "results-bars.json")
+    before = f"{growth:.2f} MB, 0 warnings"
+    records["memory"]["memory"]["result"] = memory | {"growth": 0.3}
+    pages.write(records, {"machine": "this"}, "command", False, tmp_path, "RESULTS")
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "| bar | measured |  | 1.0 |" in page
+    assert f"| 0.30 MB, 0 warnings | holds | {before} |" in page
 
 
 def test_the_command_exits_non_zero_where_a_bar_is_missed(monkeypatch, tmp_path):

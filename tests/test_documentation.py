@@ -10,6 +10,8 @@ import tomllib
 from decimal import ROUND_HALF_UP, Decimal
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import matplotlib
 import pytest
@@ -610,3 +612,32 @@ def test_the_floors_are_versions_in_which_a_plain_keras_classifier_fits_in_a_pip
     floors = dict(re.findall(r"([\w-]+)>=([\d.]+)", " ".join(project["dependencies"])))
     assert Version(floors["scikit-learn"]) >= Version("1.7")
     assert Version(floors["keras"]) >= Version("3.8")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, its examples not run."""
+    pytest.importorskip("sphinx")
+    out = tmp_path_factory.mktemp("site")
+    command = ["-m", "sphinx", "-q", "-D", "plot_gallery=0", str(ROOT / "docs"), str(out)]
+    subprocess.run([sys.executable, *command], check=True)
+    return out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("page", ["index.html", "gallery/index.html", "gallery/plot_churn.html"])
+def test_a_browser_shows_the_site(browser, site, page, width):
+    size = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((site / page).as_uri())
+    assert "sk_metalr" in browser.title
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    broken = "return [...document.images].filter((one) => !one.naturalWidth).map((one) => one.src)"
+    assert browser.execute_script(broken) == []
+    links = "return [...document.querySelectorAll('article a.internal')].map((one) => one.href)"
+    for link in browser.execute_script(links):
+        assert Path(url2pathname(urlparse(link).path)).exists(), link
+    # Pages read from a disk may not fetch the list of versions or the search index.
+    errors = [one["message"] for one in browser.get_log("browser") if one["level"] == "SEVERE"]
+    assert [one for one in errors if "ERR_FAILED" not in one and "CORS" not in one] == []

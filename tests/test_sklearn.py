@@ -54,14 +54,29 @@ def make(**params):
 def scikit_learns_checks():
     """Yield every check for both estimators, under names that do not change between runs.
 
-    Those of the ready-made ones are long: what they add is a model of this package's own.
+    Those of the ready-made ones are long, since what they add is a model of this package's own, and
+    so are those of other settings.
     """
     params = {"n_candidates": 4, "cv": 0.2, "random_state": 0}
+    joint = {"optimizer": ["sgd", "adam"], "batch_size": [16, 32], "schedule": ["cosine"]}
+    others = {
+        "halving": {"search": "halving", "cv": 2},
+        "portfolio": {"search": "portfolio", "n_candidates": None},
+        "three models": {"n_models": 3, "cv": 2},
+        "joint": {"param_distributions": joint},
+        "without vectorizing": {"engine": "compiled"},
+        "by Keras": {"engine": "keras", "n_candidates": 2},
+        "uncalibrated": {"calibrate": False, "scoring": ["accuracy", "neg_log_loss"]},
+    }
     for kind, estimator in {
         "ready-made": MetaLRClassifier(**params),
         "wrapped": MetaLRClassifier(small_classifier(epochs=20), **params),
         "ready-made regressor": MetaLRRegressor(**params),
         "wrapped regressor": MetaLRRegressor(small_regressor(epochs=20), **params),
+        **{
+            kind: MetaLRClassifier(small_classifier(epochs=20), **(params | other))
+            for kind, other in others.items()
+        },
     }.items():
         seen = Counter()
         for instance, check in estimator_checks_generator(estimator, mark=None):
@@ -69,7 +84,7 @@ def scikit_learns_checks():
             seen[name] += 1
             reason = EXPECTED_FAILURES.get(name)
             marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-            if kind.startswith("ready-made"):
+            if kind.startswith("ready-made") or kind in others:
                 marks.append(pytest.mark.long)
             yield pytest.param(instance, check, id=f"{kind}-{name}-{seen[name]}", marks=marks)
 

@@ -33,7 +33,9 @@ def write(
     out: Path,
     stem: str,
 ) -> bool:
-    """Write tables to a page, records to JSON, and figures; tell whether all bars hold.
+    """Write tables to a page, records and bars to JSON, and figures; tell whether all bars hold.
+
+    Bars of earlier versions, each in a folder of its own in `out`, are shown beside them.
 
     Parameters
     ----------
@@ -65,17 +67,35 @@ def write(
         "# Results",
         f"Written by `{command}`, whose cells took {seconds / 60:.0f} minutes in all; do not edit.",
         "\n".join(f"- {name}: {value}" for name, value in environment.items()),
-        *([_bars_part(bars)] if bars else []),
+        *([_bars_part(bars, earlier_bars(out, stem))] if bars else []),
         *parts,
     ]
     (out / f"{stem}.md").write_text("\n\n".join(lines) + "\n")
     results = {"environment": environment, "records": together}
+    (out / f"{stem.lower()}-bars.json").write_text(json.dumps(bars, indent=1))
     (out / f"{stem.lower()}.json").write_text(json.dumps(results, indent=1))
     for what, measured, holds in bars:
         print(f"{'holds ' if holds else 'MISSED'} {what}: {measured}")
     return all(holds for _, _, holds in bars)
 
 
-def _bars_part(bars: list[Bar]) -> str:
-    rows = [[what, measured, "holds" if holds else "**missed**"] for what, measured, holds in bars]
-    return "## Bars\n\n" + markdown(pd.DataFrame(rows, columns=["bar", "measured", ""]))
+def earlier_bars(out: Path, stem: str) -> dict[str, dict[str, str]]:
+    """Return what earlier versions measured, by bar: those that have a folder beside the page."""
+    return {
+        path.parent.name: {what: measured for what, measured, _ in json.loads(path.read_text())}
+        for path in sorted(out.glob(f"*/{stem.lower()}-bars.json"))
+    }
+
+
+def _bars_part(bars: list[Bar], earlier: dict[str, dict[str, str]]) -> str:
+    rows = [
+        [
+            what,
+            measured,
+            "holds" if holds else "**missed**",
+            *(of_version.get(what, "") for of_version in earlier.values()),
+        ]
+        for what, measured, holds in bars
+    ]
+    columns = ["bar", "measured", "", *earlier]
+    return "## Bars\n\n" + markdown(pd.DataFrame(rows, columns=columns))

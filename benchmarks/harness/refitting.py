@@ -8,11 +8,14 @@ import numpy as np
 
 from benchmarks.harness.networks import keras_classifier
 from benchmarks.harness.tables import Table
+from sk_metalr import BaseSearch, MetaLRClassifier, RandomSearch
 from sk_metalr import _models as models
 from sk_metalr._data import check_training_data
 from sk_metalr._population import Options, preserved_random_state
-from sk_metalr._refit import predicted
-from sk_metalr._search import Evaluation
+from sk_metalr._progress import silent
+from sk_metalr._refit import Planned, Refit, predicted
+from sk_metalr._search import Evaluation, Execution, Prepared, SearchResult, prepare, run
+from sk_metalr._search.ensemble import Chosen
 from sk_metalr._space import Candidates
 from sk_metalr._task import Classification
 
@@ -26,6 +29,33 @@ DENSE_GRID = np.geomspace(1e-5, 1.0, 21)
 
 def classifier(seed: int, **params):
     return keras_classifier(EPOCHS, batch_size=BATCH_SIZE, random_state=seed, **params)
+
+
+def searched(
+    estimator: MetaLRClassifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    n_candidates: int,
+    seed: int,
+    algorithm: BaseSearch | None = None,
+) -> tuple[SearchResult, Prepared]:
+    """Return a search, random unless another algorithm is given, and what it was prepared with.
+
+    It is not refitted.
+    """
+    random_state = np.random.RandomState(seed)
+    prepared = prepare(estimator, X, y, None, None, (None, None), random_state)
+    found = run(algorithm or RandomSearch(), prepared, Execution(), n_candidates, random_state)
+    return found, prepared
+
+
+def refitted(found: SearchResult, prepared: Prepared, models: list[Chosen]) -> list:
+    """Return classifiers trained on all rows, each as chosen."""
+    planned = [
+        Planned(found.history.candidates.strategy(one.index), one.n_epochs, one.uses_averages)
+        for one in models
+    ]
+    return Refit(prepared, planned).train("auto", silent).fitted
 
 
 def refit_all(

@@ -38,5 +38,7 @@ SUITES = {
     "portfolio": Suite(at_a_time=2, is_on_demand=True),
     "rivals": Suite(is_on_demand=True),
     "regression": Suite(at_a_time=2, is_on_demand=True),
+    "joint": Suite(is_on_demand=True),
+    "aside": Suite(at_a_time=2, is_on_demand=True),
 }
 """All suites by name, in the order of the page."""

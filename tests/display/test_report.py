@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -439,23 +438,6 @@ def test_a_report_says_what_to_install(fitted, tmp_path, monkeypatch, missing):
 def test_the_package_is_imported_without_its_optional_dependencies():
     code = "import sys; sys.modules |= dict.fromkeys(['jinja2', 'matplotlib']); import sk_metalr"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window, driven by its own driver; nothing is downloaded."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        pytest.skip("chromium and chromedriver are not on the PATH; see CONTRIBUTING.md")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
 
 
 COLUMN = """

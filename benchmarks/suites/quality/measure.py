@@ -5,13 +5,16 @@ stratified folds (one split: the first of them) and the same network. Whatever i
 refitted on all training rows, three times from initial weights that are the same for all, so
 that nothing but the choice differs; scores are means over the three. What MetaLRClassifier chooses
 by default, on calibrated losses, is refitted ten times, with averages of weights where it chose
-them. Each candidate is trained once, by MetaLRClassifier's population, whose members equal Keras's
-own training (tests/population); the rivals choose from its learning curves as their own rule says,
+them.
+
+Each candidate is trained once, by MetaLRClassifier's population, whose members equal Keras's own
+training (tests/population); the rivals choose from its learning curves as their own rule says,
 where they would have trained the same models again. Keras itself trains the range test, and what
 stops early by itself: on 80 % of the rows and without a refit, as its users do.
 """
 
 import warnings
+from dataclasses import replace
 from time import perf_counter
 
 import keras
@@ -29,18 +32,22 @@ from benchmarks.harness.refitting import (
     DENSE_GRID,
     EPOCHS,
     N_CANDIDATES,
+    N_WEIGHTS,
     classifier,
     refit_all,
+    refitted,
+    searched,
 )
 from benchmarks.harness.scores import mean_score, score
 from benchmarks.harness.tables import NAMES, Table, load
 from benchmarks.suites.quality.range_test import range_test, steepest, valley
-from sk_metalr import Experience, MetaLRClassifier, Portfolio, RandomSearch
+from sk_metalr import Experience, MetaLRClassifier, Portfolio
 from sk_metalr import _models as models
 from sk_metalr._population import preserved_random_state
-from sk_metalr._progress import silent
-from sk_metalr._refit import Planned, Refit, predicted
-from sk_metalr._search import Chosen, Execution, Prepared, SearchResult, prepare, run
+from sk_metalr._refit import predicted
+from sk_metalr._search import Prepared, SearchResult
+from sk_metalr._search.ensemble import Chosen
+from sk_metalr._search.history import surface_of
 from sk_metalr._search.loop import single, with_models
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import response_surface
@@ -55,6 +62,7 @@ QUICK = ["penguins", "breast_cancer"]
 OURS = "MetaLRClassifier"
 ENSEMBLES = {n: f"{OURS}, n_models={n}" for n in (5, 10)}
 SAME_CHOICE = {n: f"{OURS}, mean of {n} refits of its choice" for n in (5, 10)}
+WITHOUT_AVERAGES = f"{OURS}, averages of weights left out"
 UNCALIBRATED = f"{OURS}, calibrate=False"
 WHOLE_FIT = f"{UNCALIBRATED}, its own refit"
 FIVE_MODELS = f"{UNCALIBRATED}, n_models={N_MODELS}"
@@ -64,6 +72,11 @@ FIVE_FOLDS = "RandomizedSearchCV, cv=5"
 FIVE_FOLDS_AND_EPOCHS = "five folds, lowest (rate, epoch)"
 DEFAULT = "default rate, all epochs"
 EARLY_STOPPING = "default rate, early stopping"
+DEFAULT_RATE_ALONE = {
+    False: f"default rate, epoch of five splits, mean of {N_MODELS} refits",
+    True: f"default rate, calibrated epoch of five splits, mean of {N_MODELS} refits",
+}
+HINDSIGHT = "hindsight"
 
 BASELINES = {
     "LogisticRegression": lambda seed: LogisticRegression(max_iter=1000),
@@ -111,6 +124,7 @@ def measure_once(table: Table, seed: int) -> list[dict]:
         for name, several in (refitted | outcomes).items()
         for scores in [mean_score(table.y_test, several)]
     ]
+    rows.append({"method": HINDSIGHT, "log_loss": hindsight, "excess": 0.0})
     for name, make in BASELINES.items():
         probabilities = make(seed).fit(table.X_train, table.y_train).predict_proba(table.X_test)
         rows.append({"method": name, **score(table.y_test, probabilities)})
@@ -126,6 +140,10 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
         FIVE_MODELS: searches.fitted.predict_proba(table.X_test),
         WHOLE_FIT: predicted(Classification(), [first], table.X_test, [temperature]),
     }
+    for calibrate, name in DEFAULT_RATE_ALONE.items():
+        how = {"refit": True, "n_models": N_MODELS, "calibrate": calibrate}
+        alone = searches.search(searches.folds, learning_rates=[DEFAULT_RATE], **how)
+        outcomes[name] = alone.predict_proba(table.X_test)
     for name, estimator in trained_by_keras(searches.seed).items():
         with preserved_random_state():
             estimator.fit(table.X_train, table.y_train)
@@ -135,13 +153,11 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
 
 def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
     """Return test probabilities of what one calibrated search chooses: one model, or several."""
-    table, random_state = searches.table, np.random.RandomState(searches.seed)
+    table = searches.table
     estimator = MetaLRClassifier(
         classifier(searches.seed), cv=searches.folds, n_models=max(ENSEMBLES)
     )
-    own_rows = None, None
-    prepared = prepare(estimator, table.X_train, table.y_train, None, None, own_rows, random_state)
-    found = run(RandomSearch(), prepared, Execution(), N_CANDIDATES, random_state)
+    found, prepared = searched(estimator, table.X_train, table.y_train, N_CANDIDATES, searches.seed)
     task = prepared.data.task
     alone = single(found.choice)
     refits, temperatures = (
@@ -149,6 +165,11 @@ def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
         [alone.temperature],
     )
     outcomes = {OURS: [predicted(task, [one], table.X_test, temperatures) for one in refits]}
+    of_weights = without_averages(found, prepared)
+    outcomes[WITHOUT_AVERAGES] = [
+        predicted(task, [one], table.X_test, [of_weights.temperature])
+        for one in refitted(found, prepared, [of_weights] * N_WEIGHTS)
+    ]
     for n_models, name in SAME_CHOICE.items():
         outcomes[name] = [predicted(task, refits[:n_models], table.X_test, temperatures * n_models)]
     for n_models, name in ENSEMBLES.items():
@@ -160,13 +181,14 @@ def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
     return outcomes
 
 
-def refitted(found: SearchResult, prepared: Prepared, models: list[Chosen]) -> list:
-    """Return classifiers trained on all rows, each as chosen."""
-    planned = [
-        Planned(found.history.candidates.strategy(one.index), one.n_epochs, one.uses_averages)
-        for one in models
-    ]
-    return Refit(prepared, planned).train("auto", silent).fitted
+def without_averages(found: SearchResult, prepared: Prepared) -> Chosen:
+    """Return what is chosen where only the weights themselves are scored."""
+    history, scoring = found.history, prepared.scoring
+    of_weights, _ = history.recorded.views
+    losses = scoring.losses(of_weights)
+    surface = surface_of(history.candidates, losses, history.n_resources, history.baseline_loss)
+    choice = choose(surface, history.candidates.learning_rates)
+    return single(replace(choice, temperature=scoring.temperature(of_weights, choice)))
 
 
 class Searches:

@@ -93,8 +93,8 @@ def quality_part(scores: pd.DataFrame, out: Path) -> str:
     return "\n\n".join(
         [
             "## Quality",
-            f"{len(loss)} tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} "
-            f"each; 2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
+            f"{len(loss)} tables, {n_divisions} train/test division{'s'[: n_divisions > 1]} each; "
+            f"2 × 128 units, Adam, batches of {quality.BATCH_SIZE}, {quality.EPOCHS} epochs, "
             f"{quality.N_CANDIDATES} candidates. Excess: test log-loss in nats over the best rate "
             "and epoch in hindsight. Choices are refitted from three initial weights, those of the "
             "default from ten; scores are means over them. Rank: among the ways of choosing. "
@@ -120,6 +120,48 @@ def left_aside(excess: pd.DataFrame) -> str:
         f"{', '.join(LOOKED_AT)}. On the other {len(rest)} tables the mean excess is {ours:.4f} "
         f"nats, that of the five-fold search {five_folds:.4f}."
     )
+
+
+def calibration_bars(scores: pd.DataFrame) -> Iterator[Bar]:
+    """Compare the default with the choice of before, and an ensemble with refits of one choice."""
+    ours, plain, ten = quality.OURS, quality.UNCALIBRATED, quality.ENSEMBLES[10]
+    five_plain, ten_of_one = quality.FIVE_MODELS, quality.SAME_CHOICE[10]
+    loss = by_table(scores, "log_loss")
+    mean = loss.mean()
+    for better, worse, by, at_most in [(ours, plain, 0.010, 0.02), (ten, five_plain, 0.012, 0.015)]:
+        yield (
+            f"{better}: mean at least {by:.3f} nats below {worse}",
+            f"{mean[better]:.4f} against {mean[worse]:.4f}",
+            bool(mean[worse] - mean[better] >= by),
+        )
+        above = (loss[better] - loss[worse]).sort_values()
+        yield (
+            f"{better}: no table more than {at_most} nats above {worse}",
+            f"{above.iloc[-1]:+.4f} ({above.index[-1]})",
+            bool(above.iloc[-1] <= at_most),
+        )
+    yield (
+        f"{ten}: mean below {ten_of_one}",
+        f"{mean[ten]:.4f} against {mean[ten_of_one]:.4f}",
+        bool(mean[ten] < mean[ten_of_one]),
+    )
+    yield (
+        "mean no worse than that of the best single model in hindsight, uncalibrated",
+        f"{mean[ours]:.4f} against {mean[quality.HINDSIGHT]:.4f}",
+        bool(mean[ours] <= mean[quality.HINDSIGHT]),
+    )
+    for column, name, sign in [
+        ("calibration_error", "expected calibration error", 1),
+        ("brier", "Brier score", 1),
+        ("accuracy", "accuracy", -1),
+        ("balanced_accuracy", "balanced accuracy", -1),
+    ]:
+        of_all = by_table(scores, column).mean()
+        yield (
+            f"mean {name} no worse than that of {plain}",
+            f"{of_all[ours]:.4f} against {of_all[plain]:.4f}",
+            bool(sign * of_all[ours] <= sign * of_all[plain]),
+        )
 
 
 def quality_bars(scores: pd.DataFrame, quick: bool) -> Iterator[Bar]:
@@ -150,6 +192,7 @@ def quality_bars(scores: pd.DataFrame, quick: bool) -> Iterator[Bar]:
         f"{mine.max():.4f} ({mine.idxmax()})",
         bool(mine.max() <= 0.06),
     )
+    yield from calibration_bars(scores)
     ranks = loss[CHOOSING].rank(axis=1).mean().sort_values()
     four, all_of_them = excess[quality.PORTFOLIO], excess[quality.UNCALIBRATED]
     yield (

@@ -1,0 +1,1 @@
+"""Joint: searches of several hyperparameters at once, what they bring and what they cost."""
