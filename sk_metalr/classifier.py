@@ -13,9 +13,9 @@ from ._data import TrainingData
 from ._models import CLASSIFIERS
 from ._recorded import Recorded
 from ._search import Scoring, lower_losses
-from ._task import Classification, MultiLabel
+from ._task import Classification, MultiLabel, OneHot
 
-INDICATORS = "multilabel-indicator"
+INDICATORS, ONE_HOT = "multilabel-indicator", "one-hot"
 
 
 class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
@@ -151,9 +151,10 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Log-loss of always predicting the class frequencies, in nats, and the largest root mean
         square of a feature.
     classes_ : ndarray of shape (n_classes,)
-        Class labels; the numbers of the columns where rows may have several labels.
-    target_type_ : {"binary", "multiclass", "multilabel-indicator"}
-        What the targets are.
+        Class labels; the numbers of the columns where targets are a matrix.
+    target_type_ : {"binary", "multiclass", "multilabel-indicator", "one-hot"}
+        What the targets are. A matrix of one 1 in each row is one-hot where the loss is
+        categorical, and ``predict`` returns such rows, too.
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
         Number of features seen during ``fit``, and their names if X had names that are all strings.
 
@@ -298,13 +299,14 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     def _seen_task(self) -> Classification:
         check_is_fitted(self, "best_learning_rate_")
         # Files of versions before there were several labels do not say.
-        has_labels = getattr(self, "target_type_", None) == INDICATORS
-        return MultiLabel() if has_labels else Classification()
+        of_columns: dict[Any, Classification] = {INDICATORS: MultiLabel(), ONE_HOT: OneHot()}
+        return of_columns.get(getattr(self, "target_type_", None), Classification())
 
     def _store_targets(self, data: TrainingData) -> None:
         self.classes_ = data.classes
         of_labels = "binary" if len(data.classes) == 2 else "multiclass"
-        self.target_type_ = INDICATORS if data.target.ndim == 2 else of_labels
+        of_columns = INDICATORS if data.target.ndim == 2 else ONE_HOT
+        self.target_type_ = of_labels if data.y.ndim == 1 else of_columns
 
     def _knows_targets(self, data: TrainingData) -> bool:
         return np.array_equal(self.classes_, data.classes)

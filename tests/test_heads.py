@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import KFold, cross_val_score
 from sklearn.multioutput import ClassifierChain
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
@@ -275,3 +275,81 @@ class TestLossesOfClasses:
         for loss in ("mean_squared_error", "poisson", "cosine_similarity"):
             with pytest.raises(ValueError, match="use a cross-entropy"):
                 make(small_classifier(loss=loss)).fit(*iris)
+
+
+def make_categorical(loss="categorical_crossentropy", activation="softmax", **params):
+    how = {"epochs": 8, "random_state": 0, "model__activation": activation}
+    return make(small_classifier(labels_mlp, loss=loss, **how), **params)
+
+
+@pytest.fixture(scope="module")
+def both(iris):
+    """The same fit of one-hot targets, and of classes."""
+    X, y = iris
+    fits = make_categorical(n_models=2), make_categorical(n_models=2)
+    return fits[0].fit(X, np.eye(3)[y]), fits[1].fit(X, y)
+
+
+class TestOneHotTargets:
+    """A matrix of one 1 in each row, as Keras's users give classes."""
+
+    def test_they_are_classes(self, both, iris):
+        one_hot, by_class = both
+        X, y = iris
+        for name in ("learning_curves_", "calibrated_learning_curves_", "temperature_"):
+            np.testing.assert_array_equal(getattr(one_hot, name), getattr(by_class, name))
+        np.testing.assert_array_equal(one_hot.predict_proba(X), by_class.predict_proba(X))
+        np.testing.assert_array_equal(one_hot.predict(X), np.eye(3)[by_class.predict(X)])
+        assert one_hot.score(X, np.eye(3)[y]) == by_class.score(X, y)
+        assert one_hot.target_type_ == "one-hot"
+        np.testing.assert_array_equal(one_hot.classes_, np.arange(3))
+        verify(one_hot, X, np.eye(3)[y])
+
+    def test_they_are_known_again(self, both, iris, tmp_path):
+        X, y = iris
+        one_hot, _ = both
+        one_hot.save(tmp_path / "model.metalr")
+        with pytest.warns(ForgottenParametersWarning):
+            loaded = MetaLRClassifier.load(tmp_path / "model.metalr")
+        for again in (loaded, pickle.loads(pickle.dumps(one_hot))):
+            np.testing.assert_array_equal(again.predict(X), one_hot.predict(X))
+        report(one_hot, tmp_path / "report.html")
+        exported = np.asarray(one_hot.export_model()(X))
+        np.testing.assert_allclose(exported, one_hot.predict_proba(X), atol=1e-5)
+        assert len(Experience().record(one_hot, X, np.eye(3)[y])) == 1
+
+    def test_own_rows_and_other_scorers(self, iris):
+        X, y = iris
+        Y = np.eye(3)[y]
+        folds = KFold(3, shuffle=True, random_state=0)
+        own = make_categorical(cv="auto", scoring=["accuracy", "roc_auc_ovr"])
+        own.fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
+        assert 0.3 < own.best_score_ <= 1.0
+        assert cross_val_score(make_categorical(), X, Y, cv=folds).mean() > 0.3
+        twice = np.ones_like(Y[1::2])
+        with pytest.raises(ValueError, match="one 1 in each row"):
+            make_categorical(cv="auto").fit(X[::2], Y[::2], X_val=X[1::2], y_val=twice)
+
+    def test_keras_wrapper_and_weights_of_classes(self, iris):
+        X, y = iris
+
+        def build(X, y):
+            model = keras.Sequential(
+                [keras.Input(X.shape[1:]), layers.Dense(y.shape[1], "softmax")]
+            )
+            model.compile("adam", "categorical_crossentropy")
+            return model
+
+        wrapped = keras.wrappers.SKLearnClassifier(build, fit_kwargs={"epochs": 3})
+        fitted = make(wrapped).fit(X, np.eye(3)[y])
+        assert fitted.predict(X).shape == (150, 3)
+        assert fitted.target_type_ == "one-hot"
+
+    def test_labels_stay_labels(self, iris):
+        X, y = iris
+        fitted = make_categorical("binary_crossentropy", "sigmoid").fit(X, np.eye(3)[y])
+        assert fitted.target_type_ == "multilabel-indicator"
+        wide = {"model__activation": "softmax", "model__units": 4}
+        wrapped = small_classifier(labels_mlp, loss="categorical_crossentropy", **wide)
+        with pytest.raises(ValueError, match="width 4 but y has 3"):
+            make(wrapped).fit(X, np.eye(3)[y])

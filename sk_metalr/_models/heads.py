@@ -5,7 +5,7 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper
 
 from .._keras import output_activation
-from .._task import Classification, MultiLabel, Regression, Task
+from .._task import Classification, MultiLabel, OneHot, Regression, Task
 from .._task.losses import ON_CATEGORIES, SCORES, loss_name, unwrapped
 from .keras_model import is_builtin, loss_of
 
@@ -31,6 +31,8 @@ def check_head(
         _check_regression(task, model, width)
     elif isinstance(task, MultiLabel):
         _check_labels(model, outputs, y.shape[1], targets)
+    elif isinstance(task, OneHot):
+        _check_width(model, outputs, y.shape[1], targets)
     elif isinstance(task, Classification):
         _check_classes(opened, outputs, np.unique(y), targets)
 
@@ -100,7 +102,14 @@ def _check_classes(
             f"The target encoder of the wrapped KerasClassifier has the classes {opened.classes_} "
             f"where y has {classes}; let it keep them sorted."
         )
-    width, n_classes = outputs.shape[1], len(classes)
+    _check_width(opened.model_, outputs, len(classes), targets)
+
+
+def _check_width(
+    model: keras.Model, outputs: np.ndarray, n_classes: int, targets: np.ndarray
+) -> None:
+    """Check that a model has as many outputs as there are classes, and a loss that suits them."""
+    width = outputs.shape[1]
     if width != n_classes and not (width == 1 and n_classes == 2):
         expected = "1 or 2" if n_classes == 2 else str(n_classes)
         raise ValueError(
@@ -108,8 +117,8 @@ def _check_classes(
             f"classes. Give its last layer {expected} units; a model-building function finds the "
             'number of classes in meta["n_classes_"].'
         )
-    check_loss(opened.model_, width, np.shape(targets)[-1])
-    check_outputs(opened.model_, outputs)
+    check_loss(model, width, np.shape(targets)[-1])
+    check_outputs(model, outputs)
 
 
 def check_loss(model: keras.Model, width: int, target_width: int) -> None:

@@ -141,7 +141,8 @@ def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> Traini
             "scorer, and such as take targets that are scaled alike. Name a scorer, or search "
             "losses of one kind."
         )
-    return replace(data, task=tasks[0])
+    classes, target = tasks[0].encode(data.y)
+    return replace(data, task=tasks[0], classes=classes, target=target)
 
 
 def _settings_of_losses(space: StrategySpace) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,6 @@ outputs, the choice for losses at a temperature, and the estimators for predicti
 """
 
 from .base import Task
-from .classification import Classification, MultiLabel
+from .classification import Classification, MultiLabel, OneHot
 from .regression import Regression
 from .scaling import TargetScaler

@@ -22,9 +22,6 @@ class Task(ABC):
     has_temperature: ClassVar[bool]
     """Whether logits can be divided by a temperature, which changes no predicted label."""
 
-    needs_loss: ClassVar[bool] = False
-    """Whether what a task is depends on the loss that models train on; see :meth:`suited`."""
-
     by_training_loss = False
     """Whether that loss is the one that is recorded."""
 
@@ -48,6 +45,11 @@ class Task(ABC):
 
     if_diverged: ClassVar[str] = ""
     """What may help where every candidate diverges."""
+
+    @property
+    def needs_loss(self) -> bool:
+        """Whether what the task is depends on the loss that models train on; see :meth:`suited`."""
+        return False
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ from sklearn.utils.validation import column_or_1d
 from .._recorded import Recorded
 from .base import Task
 from .checks import check_sortable, check_unmasked
-from .losses import SCORES, loss_name
+from .losses import ON_CATEGORIES, SCORES, loss_name
 from .scaling import TargetScaler
 
 TEMPERATURES = 2.0 ** (np.arange(-6, 10) / 3)
@@ -60,12 +60,18 @@ class Classification(Task):
     def of(self, y: np.ndarray) -> "Classification":
         """Return the task of labels (n_samples,), or of an indicator matrix (n_samples, n)."""
         _check_labels(y)
-        return self if y.ndim == 1 else MultiLabel(self.from_logits, n_labels=y.shape[1])
+        if y.ndim == 1:
+            return self
+        return MultiLabel(self.from_logits, n_labels=y.shape[1], is_one_hot=is_one_hot(y))
 
     def suited(self, loss: Any, activation: str = "linear") -> "Classification":
         """Return the task of a model that trains on a loss."""
         has_logits = bool(getattr(loss, "from_logits", False)) or loss_name(loss) in SCORES
         return replace(self, from_logits=has_logits)
+
+    def is_comparable(self, other: Task) -> bool:
+        """Tell whether both are of classes, or of labels."""
+        return type(self) is type(other)
 
     def encode(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the classes, and the position of each row's class among them."""
@@ -260,13 +266,27 @@ class MultiLabel(Classification):
     """Rows that have several labels or none, each predicted by a probability of its own.
 
     Outputs, of shape (n_rows, n_labels), are probabilities or logits of having each label. The
-    log-loss of a row is the mean over labels, as Keras's binary cross-entropy is.
+    log-loss of a row is the mean over labels, as Keras's binary cross-entropy is. Where each row
+    has one label (`is_one_hot`), the loss that models train on tells whether they are classes.
     """
 
     n_labels: int = 1
+    is_one_hot: bool = False
 
     ready_made_loss: ClassVar[str] = "binary_crossentropy"
     trivially: ClassVar[str] = "the frequencies of the labels"
+
+    @property
+    def needs_loss(self) -> bool:
+        """Whether the loss that models train on tells labels from classes."""
+        return self.is_one_hot
+
+    def suited(self, loss: Any, activation: str = "linear") -> Classification:
+        """Return the task of a model that trains on a loss: of classes, if that is."""
+        is_own = not loss_name(loss) and activation == "softmax"
+        if self.is_one_hot and (is_own or loss_name(loss) in ON_CATEGORIES):
+            return OneHot().suited(loss, activation)
+        return super().suited(loss, activation)
 
     def encode(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the labels, and the matrix of who has which."""
@@ -369,6 +389,35 @@ class MultiLabel(Classification):
     ) -> float:
         """Return the Laplace-smoothed log-loss of probabilities (n, 2), in nats."""
         return super().loss(predictions, target, weight, n_added * self.n_labels)
+
+
+@dataclass(frozen=True)
+class OneHot(Classification):
+    """Rows of classes, of which the targets have a column each, as Keras's users know them."""
+
+    def encode(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the columns, and that of each row's 1."""
+        return np.arange(y.shape[1]), y.argmax(axis=1).astype(np.int32)
+
+    def encode_more(self, y: Any, known: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return a further matrix of one 1 in each row, and its numbers."""
+        y, _ = MultiLabel().encode_more(y, known, classes)
+        if not is_one_hot(y):
+            raise ValueError("y_val must hold one 1 in each row, as y does.")
+        return y, self.encode(y)[1]
+
+    def classes_of_labels(self, classes: np.ndarray) -> Any:
+        """Return without and with, for each column."""
+        return MultiLabel().classes_of_labels(classes)
+
+    def labels(self, predictions: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return zeros, and a 1 for the most probable class of each row: (n_rows, n_classes)."""
+        return np.eye(len(classes), dtype=int)[predictions.argmax(axis=1)]
+
+
+def is_one_hot(y: np.ndarray) -> bool:
+    """Tell whether each row of zeros and ones (n_rows, n > 1) has one 1."""
+    return y.shape[1] > 1 and bool((y.sum(axis=1) == 1).all())
 
 
 def _partitions(logits: Any) -> list[Any]:

@@ -51,12 +51,16 @@ class Regression(Task):
     loss_function: Any = field(default=None, compare=False, repr=False)
 
     has_temperature: ClassVar[bool] = False
-    needs_loss: ClassVar[bool] = True
     ready_made_loss: ClassVar[str] = "mean_squared_error"
     if_diverged: ClassVar[str] = (
         " If the loss takes logarithms of targets, pass standardize=False; if of predictions, give "
         "the last layer activation='softplus'."
     )
+
+    @property
+    def needs_loss(self) -> bool:
+        """Always: the loss says how targets are scaled."""
+        return True
 
     @property
     def scorer_name(self) -> str:  # type: ignore[override]
