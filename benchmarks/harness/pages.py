@@ -60,7 +60,7 @@ def write(
             module = importlib.import_module(f"benchmarks.suites.{suite}.report")
             more_parts, more_bars = module.report(of_suite, quick, out)
             parts += more_parts
-            bars += more_bars
+            bars += [(what, measured, bool(holds)) for what, measured, holds in more_bars]
     together = {name: record for of_suite in records.values() for name, record in of_suite.items()}
     seconds = sum(record["seconds"] for record in together.values())
     lines = [

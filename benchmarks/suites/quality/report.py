@@ -47,7 +47,7 @@ def quality_frame(records: dict[str, dict]) -> pd.DataFrame:
 def by_table(scores: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the mean over divisions: one row a table, one column a method."""
     means = scores.pivot_table(index="table", columns="method", values=column, sort=False)
-    return means[list(dict.fromkeys(scores.method))] if column != "excess" else means
+    return means[[name for name in dict.fromkeys(scores.method) if name in means]]
 
 
 def quality_summary(scores: pd.DataFrame) -> pd.DataFrame:
