@@ -2,6 +2,7 @@
 
 import keras
 from scikeras.wrappers import KerasClassifier, KerasRegressor
+from sklearn.utils import ClassifierTags
 
 DEFAULT_RATE = 1e-3
 """Keras's own learning rate of Adam."""
@@ -44,6 +45,16 @@ def convolutions(meta):
             keras.layers.Dense(meta["n_classes_"], activation="softmax"),
         ]
     )
+
+
+class TaggedKerasClassifier(KerasClassifier):
+    """A KerasClassifier that scikit-learn 1.6 and later take for a classifier."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags()
+        return tags
 
 
 DEFAULTS = {"optimizer": "adam", "batch_size": 32, "verbose": 0}

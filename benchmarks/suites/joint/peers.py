@@ -2,12 +2,12 @@
 
 import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
+from scikeras.utils.transformers import ClassifierLabelEncoder
 from scipy.stats import loguniform, uniform
-from sklearn.base import ClassifierMixin
 from sklearn.metrics import log_loss
 from sklearn.model_selection import RandomizedSearchCV, train_test_split
 
+from benchmarks.harness.networks import TaggedKerasClassifier
 from sk_metalr import MetaLRClassifier
 from sk_metalr._models.keras_model import build_mlp
 
@@ -23,15 +23,20 @@ SPACE = NUMBERS | {"model__units": [32, 64, 128], "batch_size": [16, 32, 64]}
 N_CANDIDATES = 32
 
 
-class SearchedClassifier(ClassifierMixin, KerasClassifier):
-    """SciKeras's classifier, which scikit-learn from 1.6 on does not take for one."""
+class OneHotClassifier(TaggedKerasClassifier):
+    """Makes one-hot targets, as SciKeras does only where the loss is given by its name."""
+
+    @property
+    def target_encoder(self):
+        """Encoder of the targets."""
+        return ClassifierLabelEncoder(loss="categorical_crossentropy")
 
 
-def classifier(epochs: int, seed: int | None = None, **params) -> SearchedClassifier:
+def classifier(epochs: int, seed: int | None = None, **params) -> OneHotClassifier:
     """Return the network of two hidden layers of 128 units that spaces are searched around."""
     defaults = {"batch_size": 32, "verbose": 0, "random_state": seed, "optimizer": "adam"}
     loss = keras.losses.CategoricalCrossentropy
-    return SearchedClassifier(build_mlp, loss=loss, epochs=epochs, **(defaults | params))
+    return OneHotClassifier(build_mlp, loss=loss, epochs=epochs, **(defaults | params))
 
 
 def ours(X, y, space, epochs, seed):

@@ -47,15 +47,12 @@ def ours(seed: int, space: dict | None = None, **params):
 def calibrated_stopping(seed: int):
     """Stop the network early at Keras's default rate, and fit a temperature on five folds."""
     import keras
-    from scikeras.wrappers import KerasClassifier
-    from sklearn.base import ClassifierMixin
 
-    class KnownAsClassifier(ClassifierMixin, KerasClassifier):
-        """SciKeras's classifier, which scikit-learn from 1.6 on does not take for one."""
+    from benchmarks.harness.networks import TaggedKerasClassifier
 
     stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
     how = {"callbacks": [stop], "validation_split": 0.2, "compile__steps_per_execution": 16}
-    wrapped = KnownAsClassifier(**ours(seed).estimator.get_params(deep=False) | how)
+    wrapped = TaggedKerasClassifier(**ours(seed).estimator.get_params(deep=False) | how)
     return CalibratedClassifierCV(wrapped, method="temperature", ensemble=False)
 
 

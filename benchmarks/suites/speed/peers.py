@@ -11,7 +11,6 @@ import tempfile
 
 import keras
 import numpy as np
-from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import log_loss
@@ -22,9 +21,13 @@ from sklearn.model_selection import (
     train_test_split,
 )
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import ClassifierTags
 
-from benchmarks.harness.networks import keras_classifier, keras_regressor, network
+from benchmarks.harness.networks import (
+    TaggedKerasClassifier,
+    keras_classifier,
+    keras_regressor,
+    network,
+)
 from sk_metalr import MetaLRClassifier, MetaLRRegressor
 
 EPOCHS, N_CANDIDATES = 20, 16
@@ -87,16 +90,6 @@ def ours_of_numbers(X, y, width, seed, cv=0.2):
 
 def ours_of_numbers_five_splits(X, y, width, seed):
     return ours_of_numbers(X, y, width, seed, cv=5)
-
-
-class TaggedKerasClassifier(KerasClassifier):
-    """A KerasClassifier that scikit-learn 1.6 and later take for a classifier."""
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier"
-        tags.classifier_tags = ClassifierTags()
-        return tags
 
 
 def _classifier(width):
