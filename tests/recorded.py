@@ -3,8 +3,9 @@
     python tests/recorded.py             compare with the record
     python tests/recorded.py --record    make the record anew
 
-The record is of one machine: another processor rounds otherwise. It was made before the core was
-rebuilt, but for "drawn" and "auto", whose learning rates a Latin hypercube draws since then. Exits
+The record is of one machine: another processor rounds otherwise. It was made by the code before the
+core was rebuilt, but for "drawn" and "auto", whose learning rates a Latin hypercube draws since
+then, and "early stopping", whose epochs are since then those that the models trained for. Exits
 non-zero where a fit has changed by more than 1e-6.
 """
 
