@@ -95,6 +95,25 @@ def prepare(
     rows, splits = _split(estimator, data, *validation, random_state)
     calibrate = estimator.calibrate and data.task.has_temperature
     scoring = Scoring(scorers, decisive, rows, splits, data.baseline_loss, calibrate)
+    options = _options(estimator, wrapped, plan, data, scoring, space)
+    evaluation = Evaluation(wrapped, plan, rows, splits, search_seed, options)
+    if space.is_joint:
+        space = with_members(space, evaluation, np.random.RandomState(search_seed))
+        if space.members != set(space.others):  # there are several programs
+            evaluation = replace(evaluation, options=replace(options, n_rows_later=0))
+    seeds, n_models = tuple(refit_seeds), estimator.n_models
+    return Prepared(data, space, evaluation, scoring, seeds, n_models)
+
+
+def _options(
+    estimator: Any,
+    wrapped: Any,
+    plan: Any,
+    data: TrainingData,
+    scoring: Scoring,
+    space: StrategySpace,
+) -> Options:
+    """Return how the population is trained, and what is recorded of it."""
     is_ensemble = estimator.n_models > 1 and scoring.worst_loss is not None
     memory = estimator.max_memory
     refits_alike = (
@@ -103,7 +122,7 @@ def prepare(
         and plan.batch_size is not None
         and not (wrapped.callbacks or models.asks_for_keras_loop(wrapped))
     )
-    options = Options(
+    return Options(
         task=data.task,
         budget=plan.n_epochs,
         shuffle=plan.shuffle,
@@ -114,13 +133,6 @@ def prepare(
         n_rows_later=len(data.y) if refits_alike else 0,
         engine=estimator.engine,
     )
-    evaluation = Evaluation(wrapped, plan, rows, splits, search_seed, options)
-    if space.is_joint:
-        space = with_members(space, evaluation, np.random.RandomState(search_seed))
-        if space.members != set(space.others):  # there are several programs
-            evaluation = replace(evaluation, options=replace(options, n_rows_later=0))
-    seeds, n_models = tuple(refit_seeds), estimator.n_models
-    return Prepared(data, space, evaluation, scoring, seeds, n_models)
 
 
 def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> TrainingData:

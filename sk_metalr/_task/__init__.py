@@ -5,6 +5,7 @@ outputs, the choice for losses at a temperature, and the estimators for predicti
 """
 
 from .base import Task
-from .classification import Classification, MultiLabel, OneHot
+from .classification import Classification
+from .labels import MultiLabel, OneHot
 from .regression import Regression
 from .scaling import TargetScaler
