@@ -4,6 +4,7 @@ import doctest
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -654,10 +655,12 @@ def test_the_floors_are_versions_in_which_a_plain_keras_classifier_fits_in_a_pip
 def site(tmp_path_factory):
     """The site, its examples not run."""
     pytest.importorskip("pydata_sphinx_theme")
-    out = tmp_path_factory.mktemp("site")
-    command = ["-m", "sphinx", "-q", "-D", "plot_gallery=0", str(ROOT / "docs"), str(out)]
+    copy = tmp_path_factory.mktemp("site") / "copy"  # pages are generated beside the sources
+    left_out = shutil.ignore_patterns(".*", "*.egg-info", "records", "_build", "api", "gallery")
+    shutil.copytree(ROOT, copy, ignore=left_out)
+    command = ["-m", "sphinx", "-q", "-D", "plot_gallery=0", str(copy / "docs"), str(copy / "site")]
     subprocess.run([sys.executable, *command], check=True)
-    return out
+    return copy / "site"
 
 
 @pytest.mark.long
