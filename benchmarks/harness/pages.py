@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-__all__ = ["Bar", "markdown", "write"]
+__all__ = ["Bar", "markdown", "rows_of_tables", "write"]
 
 Bar = tuple[str, str, bool]
 """What must hold, what was measured, whether it holds."""
@@ -23,6 +23,17 @@ def markdown(frame: pd.DataFrame, decimals: int = 2) -> str:
 
     rows = [frame.columns, ["---"] * frame.shape[1], *frame.itertuples(index=False)]
     return "\n".join("| " + " | ".join(cell(value) for value in row) + " |" for row in rows)
+
+
+def rows_of_tables(records: dict[str, dict]) -> pd.DataFrame:
+    """Return the rows of all records, each with the name of the table that it is of."""
+    return pd.DataFrame(
+        [
+            {"table": record["arguments"]["table"], **row}
+            for record in records.values()
+            for row in record["result"]
+        ]
+    )
 
 
 def write(

@@ -5,19 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness.pages import Bar, markdown
+from benchmarks.harness.pages import Bar, markdown, rows_of_tables
 from benchmarks.suites.aside.measure import DEFAULT, UNCALIBRATED
 
 
 def report(records: dict[str, dict], quick: bool, out: Path) -> tuple[list[str], list[Bar]]:
     """Return the part of the page, and the bar."""
-    rows = pd.DataFrame(
-        [
-            {"table": record["arguments"]["table"], **row}
-            for record in records.values()
-            for row in record["result"]
-        ]
-    )
+    rows = rows_of_tables(records)
     if rows.empty:
         return [], []
     loss = rows.pivot_table(index="table", columns="rule", values="log_loss", sort=False)

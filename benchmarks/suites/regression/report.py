@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness.pages import Bar, markdown
+from benchmarks.harness.pages import Bar, markdown, rows_of_tables
 from benchmarks.suites.regression.measure import (
     ENSEMBLE,
     FIRST_ONLY,
@@ -20,13 +20,7 @@ from benchmarks.suites.regression.measure import (
 
 def report(records: dict[str, dict], quick: bool, out: Path) -> tuple[list[str], list[Bar]]:
     """Return the part of the page, and the bars."""
-    rows = pd.DataFrame(
-        [
-            {"table": record["arguments"]["table"], **row}
-            for record in records.values()
-            for row in record["result"]
-        ]
-    )
+    rows = rows_of_tables(records)
     if rows.empty:
         return [], []
     errors = rows.pivot_table(
