@@ -293,7 +293,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         return tags
 
     def _task(self) -> Classification:
-        return Classification()
+        return Classification(with_temperatures=self.calibrate)
 
     @property
     def _seen_task(self) -> Classification:

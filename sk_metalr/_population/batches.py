@@ -6,7 +6,7 @@ many batches, of which it uses the first few.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ MAX_STEPS_PER_BLOCK = 64
 
 BYTES_PER_BLOCK = 2**24
 SCORE_BATCHES_PER_BLOCK = 4
-MIN_SCORE_ROWS, MAX_SCORE_ROWS = 32, 128
+MAX_SCORE_ROWS, SCORE_ROWS_STEP = 128, 32
 MAX_ROWS_TOGETHER = 512
 """Held-out rows that are scored in one batch where they may see each other."""
 
@@ -73,19 +73,26 @@ def training_blocks(
         yield Batches(rows[None, full:], weight[None, full:], np.array([rest]), 1)
 
 
-def score_blocks(rows: np.ndarray, weight: np.ndarray, *, may_pad: bool) -> Iterator[Batches]:
+def rows_per_score_batch(n_rows: int) -> int:
+    """Return how many of `n_rows` held-out rows, those of the largest split, a batch holds.
+
+    Few are added to fill the last one up, and searches of nearly as many rows share a program.
+    """
+    n_batches = max(1, ceil(n_rows / MAX_SCORE_ROWS))
+    return SCORE_ROWS_STEP * max(1, ceil(n_rows / n_batches / SCORE_ROWS_STEP))
+
+
+def score_blocks(rows: np.ndarray, weight: np.ndarray, batch_size: int | None) -> Iterator[Batches]:
     """Cut held-out rows and their weights, both of shape (n_rows,), into batches for scoring.
 
-    If `may_pad`, because what is predicted for a row depends on no other, batches are filled up at
-    weight 0. If not, they hold these rows only, and are larger.
+    With a batch size, because what is predicted for a row depends on no other, batches are filled
+    up at weight 0. Without, they hold these rows only, and are larger.
     """
-    if not may_pad:
+    if batch_size is None:
         for start in range(0, len(rows), MAX_ROWS_TOGETHER):
             some = slice(start, start + MAX_ROWS_TOGETHER)
             yield Batches(rows[None, some], weight[None, some], np.array([len(rows[some])]), 1)
         return
-    # A power of two, so that splits of nearly the same size share a program.
-    batch_size = 2 ** ceil(log2(min(max(len(rows), MIN_SCORE_ROWS), MAX_SCORE_ROWS)))
     n_batches = ceil(len(rows) / batch_size)
     table = np.resize(rows, (n_batches, batch_size))
     weights = np.pad(weight, (0, table.size - len(rows))).reshape(table.shape)

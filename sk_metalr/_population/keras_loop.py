@@ -106,16 +106,17 @@ class KerasLoop:
         return float(logs.get("loss", 0.0))
 
     def score(
-        self, state: GroupState, x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
+        self, views: list[GroupState], x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
         """Return the sums of the held-out losses; see :meth:`.Program.score`."""
-        self._load_delivered(state)
-        total = np.zeros((1, len(self.task.recorded)))
-        for step in range(n_steps):
-            batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
-            outputs = outputs_as_predicted(self.model, batch)
-            total += self.task.losses(outputs, target[step], weight[step]).numpy()
-        return total
+        totals = np.zeros((len(views), len(self.task.recorded)))
+        for total, view in zip(totals, views, strict=True):
+            self._load_delivered(view)
+            for step in range(n_steps):
+                batch = tf.nest.map_structure(lambda array, step=step: array[step], x)
+                outputs = outputs_as_predicted(self.model, batch)
+                total += self.task.losses(outputs, target[step], weight[step]).numpy()
+        return totals
 
     def predict(self, state: GroupState, x: Any) -> np.ndarray:
         """Return predictions; see :meth:`.Program.predict`."""

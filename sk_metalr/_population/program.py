@@ -119,14 +119,17 @@ class Program:
         return self._run(self._train, state, values, x, y, weight, n_counted, np.int32(n_steps))
 
     def score(
-        self, state: GroupState, x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
+        self, views: list[GroupState], x: Any, target: np.ndarray, weight: np.ndarray, n_steps: int
     ) -> np.ndarray:
-        """Return sums of held-out losses over `n_steps` batches: (n_members, n_recorded), in nats.
+        """Return sums of held-out losses over `n_steps` batches, in nats.
 
-        Batches are as for :meth:`train`, but `target` are positions of classes, of shape
-        (n, batch_size); see :meth:`.Task.losses`.
+        `views` are states of a group, such as one with its weights and one with their averages. The
+        sums are of shape (n_views * n_members, n_recorded). Batches are as for :meth:`train`, but
+        `target` are positions of classes, of shape (n, batch_size); see :meth:`.Task.losses`.
         """
-        return self._run(self._score, state, x, target, weight, np.int32(n_steps)).numpy()
+        of_calls = [views] if self.vectorized else [[view] for view in views]
+        batches = x, target, weight, np.int32(n_steps)
+        return np.concatenate([self._run(self._score, one, *batches).numpy() for one in of_calls])
 
     def align(
         self, state: GroupState, before: list[Any], x: Any, target: np.ndarray, weight: np.ndarray
@@ -226,18 +229,21 @@ class Program:
 
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, state))[1]
 
-    def _score(self, state: GroupState, x: Any, target: Any, weight: Any, n_steps: Any) -> Any:
-        losses = self.member.losses
+    def _score(self, views: list[Any], x: Any, target: Any, weight: Any, n_steps: Any) -> Any:
+        losses, shared = self.member.losses, views[0].shared
+        together = [view.members for view in views]
+        members = tf.nest.map_structure(lambda *values: tf.concat(values, 0), *together)
 
         def step(i: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.nest.map_structure(lambda array: array[i], x)
             of_batch = self._map(
-                lambda member: losses(member, state.shared, batch, target[i], weight[i]),
-                state.members,
+                lambda member: losses(member, shared, batch, target[i], weight[i]),
+                members,
             )
             return i + 1, total + of_batch
 
-        zero = tf.zeros((state.loss_sum.shape[0], len(self.task.recorded)))
+        n_members = sum(view.loss_sum.shape[0] for view in views)
+        zero = tf.zeros((n_members, len(self.task.recorded)))
         return tf.while_loop(lambda i, _: i < n_steps, step, (0, zero))[1]
 
     def _align(self, state: GroupState, before: Any, x: Any, target: Any, weight: Any) -> Any:
@@ -254,7 +260,8 @@ class Program:
 
     def _map(self, function: Any, *of_members: Any) -> Any:
         """Apply a function written for one member to all members of a group at once."""
-        if self.vectorized:
+        n_members = tf.nest.flatten(of_members)[0].shape[0]
+        if self.vectorized and n_members > 1:
             return tf.vectorized_map(
                 lambda of_member: function(*of_member),
                 of_members,

@@ -16,8 +16,9 @@ from .setups import SplitSetup
 class Scorer:
     """Scores the members of one split, whose held-out rows are cut into batches only once.
 
-    The program is what trains the members; for `metrics` see :class:`.Options`. Where predictions
-    are kept, `n_splits` share the rows of which they are.
+    The program is what trains the members; for `metrics` see :class:`.Options`. A batch holds at
+    most `batch_size` rows, unless rows see each other. Where predictions are kept, `n_splits` share
+    the rows of which they are.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Scorer:
         setup: SplitSetup,
         split: int,
         metrics: Any,
+        batch_size: int,
         n_splits: int = 0,
     ) -> None:
         may_pad = predicts_by_row(setup.model)
@@ -41,16 +43,25 @@ class Scorer:
         self.total_weight = setup.test_weight.sum() if len(setup.test) else np.nan
         self.blocks = [
             (take(setup.x, block.rows), setup.target[block.rows], block.weight, block.n_steps)
-            for block in score_blocks(setup.test, setup.test_weight, may_pad=may_pad)
+            for block in score_blocks(
+                setup.test, setup.test_weight, batch_size if may_pad else None
+            )
         ]
 
-    def __call__(self, state: GroupState) -> np.ndarray:
-        """Return what is recorded of each member: (n_recorded, n_members)."""
-        total = np.zeros((len(state.is_finite), len(self.program.task.recorded)))
+    def __call__(self, views: list[GroupState]) -> np.ndarray:
+        """Return what is recorded of each member in some views of a group.
+
+        It is of shape (n_views, n_recorded, n_members).
+        """
+        n_recorded, n_members = len(self.program.task.recorded), len(views[0].is_finite)
+        total = np.zeros((len(views) * n_members, n_recorded))
         for block in self.blocks:
-            total += self.program.score(state, *block)
-        losses = total.T / self.total_weight
-        return np.vstack([losses, self._scores(state)]) if self.metrics else losses
+            total += self.program.score(views, *block)
+        of_views = total.reshape(len(views), n_members, n_recorded)
+        losses = np.swapaxes(of_views, 1, 2) / self.total_weight
+        if not self.metrics:
+            return losses
+        return np.concatenate([losses, [self._scores(view) for view in views]], axis=1)
 
     def kept(self, state: GroupState) -> np.ndarray:
         """Return predictions to keep (n_members, n_kept_rows, n); see :meth:`.Task.kept`."""

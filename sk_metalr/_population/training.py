@@ -13,7 +13,13 @@ from .._progress import Seen, Step
 from .._recorded import Recorded
 from .._space import RATE, rates_at
 from .averaging import Averaging, averaged, has_averages_of_its_own
-from .batches import shuffled, steps_per_block, take, training_blocks
+from .batches import (
+    rows_per_score_batch,
+    shuffled,
+    steps_per_block,
+    take,
+    training_blocks,
+)
 from .group import Group
 from .held_out import kept_epochs
 from .lanes import Lane, pays_to_compile
@@ -37,6 +43,7 @@ class Trainer:
         self.options = options
         self.is_halted = Event()
         self._scorers: dict[int, Scorer] = {}
+        self._score_rows = rows_per_score_batch(max(len(setup.test) for setup in setups))
         self._kept_epochs = kept_epochs(options.budget) if options.keeps_predictions else ()
         self._averaging = [
             Averaging(setup, options.budget)
@@ -84,7 +91,9 @@ class Trainer:
         if split not in self._scorers:
             program, setup = self.lane.programs[split], self.setups[split]
             n_splits = len(self.setups) if self.options.keeps_predictions else 0
-            self._scorers[split] = Scorer(program, setup, split, self.options.metrics, n_splits)
+            self._scorers[split] = Scorer(
+                program, setup, split, self.options.metrics, self._score_rows, n_splits
+            )
         return self._scorers[split]
 
     def _train_and_score(self, group: Group, setup: SplitSetup, epoch: int) -> np.ndarray:
@@ -107,7 +116,7 @@ class Trainer:
             if group.averages is not None:
                 members = group.averages.of(group.state.members)
                 views.append(group.state._replace(members=members))
-            held_out = [scorer(view) for view in views]
+            held_out = list(scorer(views))
             if epoch in self._kept_epochs:
                 group.kept.append(np.stack([scorer.kept(view) for view in views]))
         if self.options.averages and len(held_out) == 1:  # the optimizer delivers some of its own
@@ -159,8 +168,9 @@ class Trainer:
         if not (isinstance(program, Program) and program.jit and program.is_fresh):
             return
         if with_scoring and len(setup.test):
-            x, target, weight, _ = Scorer(program, setup, 0, None).blocks[0]
-            program.score(program.initial_state(setup.model, group_size), x, target, weight, 0)
+            x, target, weight, _ = Scorer(program, setup, 0, None, self._score_rows).blocks[0]
+            state = program.initial_state(setup.model, group_size)
+            program.score([state] * (2 if self._averaging[0] else 1), x, target, weight, 0)
         steps_later = self.options.budget * ceil(self.options.n_rows_later / setup.batch_size)
         if pays_to_compile(steps_later) and group_size > 1:
             x, y, weight, n_rows, _ = next(self._batches(setup, np.arange(len(setup.train))))

@@ -31,9 +31,11 @@ class Classification(Task):
 
     The outputs of a model, of shape (n_rows, n_classes), are probabilities unless they come
     `from_logits`. A single column, of shape (n_rows, 1), is that of the second of two classes.
+    Log-losses at other temperatures are recorded only `with_temperatures`.
     """
 
     from_logits: bool = False
+    with_temperatures: bool = True
 
     has_temperature: ClassVar[bool] = True
     ready_made_loss: ClassVar[str] = "sparse_categorical_crossentropy"
@@ -50,11 +52,14 @@ class Classification(Task):
         """Names of what is recorded of held-out rows, in nats.
 
         The log-loss; what it would be with the mean over all classes in place of each row's class;
-        the logit of each row's class, and the mean over classes, where the highest is 0; and the
-        logarithm of the sum of the exponentials of all logits, divided by each temperature, from
-        which the log-loss at that temperature follows.
+        and, with temperatures, the logit of each row's class, and the mean over classes, where the
+        highest is 0; and the logarithm of the sum of the exponentials of all logits, divided by
+        each temperature, from which the log-loss at that temperature follows.
         """
-        return "log_loss", "uniform_log_loss", "target_logit", "mean_logit", *self.partitions
+        losses = "log_loss", "uniform_log_loss"
+        if not self.with_temperatures:
+            return losses
+        return *losses, "target_logit", "mean_logit", *self.partitions
 
     def of(self, y: np.ndarray) -> "Classification":
         """Return the task of labels (n_samples,), or of an indicator matrix (n_samples, n)."""
@@ -63,7 +68,9 @@ class Classification(Task):
         _check_labels(y)
         if y.ndim == 1:
             return self
-        return MultiLabel(self.from_logits, n_labels=y.shape[1], is_one_hot=is_one_hot(y))
+        return MultiLabel(
+            self.from_logits, self.with_temperatures, y.shape[1], is_one_hot=is_one_hot(y)
+        )
 
     def suited(self, loss: Any, activation: str = "linear") -> "Classification":
         """Return the task of a model that trains on a loss."""
@@ -147,13 +154,12 @@ class Classification(Task):
         # As sklearn.metrics.log_loss clips.
         probabilities = Classification.predictions(self, outputs)
         surprise = -ops.log(ops.clip(probabilities, EPSILON, 1.0 - EPSILON))
-        logits = Classification.logits(self, ops.cast(outputs, "float32"))
         is_class = ops.one_hot(target, surprise.shape[-1])
-        by_row = [
-            *(ops.sum(is_class * surprise, -1), ops.mean(surprise, -1)),
-            *(ops.sum(is_class * logits, -1), ops.mean(logits, -1)),
-        ]
-        return ops.stack([*by_row, *_partitions(logits)])
+        by_row = [ops.sum(is_class * surprise, -1), ops.mean(surprise, -1)]
+        if self.with_temperatures:
+            logits = Classification.logits(self, ops.cast(outputs, "float32"))
+            by_row += [ops.sum(is_class * logits, -1), ops.mean(logits, -1), *_partitions(logits)]
+        return ops.stack(by_row)
 
     def predicted(self, outputs: np.ndarray, temperature: Any = 1.0) -> np.ndarray:
         """Return probabilities (..., n_classes) from outputs (..., n_classes) or (..., 1)."""

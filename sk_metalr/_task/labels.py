@@ -37,7 +37,8 @@ class MultiLabel(Classification):
         """Return the task of a model that trains on a loss: of classes, if that is."""
         is_own = not loss_name(loss) and activation == "softmax"
         if self.is_one_hot and (is_own or loss_name(loss) in ON_CATEGORIES):
-            return OneHot().suited(loss, activation)
+            of_classes = OneHot(with_temperatures=self.with_temperatures)
+            return of_classes.suited(loss, activation)
         return super().suited(loss, activation)
 
     def encode(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

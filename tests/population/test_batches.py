@@ -5,6 +5,7 @@ import pytest
 
 from sk_metalr._population.batches import (
     MAX_STEPS_PER_BLOCK,
+    rows_per_score_batch,
     score_blocks,
     shuffled,
     steps_per_block,
@@ -62,18 +63,27 @@ def test_blocks_hold_many_batches_but_few_megabytes():
     assert steps_per_block({"a": row}, 10**6) == 1
 
 
+@pytest.mark.parametrize("batch_size", [32, 96, 128, None])
 @pytest.mark.parametrize("n_rows", [1, 31, 128, 129, 1000])
-def test_scoring_sees_every_row_once(n_rows):
+def test_scoring_sees_every_row_once(n_rows, batch_size):
     rows, weight = np.arange(n_rows), np.random.default_rng(0).uniform(0.5, 2, n_rows)
     total = np.zeros(n_rows)
-    for block in score_blocks(rows, weight, may_pad=True):
+    for block in score_blocks(rows, weight, batch_size):
         used = slice(block.n_steps)
         np.add.at(total, block.rows[used], block.weight[used])
     np.testing.assert_allclose(total, weight)
 
 
 def test_without_rows_there_is_nothing_to_score():
-    assert list(score_blocks(np.arange(0), np.ones(0), may_pad=True)) == []
+    assert list(score_blocks(np.arange(0), np.ones(0), 32)) == []
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 32, 33, 128, 129, 270, 1000, 10**6])
+def test_batches_for_scoring_are_of_few_sizes_and_fill_up_few_rows(n_rows):
+    size = rows_per_score_batch(n_rows)
+    n_batches = -(-n_rows // size)
+    assert size in (32, 64, 96, 128)
+    assert n_rows <= n_batches * size < n_rows + 32 * max(1, n_batches)
 
 
 def test_orders_are_permutations_that_the_seed_decides():

@@ -315,7 +315,7 @@ def test_what_xla_refuses_changes_no_other_function():
         one = program.Program(model, Classification(), jit, vectorized=False)
         state = one.initial_state(model, 1)
         if scored_first:
-            assert np.isfinite(one.score(state, rows, code, ones, 1)).all()
+            assert np.isfinite(one.score([state], rows, code, ones, 1)).all()
         rates = np.full((1, 1), 0.1, np.float32)
         return one.train(state, {RATE: rates}, rows, code[..., None], ones, np.array([4]), 1)
 

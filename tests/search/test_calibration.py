@@ -76,6 +76,20 @@ def test_log_losses_at_temperatures_are_those_of_divided_logits(kind):
     np.testing.assert_allclose(smoothed[at_one], Classification().smoothed(recorded, 50), rtol=1e-4)
 
 
+@pytest.mark.parametrize("y", [[0, 1, 1, 0], np.eye(2)[[0, 1, 1, 0]], np.eye(4)[:, :3]])
+def test_without_calibration_nothing_is_recorded_of_temperatures(y):
+    y = np.array(y)
+    task = Classification(with_temperatures=False).of(y)
+    task = task.suited("categorical_crossentropy", "softmax")
+    known = Classification().of(y).suited("categorical_crossentropy", "softmax")
+    assert type(task) is type(known)
+    assert task.recorded == known.recorded[:2] == ("log_loss", "uniform_log_loss")
+    target = task.encode(y)[1]
+    outputs = np.full((4, task.width(target)), 0.4, np.float32)
+    losses, all_of_it = (one.losses(outputs, target, np.ones(4)) for one in (task, known))
+    np.testing.assert_array_equal(losses, all_of_it[:2])
+
+
 @pytest.mark.parametrize("scale", [0.1, 0.4, 1.0, 3.0, 30.0])
 def test_the_best_temperature_is_found_between_those_on_trial(scale):
     logits, target, weight = rows(scale)
