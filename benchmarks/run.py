@@ -4,10 +4,10 @@
 
 Writes RESULTS.md, results.json and figures to DIR: the folder `results` beside this file, or
 `partial` with --quick or --only. (`--only strategies` writes STRATEGIES.md and strategies.json to
-`results`; so do portfolio, rivals, regression, joint and aside.) Every cell runs in a process of
-its own and is recorded, in `records`, when it ends: started again after an interruption, the
-command goes on where it was. A record counts only for the same code, data, versions and machine.
-The command exits non-zero where a bar is missed.
+`results`; so do portfolio, rivals, regression, joint, aside and parts.) Every cell runs in a
+process of its own and is recorded, in `records`, when it ends: started again after an
+interruption, the command goes on where it was. A record counts only for the same code, data,
+versions and machine. The command exits non-zero where a bar is missed.
 
 Measure on an idle machine. The full run takes about an hour on two cores, the strategies
 another 45 minutes, the portfolio an hour and a half, --quick 3 minutes.

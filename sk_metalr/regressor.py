@@ -34,9 +34,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         The regressor to train; it is never changed. Its ``epochs`` are the full budget. A compiled
         Keras model, or a function that returns one, trains on batches of 32 for up to 40 epochs.
         None: a multi-layer perceptron of 2 × 128 rectified units and a linear unit for each number
-        to predict, trained on the squared error with Adam, of which ``model__units``,
-        ``model__n_layers``, ``model__activation`` and ``model__dropout`` can be searched. Features
-        should be scaled by a Pipeline.
+        to predict, trained on the squared error with Adam, which standardises features itself;
+        ``model__units``, ``model__n_layers``, ``model__activation``, ``model__dropout`` and
+        ``model__n_hinges`` can be searched.
     param_distributions : dict, list of dicts, or None, default=None
         What is searched, as for ``RandomizedSearchCV``; see :class:`MetaLRClassifier`.
     learning_rates : array-like, object with a method ``rvs``, "auto" or None, default=None

@@ -47,6 +47,14 @@ def convolutions(meta):
     )
 
 
+def mlp(meta, units=128, dropout=0.0):
+    """Return two hidden layers, of which width and dropout can be searched, and a head."""
+    hidden = []
+    for _ in range(2):
+        hidden += [keras.layers.Dense(units, "relu"), keras.layers.Dropout(dropout)]
+    return keras.Sequential([keras.Input((meta["n_features_in_"],)), *hidden, head(meta)])
+
+
 class TaggedKerasClassifier(KerasClassifier):
     """A KerasClassifier that scikit-learn 1.6 and later take for a classifier."""
 

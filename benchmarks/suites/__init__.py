@@ -40,5 +40,6 @@ SUITES = {
     "regression": Suite(at_a_time=2, is_on_demand=True),
     "joint": Suite(is_on_demand=True),
     "aside": Suite(at_a_time=2, is_on_demand=True),
+    "parts": Suite(at_a_time=2, is_on_demand=True),
 }
 """All suites by name, in the order of the page."""

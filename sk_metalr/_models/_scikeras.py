@@ -32,6 +32,15 @@ def own_kind(estimator: BaseWrapper) -> type[BaseWrapper]:
     return KerasClassifier if isinstance(estimator, KerasClassifier) else KerasRegressor
 
 
+class SeesRows:
+    """A mixin for wrappers whose model is told the training rows once it is built."""
+
+    def _initialize(self: Any, X: np.ndarray, y: np.ndarray | None = None) -> Any:
+        rows = super()._initialize(X, y)  # type: ignore[misc]
+        self.see(rows[0])
+        return rows
+
+
 def compile_model(opened: BaseWrapper) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
     model = opened.model_

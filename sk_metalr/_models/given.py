@@ -11,7 +11,8 @@ from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._scikeras import READY_MADE
-from .keras_model import build_as_keras_wrapper, build_mlp
+from .keras_model import build_as_keras_wrapper
+from .ready_made import build_network, ready_made
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}
 
@@ -46,7 +47,8 @@ def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
     """
     if estimator is None:
         loss = READY_MADE[kind.own]
-        return kind.own(build_mlp, loss=loss, optimizer="adam", **DEFAULT_TRAINING)
+        wrapper = ready_made(kind.own)
+        return wrapper(build_network, loss=loss, optimizer="adam", **DEFAULT_TRAINING)
     if isinstance(estimator, kind.own):
         _check_target_encoder(estimator)
         return estimator

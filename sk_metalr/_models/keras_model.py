@@ -17,38 +17,6 @@ from .._keras import (
 from .._task import MultiLabel, Task
 
 
-def build_mlp(
-    meta: dict[str, Any],
-    units: int = 128,
-    n_layers: int = 2,
-    activation: str = "relu",
-    dropout: float = 0.0,
-) -> keras.Model:
-    """Build a multi-layer perceptron of 2 × 128 rectified units.
-
-    Its outputs are probabilities of classes or of labels, or numbers, as the targets are. Any of
-    its arguments can be searched: ``model__units``, ``model__dropout``.
-    """
-    hidden: list[Any] = []
-    for _ in range(n_layers):
-        hidden += [keras.layers.Dense(units, activation), keras.layers.Dropout(dropout)]
-    return keras.Sequential(
-        [
-            keras.Input(meta["X_shape_"][1:]),
-            keras.layers.Flatten(),
-            *hidden,
-            _output_layer(meta),
-        ]
-    )
-
-
-def _output_layer(meta: dict[str, Any]) -> keras.layers.Layer:
-    if "classes_" not in meta:
-        return keras.layers.Dense(meta["n_outputs_"])
-    has_labels = meta["target_type_"] == "multilabel-indicator"
-    return keras.layers.Dense(len(meta["classes_"]), "sigmoid" if has_labels else "softmax")
-
-
 def loss_of(model: keras.Model) -> Any:
     """Return the loss the model was compiled with, as an object."""
     loss = model.loss

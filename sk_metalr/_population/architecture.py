@@ -165,7 +165,9 @@ def _sees_the_batch(layer: Any) -> bool:
     """Tell whether rows see each other in a layer while it is trained, or in the loss."""
     makes_masks = isinstance(layer, layers.Masking) or getattr(layer, "mask_zero", False)
     return (
-        isinstance(layer, layers.BatchNormalization | layers.ActivityRegularization)
+        isinstance(layer, layers.ActivityRegularization)
+        # One that is not trained has statistics of its own.
+        or (isinstance(layer, layers.BatchNormalization) and layer.trainable)
         or getattr(layer, "activity_regularizer", None) is not None
         or makes_masks  # which may reach the loss, whose mean is then over what is not masked
     )

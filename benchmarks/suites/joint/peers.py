@@ -7,9 +7,8 @@ from scipy.stats import loguniform, uniform
 from sklearn.metrics import log_loss
 from sklearn.model_selection import RandomizedSearchCV, train_test_split
 
-from benchmarks.harness.networks import TaggedKerasClassifier
+from benchmarks.harness.networks import TaggedKerasClassifier, mlp
 from sk_metalr import MetaLRClassifier
-from sk_metalr._models.keras_model import build_mlp
 
 RATE = {"optimizer__learning_rate": loguniform(1e-5, 1.0)}
 NUMBERS = {
@@ -36,7 +35,7 @@ def classifier(epochs: int, seed: int | None = None, **params) -> OneHotClassifi
     """Return the network of two hidden layers of 128 units that spaces are searched around."""
     defaults = {"batch_size": 32, "verbose": 0, "random_state": seed, "optimizer": "adam"}
     loss = keras.losses.CategoricalCrossentropy
-    return OneHotClassifier(build_mlp, loss=loss, epochs=epochs, **(defaults | params))
+    return OneHotClassifier(mlp, loss=loss, epochs=epochs, **(defaults | params))
 
 
 def ours(X, y, space, epochs, seed):

@@ -41,10 +41,10 @@ def network(seed: int, **params):
     """Wrap the network of the other suites."""
     from scikeras.wrappers import KerasRegressor
 
-    from sk_metalr._models.keras_model import build_mlp
+    from benchmarks.harness.networks import mlp
 
     how = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0, "random_state": seed}
-    return KerasRegressor(build_mlp, loss="mean_squared_error", optimizer="adam", **(how | params))
+    return KerasRegressor(mlp, loss="mean_squared_error", optimizer="adam", **(how | params))
 
 
 def plain(seed: int, rate: float = DEFAULT_RATE, **params):

@@ -1,5 +1,7 @@
 """Whole fits of ours and of the strongest rivals, each at its defaults, on the same rows.
 
+Ours train the ready-made network; one of them, two plain hidden layers of 128 units.
+
 Rivals are given the features as the network gets them: numeric, categories one-hot, scaled. Their
 own early stopping, where they have it by default, is theirs. A fit is timed with all that it does;
 the first of ours in a process compiles. They come with ``pip install -e ".[rivals]"``. Each imports
@@ -21,6 +23,7 @@ from benchmarks.harness.tables import NAMES, load
 SEEDS = 3
 EPOCHS, BATCH_SIZE = 40, 32
 OURS = "MetaLRClassifier"
+PLAIN = f"{OURS} around 2 × 128 units"
 ENSEMBLE = f"{OURS}, n_models=10"
 JOINT = f"{OURS}, joint search"
 SPACE = {
@@ -32,16 +35,19 @@ PACKAGES = "catboost", "lightgbm", "xgboost", "pytabkit", "torch"
 
 
 def ours(seed: int, space: dict | None = None, **params):
-    """Wrap the network of the other suites, or search its units, dropout and decay, too."""
-    from scikeras.wrappers import KerasClassifier
-
+    """Return ours around the ready-made network, or search its units, dropout and decay, too."""
     from sk_metalr import MetaLRClassifier
-    from sk_metalr._models.keras_model import build_mlp
 
-    how = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0, "random_state": seed}
-    loss = "sparse_categorical_crossentropy"
-    wrapped = KerasClassifier(build_mlp, loss=loss, optimizer="adam", **how)
-    return MetaLRClassifier(wrapped, space, random_state=seed, **params)
+    return MetaLRClassifier(None, space, random_state=seed, **params)
+
+
+def around_plain(seed: int):
+    """Wrap the network of the other suites."""
+    from benchmarks.harness.networks import keras_classifier
+    from sk_metalr import MetaLRClassifier
+
+    wrapped = keras_classifier(EPOCHS, batch_size=BATCH_SIZE, random_state=seed)
+    return MetaLRClassifier(wrapped, random_state=seed)
 
 
 def calibrated_stopping(seed: int):
@@ -50,9 +56,10 @@ def calibrated_stopping(seed: int):
 
     from benchmarks.harness.networks import TaggedKerasClassifier
 
+    plain = around_plain(seed).estimator.get_params(deep=False)
     stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
     how = {"callbacks": [stop], "validation_split": 0.2, "compile__steps_per_execution": 16}
-    wrapped = TaggedKerasClassifier(**ours(seed).estimator.get_params(deep=False) | how)
+    wrapped = TaggedKerasClassifier(**plain | how)
     return CalibratedClassifierCV(wrapped, method="temperature", ensemble=False)
 
 
@@ -91,6 +98,7 @@ CONTENDERS = {
     ENSEMBLE: lambda seed: ours(seed, n_models=10),
     JOINT: lambda seed: ours(seed, SPACE),
     f"{JOINT}, n_models=10": lambda seed: ours(seed, SPACE, n_models=10),
+    PLAIN: around_plain,
     "early stopping, CalibratedClassifierCV by temperature": calibrated_stopping,
     "CatBoost": catboost,
     "LightGBM": lightgbm,

@@ -1,0 +1,122 @@
+"""The ready-made network: what is trained where a user brings no model."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
+
+from ._scikeras import SeesRows
+
+CLIPPED_AT = 3.0
+"""Where features are clipped, in standard deviations from the mean."""
+
+MAX_HINGES = 256
+"""Of all features together: most of the weights, and of the time, would be those of hinges."""
+
+WIDTHS = 1e-18, 1e18
+"""Standard deviations whose squares float32 can tell from 0 and from infinity."""
+
+SCALES = "scales"
+
+
+def build_network(
+    meta: dict[str, Any],
+    units: int = 128,
+    n_layers: int = 2,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    n_hinges: int = 8,
+) -> keras.Model:
+    """Build a multi-layer perceptron of 2 × 128 rectified units for rows of numbers.
+
+    Features are standardised inside (:func:`set_scales`) and clipped smoothly, so that an outlier
+    moves little (Holzmüller et al., "Better by default", 2024, arXiv:2407.04491). Beside each of
+    them stand hinges of it: rectified linear functions, which are learned, and from which steps and
+    bends are learned sooner (Gorishniy et al., "On embeddings for numerical features in tabular
+    deep learning", 2022, arXiv:2203.05556).
+
+    Outputs are probabilities of classes or of labels, or numbers, as the targets are. All arguments
+    but `meta` can be searched: ``model__units``, ``model__dropout``, ``model__n_hinges``.
+    """
+    inputs = keras.Input(meta["X_shape_"][1:])
+    x = layers.Flatten()(inputs)
+    n_features = x.shape[1]
+    x = _scaled(by=1.0, name=SCALES)(x)
+    x = layers.Activation("tanh")(x)
+    x = _scaled(by=CLIPPED_AT)(x)
+    n_hinges = min(n_hinges, MAX_HINGES // n_features)
+    if n_hinges > 0:
+        hinges = layers.EinsumDense(
+            "bf,fk->bfk",
+            (n_features, n_hinges),
+            activation="relu",
+            bias_axes="fk",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
+            bias_initializer=keras.initializers.RandomUniform(-1.5, 1.5),
+        )(x)
+        x = layers.Concatenate()([x, layers.Flatten()(hinges)])
+    for _ in range(n_layers):
+        x = layers.Dense(units, activation)(x)
+        x = layers.Dropout(dropout)(x)
+    return keras.Model(inputs, _output_layer(meta)(x))
+
+
+def _scaled(by: float, name: str | None = None) -> keras.layers.Layer:
+    """Return a layer that multiplies features, and learns nothing from batches.
+
+    It is of Keras's own, and keeps its statistics as they are.
+    """
+    return layers.BatchNormalization(
+        center=False,
+        scale=False,
+        epsilon=0.0,
+        moving_variance_initializer=keras.initializers.Constant(by**-2),
+        trainable=False,
+        name=name,
+    )
+
+
+def _output_layer(meta: dict[str, Any]) -> keras.layers.Layer:
+    if "classes_" not in meta:
+        return layers.Dense(meta["n_outputs_"])
+    has_labels = meta["target_type_"] == "multilabel-indicator"
+    return layers.Dense(len(meta["classes_"]), "sigmoid" if has_labels else "softmax")
+
+
+def set_scales(model: keras.Model, X: np.ndarray) -> None:
+    """Let the network take each feature's mean for 0, and its standard deviation for 1.
+
+    Of features with two values, such as those of encoded categories, the lower one is 0 and the
+    higher one 1: a rare category is not to be far away. `X` are the training rows,
+    (n_samples, ...).
+    """
+    rows = X.reshape(len(X), -1).astype(np.float64)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    has_two_values = ((rows == low) | (rows == high)).all(axis=0)
+    zero = np.where(has_two_values, low, rows.mean(axis=0))
+    width = np.where(has_two_values, high - low, rows.std(axis=0))
+    width = CLIPPED_AT * np.where(width > 0, width, 1.0).clip(*WIDTHS)
+    model.get_layer(SCALES).set_weights([zero, width**2])
+
+
+class ReadyMadeClassifier(SeesRows, KerasClassifier):
+    """SciKeras's classifier around the ready-made network."""
+
+    def see(self, X: np.ndarray) -> None:
+        """Let the network know the scales of rows."""
+        set_scales(self.model_, X)
+
+
+class ReadyMadeRegressor(SeesRows, KerasRegressor):
+    """SciKeras's regressor around the ready-made network."""
+
+    def see(self, X: np.ndarray) -> None:
+        """Let the network know the scales of rows."""
+        set_scales(self.model_, X)
+
+
+def ready_made(own: type[BaseWrapper]) -> type[BaseWrapper]:
+    """Return the wrapper of the ready-made network that is derived from one of SciKeras's."""
+    return ReadyMadeRegressor if own is KerasRegressor else ReadyMadeClassifier
