@@ -45,6 +45,20 @@ class SharedState(NamedTuple):
     seeds: list[Any]
 
 
+class SharedStep(NamedTuple):
+    """What a step has changed of a :class:`SharedState`: of the `seeds`, by position, those that
+    were drawn from. Carried through a program, the others slow it down to a third.
+    """
+
+    iteration: Any
+    seeds: dict[int, Any]
+
+    def after(self, before: SharedState) -> SharedState:
+        """Return the state after the step."""
+        seeds = [self.seeds.get(i, seed) for i, seed in enumerate(before.seeds)]
+        return SharedState(self.iteration, seeds)
+
+
 class Member:
     """A Keras model with its loss and optimizer, as functions of a member's state.
 
@@ -73,8 +87,8 @@ class Member:
 
     def train_step(
         self, state: MemberState, shared: SharedState, values: Any, x: Any, y: Any, weight: Any
-    ) -> tuple[MemberState, SharedState, Any]:
-        """Take one step of gradient descent; return the states after it and the loss before it.
+    ) -> tuple[MemberState, SharedStep, Any]:
+        """Take one step of gradient descent; return what comes of the states, and the loss before.
 
         `values` is a dict of the member hyperparameters, learning rate included, each of shape ().
         Features `x` (or each of a list or dict of such) and targets `y` are of shape (batch, ...);
@@ -87,7 +101,7 @@ class Member:
 
     def _step(
         self, state: MemberState, shared: SharedState, rate: Any, x: Any, y: Any, weight: Any
-    ) -> tuple[MemberState, SharedState, Any]:
+    ) -> tuple[MemberState, SharedStep, Any]:
         model = self.model
         with tf.GradientTape() as tape:
             tape.watch(state.weights)
@@ -110,8 +124,13 @@ class Member:
         state = MemberState(
             weights, [scope.get_current_value(v) for v in non_trainable], optimizer_variables
         )
-        shared = SharedState(iteration, [scope.get_current_value(v) for v in seeds])
-        return state, shared, tf.cast(loss, tf.float32)
+        after = [scope.get_current_value(v) for v in seeds]
+        drawn = {
+            i: new
+            for i, (new, old) in enumerate(zip(after, shared.seeds, strict=True))
+            if new is not old
+        }
+        return state, SharedStep(iteration, drawn), tf.cast(loss, tf.float32)
 
     def _gradients(self, tape: Any, loss: Any, weights: list[Any], scope: Scope) -> list[Any]:
         """Return the gradient of a loss by each weight: summed over all values that it had."""

@@ -208,7 +208,7 @@ class Program:
     ) -> GroupState:
         def step(i: Any, state: GroupState) -> tuple[Any, GroupState]:
             batch, now = tf.nest.map_structure(lambda array: array[i], (x, values))
-            members, shared, loss = self._map(
+            members, shared_step, loss = self._map(
                 lambda member, settings: self.member.train_step(
                     member, state.shared, settings, batch, y[i], weight[i]
                 ),
@@ -220,9 +220,10 @@ class Program:
                 tf.where(_like(is_finite, new), new, old)
                 for new, old in zip(members.weights, state.members.weights, strict=True)
             ]
+            shared = tf.nest.map_structure(lambda value: value[0], shared_step)
             return i + 1, GroupState(
                 members=members._replace(weights=weights),
-                shared=tf.nest.map_structure(lambda value: value[0], shared),
+                shared=shared.after(state.shared),
                 loss_sum=state.loss_sum + tf.where(is_finite, loss * n_rows[i], 0.0),
                 is_finite=is_finite,
             )

@@ -161,6 +161,8 @@ def _followed(
         return {}
     values = inputs @ linear
     values[np.abs(values) < 1e-13 * np.abs(seen).max(axis=0)] = 0.0  # but for roundings
+    # A number that is rounded apart would be data of the program, and slow it down.
+    values = np.where((seen == seen[0]).all(axis=0), seen[0], values)
     return {
         position: replace(
             first[static[position]],
