@@ -20,6 +20,9 @@ from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates, StrategySpace, is_nu
 OF_TRAINING = {"batch_size", "class_weight"}
 """Parameters that a built model tells nothing about."""
 
+MORE_THAN_UNKNOWN = 4
+"""By how many models that are built outnumber the numbers from which others may follow."""
+
 FEW_VALUES = 8
 """Up to as many different numbers, a model is built for each."""
 
@@ -111,13 +114,16 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     static = candidates.numbered([columns[name] for name in listed] + list(np.isnan(table).T))
     table = np.nan_to_num(table)
     every = np.arange(len(candidates))
-    some = np.unique(static, return_index=True)[1].tolist()
-    some += every[:: max(1, len(every) // 3)].tolist()
+    some = dict.fromkeys(np.unique(static, return_index=True)[1].tolist())
     for column in table.T:
         _, first = np.unique(column, return_index=True)
-        some += first.tolist() if len(first) <= FEW_VALUES else [column.argmin(), column.argmax()]
+        few = first if len(first) <= FEW_VALUES else (column.argmin(), column.argmax())
+        some |= dict.fromkeys(map(int, few))
+    for position in every[:: max(1, len(every) // 4)].tolist():
+        if len(some) < table.shape[1] + MORE_THAN_UNKNOWN:
+            some[position] = None
     models_of: dict[int, Built] = {}
-    for position in dict.fromkeys(map(int, some)):
+    for position in some:
         models_of[position] = built(evaluation, candidates.strategy(position).settings)
     others = _followed(table, static, models_of)
     for position in every.tolist():
@@ -152,7 +158,7 @@ def _followed(
         (one.kind, one.start) == (first[static[position]].kind, first[static[position]].start)
         for position, one in models_of.items()
     )
-    if len(names) > 1 or not is_one or len(known) < table.shape[1] + 3:
+    if len(names) > 1 or not is_one or len(known) < table.shape[1] + MORE_THAN_UNKNOWN:
         return {}
     seen = np.array([list(one.numbers.values()) for one in models_of.values()])
     inputs = np.column_stack([np.ones(len(table)), table])

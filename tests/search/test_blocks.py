@@ -98,6 +98,12 @@ def test_each_static_setting_is_a_block():
         np.testing.assert_allclose(rates_of(block)[0], dropout, rtol=1e-9)
 
 
+def test_what_only_rounding_tells_apart_is_no_data():
+    _, blocks = blocks_of(dropping, DROPOUT | {"model__units": [4, 8]}, 16)
+    for block in blocks:  # the learning rate, and rates of two layers
+        assert len(block.values) == 3
+
+
 def test_batches_of_other_sizes_are_other_blocks():
     _, blocks = blocks_of(dropping, DROPOUT | {"batch_size": [8, 16]}, 16)
     assert len(blocks) == 2

@@ -38,14 +38,14 @@ def classifier(epochs: int, seed: int | None = None, **params) -> OneHotClassifi
     return OneHotClassifier(mlp, loss=loss, epochs=epochs, **(defaults | params))
 
 
-def ours(X, y, space, epochs, seed):
-    """Search by halving on five folds, and refit."""
+def ours(X, y, space, epochs, seed, cv=5):
+    """Search by halving, and refit."""
     return MetaLRClassifier(
         classifier(epochs),
         space,
         n_candidates=N_CANDIDATES,
         search="halving",
-        cv=5,
+        cv=cv,
         random_state=seed,
     ).fit(X, y)
 
