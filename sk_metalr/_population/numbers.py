@@ -43,8 +43,8 @@ OF_OPTIMIZERS = (
 ABSENT_AT_0 = "momentum", "clipnorm", "clipvalue", "global_clipnorm"
 
 PREFIX = "optimizer__"
-"""Beginning of the names of an optimizer's numbers, as in ``set_params``; those of layers begin
-with the number of the layer."""
+"""Beginning of the names of an optimizer's numbers, as in ``set_params``, where the loss has its
+own; those of layers begin with the number of the layer."""
 
 SMOOTHING = "label_smoothing"
 PLACEHOLDER = 0.5
@@ -147,7 +147,7 @@ def places_of(model: keras.Model, optimizer: Any = None) -> dict[str, Place]:
                 places[f"{number}.{attribute}.{name}"] = [vars(value)], name
     arguments = loss_arguments(loss_of(model))
     if is_number(arguments.get(SMOOTHING)):
-        places[f"loss.{SMOOTHING}"] = [arguments, vars(loss_of(model))], SMOOTHING
+        places[f"loss__{SMOOTHING}"] = [arguments, vars(loss_of(model))], SMOOTHING
     return {name: place for name, place in places.items() if is_number(_value(place))}
 
 

@@ -253,7 +253,9 @@ def with_members(
                 static.add(name)
     own = models.own_values(evaluation.estimator, space.others)
     # A function may need some of what is searched.
-    needed = {name: v for name, v in first.items() if name.split("__")[0] != OPTIMIZER}
+    needed = {
+        name: v for name, v in first.items() if name.split("__")[0] not in (OPTIMIZER, "loss")
+    }
     known = {"optimizer__weight_decay": 0.0} | built(evaluation, needed).numbers | own
     own = {name: value for name, value in known.items() if name in space.others}
     return space.with_members(set(space.others) - static, own)

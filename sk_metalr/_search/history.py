@@ -8,7 +8,7 @@ import numpy as np
 
 from .._population import HeldOut, Trained
 from .._recorded import EPOCHS_OF_MODEL, Recorded
-from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates
+from .._space import Candidates
 from .selection import Choice
 from .surface import ResponseSurface, lower_of, response_surface
 
@@ -126,12 +126,8 @@ class History:
         Where more is searched than learning rate, optimizer and schedule, a family is of the same
         optimizer alone, because candidates of one static setting are few.
         """
-        candidates, rates = self.candidates, self.candidates.learning_rates
-        family = candidates.families
-        if candidates.columns.keys() - {RATE, OPTIMIZER, SCHEDULE}:
-            columns = candidates.columns
-            family = candidates.numbered([columns[OPTIMIZER]] if OPTIMIZER in columns else [])
-        return float(rates[index]), np.sort(rates[family == family[index]])
+        rates, kin = self.candidates.learning_rates, self.candidates.kin
+        return float(rates[index]), np.sort(rates[kin == kin[index]])
 
 
 def surface_of(
@@ -149,6 +145,7 @@ def surface_of(
             family=candidates.families,
             n_resources=n_resources,
             positions=candidates.positions,
+            kin=candidates.kin,
         )
         for losses in views
     ]

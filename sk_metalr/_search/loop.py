@@ -225,7 +225,7 @@ class _Rounds:
         if history.is_diverged.all() or not np.isfinite(views[0]).all(axis=1).any():
             return history
         surface = surface_of(candidates, views, history.n_resources, history.baseline_loss)
-        choice = choose(surface, candidates.learning_rates)
+        choice = choose(surface, candidates.learning_rates, candidates.is_own)
         # The refit has no held-out rows to stop early on.
         rows = np.arange(len(candidates))
         n_epochs = history.epochs_of_models[rows, choice.n_epochs - 1]

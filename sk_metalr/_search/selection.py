@@ -40,8 +40,14 @@ class Choice:
     temperature: float = 1.0
 
 
-def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
+def choose(
+    surface: ResponseSurface, learning_rates: np.ndarray, is_own: np.ndarray | None = None
+) -> Choice:
     """Choose the candidate of the lowest smoothed loss, and its number of epochs.
+
+    One that `is_own`, bool (n_candidates,), because it differs from the estimator in its rate
+    alone, gives way only to one whose loss is lower by more than a standard error of the
+    difference: of many candidates, one is always lower by luck.
 
     Only candidates that were trained for all epochs are chosen; others, where all of those have
     diverged in the end. At least one has to be finite on every split. Learning rates, of shape
@@ -53,6 +59,15 @@ def choose(surface: ResponseSurface, learning_rates: np.ndarray) -> Choice:
     epochs, losses = surface.lowest
     errors = surface.standard_errors
     index = int(np.where(eligible, losses, np.inf).argmin())
+    if is_own is not None and (eligible & is_own).any():
+        own = int(np.where(eligible & is_own, losses, np.inf).argmin())
+        ends = surface.smoothed[[index, own], :, epochs[[index, own]]]
+        if ends.shape[1] > 1:
+            error = (ends[0] - ends[1]).std(ddof=1) / np.sqrt(ends.shape[1])
+        else:
+            error = errors[own]
+        if losses[own] <= losses[index] + error:
+            index = own
     inside = eligible & (surface.family == surface.family[index])
     low, high = run_around(inside & (losses <= losses[index] + errors[index]), index)
     interval = float(learning_rates[low]), float(learning_rates[high])

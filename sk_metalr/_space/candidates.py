@@ -1,7 +1,7 @@
 """Candidates: strategies that were drawn, as a table of parameters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,11 +45,13 @@ class Candidates:
     """A table of strategies: one row a candidate, one column (n_candidates,) a parameter.
 
     A column holds numbers, NaN where a part of the space does not hold the parameter, or positions
-    among the `levels` of a parameter whose values are listed.
+    among the `levels` of a parameter whose values are listed. `is_own`, bool (n_candidates,), tells
+    who has the estimator's own values of all but the rate, or the nearest ones; None for everyone.
     """
 
     columns: dict[str, np.ndarray]
     levels: dict[str, list[Level]] = field(default_factory=dict)
+    is_own: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -78,6 +80,17 @@ class Candidates:
         others = [n for n in self.columns if n not in self.levels and n != RATE]
         ranks = [_ranks(self.columns[name]) for name in others]
         return np.stack(ranks, axis=1) if ranks else np.zeros((len(self), 0))
+
+    @property
+    def kin(self) -> np.ndarray:
+        """Numbers of shape (n_candidates,), equal where a learning rate means about the same.
+
+        Where only learning rates, optimizers and schedules are searched, those are the families,
+        each of which has enough candidates to be judged by itself; else, the optimizers.
+        """
+        if not self.columns.keys() - {RATE, OPTIMIZER, SCHEDULE}:
+            return self.families
+        return self.numbered([self.columns[OPTIMIZER]] if OPTIMIZER in self.columns else [])
 
     def numbered(self, columns: list[np.ndarray]) -> np.ndarray:
         """Return numbers of shape (n_candidates,), equal where all of these columns are."""
@@ -109,14 +122,18 @@ class Candidates:
 
     def take(self, index: Any) -> "Candidates":
         """Return some candidates."""
-        return Candidates({n: column[index] for n, column in self.columns.items()}, self.levels)
+        is_own = None if self.is_own is None else self.is_own[index]
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return Candidates(columns, self.levels, is_own)
 
     @staticmethod
     def concat(parts: Sequence["Candidates"]) -> "Candidates":
         """Return candidates of one space, one part after the other."""
         names = parts[0].columns
         columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
-        return Candidates(columns, parts[0].levels)
+        own = [part.is_own for part in parts if part.is_own is not None]
+        is_own = np.concatenate(own) if len(own) == len(parts) else None
+        return Candidates(columns, parts[0].levels, is_own)
 
     def order(self) -> np.ndarray:
         """Return the positions that sort by what has levels, and then by the learning rate."""
@@ -129,12 +146,12 @@ class Candidates:
     def without_schedules(self) -> "Candidates":
         """Return the candidates at constant rates."""
         columns = {name: one for name, one in self.columns.items() if name != SCHEDULE}
-        return Candidates(columns, self.levels)
+        return Candidates(columns, self.levels, self.is_own)
 
     def with_rates(self, rates: np.ndarray, like: int) -> "Candidates":
         """Return candidates that differ from one of these in nothing but the learning rate."""
         others = self.take(np.full(len(rates), like))
-        return Candidates({**others.columns, RATE: np.asarray(rates, float)}, self.levels)
+        return replace(others, columns=others.columns | {RATE: np.asarray(rates, float)})
 
 
 def _ranks(column: np.ndarray) -> np.ndarray:

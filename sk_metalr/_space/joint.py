@@ -14,6 +14,9 @@ from scipy.stats import qmc
 from .candidates import OPTIMIZER, RATE, SCHEDULE
 from .distributions import UNKNOWN, Dimension
 
+IS_OWN = "is own"
+"""Beside the parameters of a candidate: whether it differs from the estimator in its rate alone."""
+
 PER_SETTING = 8
 """How many candidates are drawn, about, for each static setting."""
 
@@ -85,6 +88,7 @@ def _drawn_from(
         {name: column[i] for name, column in columns.items()}
         | settings[setting]
         | (numbers if is_own[i] else {})
+        | {IS_OWN: bool(is_own[i])}
         for i, setting in enumerate(dealt)
     ]
 

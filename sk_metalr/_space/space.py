@@ -10,7 +10,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy
 from .distributions import Dimension, LearningRates
-from .joint import draw
+from .joint import IS_OWN, draw
 from .schedules import CONSTANT, check_schedule
 
 N_CANDIDATES = 16
@@ -231,7 +231,8 @@ class StrategySpace:
             else:
                 levels = [one if one is UNSET else Level(_name_of(one), one) for one in values]
                 columns[name] = np.array(self._positions(name, levels))
-        return Candidates(columns, self.levels).sort()
+        is_own = np.array([row[IS_OWN] for row in rows])
+        return Candidates(columns, self.levels, is_own).sort()
 
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState

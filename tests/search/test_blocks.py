@@ -104,6 +104,23 @@ def test_what_only_rounding_tells_apart_is_no_data():
         assert len(block.values) == 3
 
 
+def smoothing_alone():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Dense(3, "softmax")])
+
+
+def test_the_loss_has_a_value_of_its_own():
+    estimator = KerasClassifier(
+        smoothing_alone, loss=keras.losses.CategoricalCrossentropy, optimizer="adam", epochs=1
+    )
+    space = {"loss__label_smoothing": uniform(0, 0.2)}
+    fitted = MetaLRClassifier(estimator, space, cv=2)
+    prepared = prepare(fitted, X, np.eye(3)[Y], None, None, (None, None), np.random.RandomState(0))
+    candidates = prepared.space.sample(8, np.random.RandomState(0))
+    smoothing = candidates.columns["loss__label_smoothing"]
+    np.testing.assert_array_equal(smoothing == 0, candidates.is_own)
+    assert candidates.is_own.sum() == 2
+
+
 def test_batches_of_other_sizes_are_other_blocks():
     _, blocks = blocks_of(dropping, DROPOUT | {"batch_size": [8, 16]}, 16)
     assert len(blocks) == 2

@@ -136,6 +136,25 @@ def test_smoothing_keeps_constants_and_mixes_close_rates_only():
         np.testing.assert_allclose(near_and_far, expected, atol=1e-12)
 
 
+def test_families_of_kin_count_for_less_and_others_not_at_all():
+    rates, family = np.full(4, 1e-2), np.array([0, 0, 1, 2])
+    weights = weights_over_rates(rates, family, None, kin=np.array([0, 0, 0, 3]))
+    np.testing.assert_allclose(weights[0], np.array([1, 1, 0.6, 0]) / 2.6)
+    np.testing.assert_allclose(weights[3], [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("gain", "scatter", "expected"), [(0.1, 0.01, 1), (0.1, 0.3, 0), (0.0, 0.0, 0)]
+)
+def test_what_differs_in_more_than_its_rate_has_to_be_clearly_better(gain, scatter, expected):
+    noise = np.linspace(-1, 1, 5)[:, None] * scatter
+    losses = np.stack([np.full((5, 10), 0.4), 0.4 - gain + noise + np.zeros((5, 10))])
+    family, rates = np.array([0, 1]), np.full(2, 1e-2)
+    surface = response_surface(losses, rates, baseline_loss=BASELINE, family=family)
+    assert choose(surface, rates, np.array([True, False])).index == expected
+    assert choose(surface, rates, np.array([False, False])).index == int(gain > 0)
+
+
 def test_of_the_epochs_the_first_ones_are_smoothed_hardly_at_all():
     def smoothed_spike(at, n_epochs=40):
         spike = np.zeros((1, 1, n_epochs))

@@ -111,6 +111,8 @@ def test_a_quarter_differs_in_rates_alone():
     }
     rates = [one[RATE] for one in params if {name: one[name] for name in own} == own]
     assert len(rates) == 8
+    candidates = space.sample(None, np.random.RandomState(0))
+    assert candidates.learning_rates[candidates.is_own].tolist() == sorted(rates)
     assert min(rates) < 1e-3 < 1e-1 < max(rates)
     assert len({one["model__dropout"] for one in params}) == 1 + 24
 
