@@ -573,8 +573,8 @@ def test_a_refit_that_diverges_is_said_so(iris, monkeypatch, params):
         make(small_classifier(optimizer="sgd", **params)).fit(iris[0] * 100, iris[1])
 
 
-def choose_badly(surface, rates):
-    choice = choose(surface, rates)
+def choose_badly(surface, rates, *others):
+    choice = choose(surface, rates, *others)
     rates[choice.index] = 1e36
     return choice
 

@@ -77,7 +77,9 @@ def survivors(rung: Rung, n_keep: int) -> np.ndarray:
     Beside the candidates with the lowest smoothed loss so far, that one of the others stays which
     promises most: its loss is carried on to the full budget in a straight line over the logarithm
     of epochs, as it fell during the second half of its training. In increasing order, these are
-    `n_keep` and the slow starter, or fewer where others diverged.
+    `n_keep` and the slow starter, or fewer where others diverged. Of those that differ from the
+    estimator in their rates alone one goes on, too, as the choice may prefer it; see
+    :func:`.choose`.
     """
     trained = rung.n_trained
     _, lowest = rung.surface.lowest
@@ -85,6 +87,10 @@ def survivors(rung: Rung, n_keep: int) -> np.ndarray:
     order = lowest.argsort(kind="stable")
     order = order[np.isfinite(lowest[order])]
     best, rest = order[:n_keep], order[n_keep:]
+    is_own = rung.candidates.is_own
+    if is_own is not None and is_own[rest].any() and not is_own[best].any():
+        best = np.append(best[: max(1, n_keep - 1)], rest[is_own[rest]][:1])
+        rest = order[~np.isin(order, best)]
     if rest.size:
         mean, half = rung.surface.smoothed.mean(axis=1), max(1, trained // 2)
         slope = (mean[:, trained - 1] - mean[:, half - 1]) / np.log(max(2, trained / half))

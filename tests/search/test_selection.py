@@ -236,9 +236,9 @@ def falling(n_epochs=40, n_trained=5):
     return np.where(np.arange(n_epochs) < n_trained, losses, np.nan), losses
 
 
-def stay(losses, n_resources, n_keep, n_epochs=40):
+def stay(losses, n_resources, n_keep, n_epochs=40, is_own=None):
     staying = np.flatnonzero(n_resources == n_resources.max())
-    candidates = Candidates({RATE: RATES})
+    candidates = Candidates({RATE: RATES}, is_own=is_own)
     rung = Rung(candidates, losses, n_resources, staying, n_epochs, 0, BASELINE)
     return survivors(rung, n_keep)
 
@@ -252,6 +252,18 @@ def test_the_best_so_far_and_one_slow_starter_stay():
     final = truth[:, 0, -1]
     assert final[best_so_far].min() > final.min() + 0.04
     assert final[staying].min() < final.min() + 0.04
+
+
+def test_one_that_differs_in_its_rate_alone_stays():
+    seen, _ = falling()
+    order = seen[:, 0, 4].argsort()
+    is_own = np.isin(np.arange(16), order[12:])
+    some = seen[..., :5], np.full(16, 5), 4
+    staying, others = stay(*some, is_own=is_own), stay(*some)
+    assert not is_own[others][np.isin(others, order[:4])].any()
+    assert len(staying) == len(others) == 5
+    assert order[12] in staying
+    assert stay(*some, is_own=np.zeros(16, bool)).tolist() == others.tolist()
 
 
 def test_only_those_still_there_stay_and_none_that_diverged():
