@@ -101,20 +101,19 @@ def set_scales(model: keras.Model, X: np.ndarray) -> None:
     model.get_layer(SCALES).set_weights([zero, width**2])
 
 
-class ReadyMadeClassifier(SeesRows, KerasClassifier):
+class _KnowsScales(SeesRows):
+    """A wrapper whose network knows the scales of rows."""
+
+    def see(self: Any, X: np.ndarray) -> None:
+        set_scales(self.model_, X)
+
+
+class ReadyMadeClassifier(_KnowsScales, KerasClassifier):
     """SciKeras's classifier around the ready-made network."""
 
-    def see(self, X: np.ndarray) -> None:
-        """Let the network know the scales of rows."""
-        set_scales(self.model_, X)
 
-
-class ReadyMadeRegressor(SeesRows, KerasRegressor):
+class ReadyMadeRegressor(_KnowsScales, KerasRegressor):
     """SciKeras's regressor around the ready-made network."""
-
-    def see(self, X: np.ndarray) -> None:
-        """Let the network know the scales of rows."""
-        set_scales(self.model_, X)
 
 
 def ready_made(own: type[BaseWrapper]) -> type[BaseWrapper]:

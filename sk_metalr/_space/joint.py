@@ -84,11 +84,14 @@ def _drawn_from(
     dealt = np.concatenate(rounds)[:n]
     is_own = (dealt == 0) if len(settings) > 1 else (np.arange(n) % 4 == 1)
     numbers = {name: value for name, value in known.items() if name in numeric}
+    # Of several optimizers or schedules, none is the estimator's own.
+    is_known = known.keys() == part.others.keys()
+    is_known &= all(len(listed) == 1 for listed in part.positions.values())
     return [
         {name: column[i] for name, column in columns.items()}
         | settings[setting]
         | (numbers if is_own[i] else {})
-        | {IS_OWN: bool(is_own[i])}
+        | {IS_OWN: is_known and bool(is_own[i])}
         for i, setting in enumerate(dealt)
     ]
 

@@ -117,6 +117,26 @@ def test_a_quarter_differs_in_rates_alone():
     assert len({one["model__dropout"] for one in params}) == 1 + 24
 
 
+@pytest.mark.parametrize(
+    ("space", "own", "expected"),
+    [
+        ({"model__dropout": uniform(0, 0.6)}, {"model__dropout": 0.2}, 4),
+        ({"model__dropout": uniform(0, 0.6)}, {}, 0),  # what the function does without is not known
+        ({"model__dropout": uniform(0, 0.6), "optimizer": ["sgd"]}, {"model__dropout": 0.2}, 4),
+        (
+            {"model__dropout": uniform(0, 0.6), "optimizer": ["sgd", "adam"]},
+            {"model__dropout": 0.2},
+            0,
+        ),
+        ({"model__dropout": uniform(0, 0.6), "schedule": ["constant", "cosine"]}, OWN, 0),
+    ],
+)
+def test_only_what_is_known_of_the_estimator_is_its_own(space, own, expected):
+    space = StrategySpace(space).with_members({"model__dropout"}, own)
+    candidates = space.sample(16, np.random.RandomState(0))
+    assert candidates.is_own.sum() == expected
+
+
 def test_a_quarter_is_as_the_estimator_where_only_numbers_are_searched():
     space = StrategySpace({"model__dropout": uniform(0, 0.6)})
     space = space.with_members({"model__dropout"}, {"model__dropout": 0.9})
