@@ -155,13 +155,20 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
     A product of two Nadaraya-Watson estimators with Gaussian kernels (Nadaraya, "On estimating
     regression", 1964, doi:10.1137/1109020), evaluated where the losses are. Over epochs, the first
     few are smoothed hardly at all. Over rates, :func:`weights_over_rates` returned the weights
-    (n_candidates, n_candidates). Each smoothed loss, in nats, is a mean over those that there are:
-    `is_trained` of shape (n_candidates, n_epochs).
+    (n_candidates, n_candidates).
+
+    Each candidate was trained up to an epoch: `is_trained` of shape (n_candidates, n_epochs). Those
+    that go on are those that were lucky so far. So that they do not look better for the mere
+    absence of the others, means over rates are chained, as price indices are: the mean of an epoch
+    is that of the epoch before, plus the mean change of those that were trained for both.
     """
     over_epochs = weights_over_epochs(losses.shape[2])
-    total = np.einsum("ij,jse,fe->isf", over_rates, losses * is_trained[:, None], over_epochs)
+    share = (over_rates @ is_trained)[:, None]
+    changes = np.diff(losses, axis=2, prepend=0.0) * is_trained[:, None]
+    total = np.einsum("ij,jse->ise", over_rates, changes)
+    steps = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
     with np.errstate(invalid="ignore"):  # far from all epochs that were trained
-        return total / (over_rates @ is_trained @ over_epochs.T)[:, None]
+        return (share * steps.cumsum(axis=2)) @ over_epochs.T / (share @ over_epochs.T)
 
 
 def weights_over_epochs(n_epochs: int) -> np.ndarray:

@@ -136,6 +136,16 @@ def test_smoothing_keeps_constants_and_mixes_close_rates_only():
         np.testing.assert_allclose(near_and_far, expected, atol=1e-12)
 
 
+def test_those_that_go_on_look_no_better_because_others_have_stopped():
+    levels = np.array([0.3, 0.5, 0.6, 0.7])  # all are one model, and the first was lucky
+    losses = (levels[:, None] + np.linspace(0.2, 0.0, 12))[:, None]
+    is_trained = np.arange(12) < np.array([12, 12, 4, 4])[:, None]
+    weights = np.full((4, 4), 0.25)
+    of_all = smooth_losses(losses, weights, np.ones((4, 12), bool))[:, 0]
+    stopped = smooth_losses(np.where(is_trained[:, None], losses, 99.0), weights, is_trained)[:, 0]
+    np.testing.assert_allclose(stopped[:, [3, 7, 11]], of_all[:, [3, 7, 11]], atol=0.02)
+
+
 def test_families_of_kin_count_for_less_and_others_not_at_all():
     rates, family = np.full(4, 1e-2), np.array([0, 0, 1, 2])
     weights = weights_over_rates(rates, family, None, kin=np.array([0, 0, 0, 3]))
