@@ -26,8 +26,11 @@ def report(records: dict[str, dict], quick: bool, out: Path) -> tuple[list[str],
     )
     if rows.empty:
         return [], []
-    loss = rows.pivot_table(index="table", columns="method", values="log_loss", sort=False)
-    parts = [_cost_part(costs), _quality_part(rows, loss)]
+    by_division = ["table", "seed"]
+    losses = rows.pivot_table(index=by_division, columns="method", values="log_loss", sort=False)
+    against = losses.sub(losses[RATE_ALONE], axis=0)  # on the divisions that both have
+    loss, against = (one.groupby("table", sort=False).mean() for one in (losses, against))
+    parts = [_cost_part(costs), _quality_part(rows, loss, against)]
     return parts, [*_cost_bars(costs), *_quality_bars(loss)]
 
 
@@ -52,8 +55,7 @@ def _cost_part(costs: dict[str, dict]) -> str:
     )
 
 
-def _quality_part(rows: pd.DataFrame, loss: pd.DataFrame) -> str:
-    against = loss.sub(loss[RATE_ALONE], axis=0)
+def _quality_part(rows: pd.DataFrame, loss: pd.DataFrame, against: pd.DataFrame) -> str:
     scores = rows.groupby("method", sort=False).agg({"accuracy": "mean", "brier": "mean"})
     summary = pd.DataFrame(
         {
