@@ -22,13 +22,21 @@ SPACE = NUMBERS | {"model__units": [32, 64, 128], "batch_size": [16, 32, 64]}
 N_CANDIDATES = 32
 
 
+class OneHotEncoder(ClassifierLabelEncoder):
+    """Makes one-hot targets of two classes, too, as SciKeras does only of more."""
+
+    def _type_of_target(self, y):
+        found = super()._type_of_target(y)
+        return "multiclass" if found == "binary" else found
+
+
 class OneHotClassifier(TaggedKerasClassifier):
     """Makes one-hot targets, as SciKeras does only where the loss is given by its name."""
 
     @property
     def target_encoder(self):
         """Encoder of the targets."""
-        return ClassifierLabelEncoder(loss="categorical_crossentropy")
+        return OneHotEncoder(loss="categorical_crossentropy")
 
 
 def classifier(epochs: int, seed: int | None = None, **params) -> OneHotClassifier:
