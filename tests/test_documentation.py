@@ -212,11 +212,13 @@ def without_code(page):
     return " ".join(text.replace("**", "").split())
 
 
+COST_OF_JOINT = "Cost of joint searches"
 REPORTS = {
     **dict.fromkeys(["Bars", "Speed", "Quality"], "RESULTS.md"),
     **dict.fromkeys(["Strategies"], "STRATEGIES.md"),
     **dict.fromkeys(["Portfolio", "Folds"], "PORTFOLIO.md"),
     **dict.fromkeys(["Regression"], "REGRESSION.md"),
+    **dict.fromkeys(["Joint searches", COST_OF_JOINT], "JOINT.md"),
     **dict.fromkeys(["Rules of the choice"], "ASIDE.md"),
 }
 """Which report of the benchmarks holds a section."""
@@ -478,6 +480,8 @@ QUOTED = {
         "retracing/measured» MB a fit",
     ],
     "docs/user_guide/limits.md": [
+        f"takes «{COST_OF_JOINT}/all/later fits/× one plain fit» × a plain fit instead of 3.5 ×, "
+        f"and «{COST_OF_JOINT}/numbers alone/later fits/× one plain fit» × instead of 2 × where",
         f"(«Quality/HistGradientBoosting/accuracy» and «Quality/RandomForest/accuracy» against "
         f"«{OURS}/accuracy»), at a worse log-loss («Quality/HistGradientBoosting/log-loss» and "
         f"«Quality/RandomForest/log-loss» against «{OURS}/log-loss»)",
@@ -542,6 +546,21 @@ QUOTED = {
                 ),
             }.items()
         ),
+        "| 16 rates | «Joint searches/rate alone/log-loss:3» | |",
+        *(
+            f"| {label} | «Joint searches/{row}/log-loss:3» "
+            f"| «Joint searches/{row}/against rate alone:3» |"
+            for label, row in {
+                "the joint space": "joint",
+                "the joint space, by halving": "joint, halving",
+                "the joint space, by the lowest last loss, as `RandomizedSearchCV` does": (
+                    "joint, by the lowest last loss, as RandomizedSearchCV, cv=5"
+                ),
+                "16 rates, `n_models=10`": "rate alone, n_models=10",
+                "the joint space, `n_models=10`": "joint, n_models=10",
+                "the joint space by halving, `n_models=10`": "joint, halving, n_models=10",
+            }.items()
+        ),
     ],
 }
 """Passages of pages, with «section/row/column:decimals» in place of numbers of the benchmarks.
@@ -571,8 +590,10 @@ def measured(name):
         if column in head and cells[: len(row)] in (row, before)
     ]
     assert len(found) == 1, f"{REPORTS[section]} holds {len(found)} cells {name!r}"
-    number = re.match(r"-?[\d.]+", found[0].replace(",", "")).group().replace("-", "−")
-    return str(Decimal(number).quantize(Decimal(10) ** -int(how), ROUND_HALF_UP)) if how else number
+    number = re.match(r"-?[\d.]+", found[0].replace(",", "")).group()
+    if how:
+        number = str(Decimal(number).quantize(Decimal(10) ** -int(how), ROUND_HALF_UP))
+    return number.replace("-", "−")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
