@@ -5,9 +5,9 @@
 
 The record is of one machine: another processor rounds otherwise. It was made by the code before the
 core was rebuilt, but for "drawn" and "auto", whose learning rates a Latin hypercube draws since
-then, "early stopping", whose epochs are since then those that the models trained for, and
-"ready-made network", which is another network since then. Exits
-non-zero where a fit has changed by more than 1e-6.
+then, "early stopping", whose epochs are since then those that the models trained for, "ready-made
+network", which is another network since then, and "halving", whose losses are smoothed since then
+as if nobody had stopped. Exits non-zero where a fit has changed by more than 1e-6.
 """
 
 import json

@@ -3,8 +3,8 @@
 On tables, the rate alone (16 candidates) and the joint space (32) are searched on five folds, at
 random and by halving; each choice is refitted three times, and scores are means over them.
 RandomizedSearchCV would train the same candidates on the same folds, so it chooses from their
-curves, by the lowest loss after the last epoch. Optuna trains its own, on the first division of
-each table: it takes longer than all the others together.
+curves, by the lowest loss after the last epoch. Optuna trains its own, one after another, and so on
+the first division of each table alone.
 """
 
 import warnings
