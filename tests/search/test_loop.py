@@ -155,6 +155,17 @@ def test_the_better_part_goes_on_at_each_rung():
     assert history.n_resources[result.choice.index] == 9
 
 
+@pytest.mark.parametrize(
+    ("n_candidates", "rungs"),
+    [(9, [1, 4, 12]), (18, [1, 4, 12]), (32, [1, 3, 12]), (72, [1, 2, 12])],
+)
+def test_of_many_candidates_as_few_are_trained_to_the_end(n_candidates, rungs):
+    losses = table(n_candidates, n_epochs=12)
+    seen = searched(losses, Halving(min_epochs=1), n_candidates=n_candidates)[0].history.n_resources
+    assert set(rungs) <= set(seen)
+    assert (seen == 12).sum() <= 4
+
+
 def test_halving_ends_where_all_diverged():
     with pytest.raises(AllDivergedError, match="also the lowest learning rate tried"):
         searched(np.full((9, 2, 9), np.nan), Halving())
