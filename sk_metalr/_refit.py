@@ -173,7 +173,7 @@ class Refit:
             for at in np.flatnonzero(ends == end).tolist():
                 uses_averages = self.models[numbers[at]].uses_averages
                 trained[numbers[at]] = block.trained_member(at, at, uses_averages)
-            block.keep(np.flatnonzero(ends > end))
+            block.keep(np.flatnonzero(ends > end), int(ends.max()))
         return trained
 
     def _setups(self, opened: list[Any]) -> list[population.SplitSetup]:

@@ -175,8 +175,7 @@ class Block:
         if self.lane.trains_in_threads:
             n_threads = min(self.options.n_threads or cpu_count(), len(self._groups))
         with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
-            size = len(self._groups[0])
-            compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
+            compiled = beside.submit(trainer.compile_beside, with_scoring=True)
             trained = threads.map(lambda group: trainer.train(group, epochs, step), self._groups)
             try:
                 for group, of_group in zip(self._groups, trained, strict=True):
@@ -196,8 +195,7 @@ class Block:
         """Train groups in other processes, and write what is recorded into `losses`."""
         compiling = 0.0
         with ThreadPoolExecutor(1) as beside:
-            size = len(self._groups[0])
-            compiled = beside.submit(self._trainer.compile_beside, size, with_scoring=False)
+            compiled = beside.submit(self._trainer.compile_beside, with_scoring=False)
             for positions, trained, of_groups in executor(self.snapshot(), len(epochs)):
                 compiling = max(compiling, trained.cost["compiling"])
                 after = self._groups_of(trained)
@@ -261,13 +259,14 @@ class Block:
             group.group(self.schedules, self.setups[group.split].stops) for group in snapshot.groups
         ]
 
-    def keep(self, candidates: np.ndarray) -> None:
-        """Go on with these candidates only, (n_kept,), which are in increasing order.
+    def keep(self, candidates: np.ndarray, until: int) -> None:
+        """Go on with these candidates only, (n_kept,), in increasing order, up to some epoch.
 
-        They are put together in groups as large as before, so that nothing is compiled anew.
+        They are put together in groups as large as before, so that nothing is compiled anew but
+        what trains one member alone, where that pays; see :meth:`.Lane.sizes`.
         """
         groups, self._groups = self._groups, []
-        size = len(groups[0]) if groups else 1
+        n_steps = (until - self.n_epochs) * sum(setup.steps_per_epoch for setup in self.setups)
         for group in groups:
             self._cost.update(group.cost)
         for split in range(len(self.setups)):
@@ -277,8 +276,9 @@ class Block:
                 for position, candidate in enumerate(group.candidates)
                 if group.split == split and candidate in candidates
             ]
-            for start in range(0, len(kept), size):
-                self._groups.append(regrouped(kept[start : start + size], size))
+            for size in self.lane.sizes(len(kept), n_steps):
+                self._groups.append(regrouped(kept[:size], size))
+                kept = kept[size:]
 
     def trained_member(
         self, candidate: int, split: int, with_averages: bool = False

@@ -31,6 +31,8 @@ With more, a step waits for memory; with less, for its own overhead. 8 members o
 Adam's two moments fill it.
 """
 
+FEW_OF_GROUP = 0.25  # two that train alone took as long as a group of 8, or less
+MIN_STEPS_ALONE = 3000  # in about two searches of these, XLA's compiling of one member pays
 MIN_GROUP_SIZE = 4  # however large members are, fewer at once did not train faster
 TRAINING_BYTES_PER_STATE = 4  # a step takes four times a member's state: gradients, the new state
 MIN_STEPS_TO_COMPILE = 500  # from about here on, XLA saves more time than it takes to compile
@@ -44,7 +46,7 @@ class Lane:
 
     There is a program for each split; splits whose models are the same function share one.
     `may_pad` tells whether rows of weight 0 may fill up a batch, `group_size` how many members
-    train at once.
+    train at once, and `may_be_alone` whether a few that are left over may train alone.
     """
 
     name: str
@@ -52,6 +54,19 @@ class Lane:
     programs: Sequence[Program | KerasLoop]
     may_pad: bool
     group_size: int
+    may_be_alone: bool = False
+
+    def sizes(self, n_members: int, n_steps: int) -> list[int]:
+        """Return the sizes of the groups that members of one split are put into.
+
+        A group is filled up by repeating its last member, and takes as long as a full one. Where
+        groups go on for `n_steps` of all splits, and that is many, a few members train alone.
+        """
+        n_groups, rest = divmod(n_members, self.group_size)
+        is_few = rest <= FEW_OF_GROUP * self.group_size
+        if self.may_be_alone and is_few and n_steps >= MIN_STEPS_ALONE:
+            return [self.group_size] * n_groups + [1] * rest
+        return [self.group_size] * ceil(n_members / self.group_size)
 
     @property
     def trains_in_threads(self) -> bool:
@@ -127,7 +142,8 @@ def open_lane(
         )
     programs = [made[number] for number in first]
     size = _group_size(programs[0], setups[0], n_candidates, options) if vectorized else 1
-    return Lane(name, reason, programs, pads, size)
+    may_be_alone = programs[0].jit and not has_loops(setups[0].model)
+    return Lane(name, reason, programs, pads, size, may_be_alone)
 
 
 def pays_to_compile(n_steps: int) -> bool:

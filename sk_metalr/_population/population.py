@@ -90,10 +90,10 @@ class Population:
     def _all_seconds(self) -> float:
         return sum(sum(block.seconds.values()) for block in self.blocks)
 
-    def keep(self, candidates: np.ndarray) -> None:
-        """Go on with these candidates only; see :meth:`.Block.keep`."""
+    def keep(self, candidates: np.ndarray, until: int) -> None:
+        """Go on with these candidates only, up to some epoch; see :meth:`.Block.keep`."""
         for block, numbers in zip(self.blocks, self._candidates, strict=True):
-            block.keep(np.flatnonzero(np.isin(numbers, candidates)))
+            block.keep(np.flatnonzero(np.isin(numbers, candidates)), until)
 
     def held_out(self) -> HeldOut | None:
         """Return the predictions that were kept; see :meth:`.Block.held_out`."""

@@ -159,7 +159,7 @@ class Trainer:
             x, y = take(setup.x, block.rows), np.take(setup.y, block.rows, axis=0)
             yield x, y, block.weight, block.n_rows, block.n_steps
 
-    def compile_beside(self, group_size: int, with_scoring: bool) -> None:
+    def compile_beside(self, with_scoring: bool) -> None:
         """Compile scoring, and training of a single member, while the first groups compile.
 
         A program is compiled when it is first run, be it for no step at all.
@@ -167,6 +167,7 @@ class Trainer:
         program, setup = self.lane.programs[0], self.setups[0]
         if not (isinstance(program, Program) and program.jit and program.is_fresh):
             return
+        group_size = self.lane.group_size
         if with_scoring and len(setup.test):
             x, target, weight, _ = Scorer(program, setup, 0, None, self._score_rows).blocks[0]
             state = program.initial_state(setup.model, group_size)

@@ -119,7 +119,7 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
         _, first = np.unique(column, return_index=True)
         few = first if len(first) <= FEW_VALUES else (column.argmin(), column.argmax())
         some |= dict.fromkeys(map(int, few))
-    for position in every[:: max(1, len(every) // 4)].tolist():
+    for position in every.tolist():
         if len(some) < table.shape[1] + MORE_THAN_UNKNOWN:
             some[position] = None
     models_of: dict[int, Built] = {}

@@ -75,10 +75,10 @@ class Run:
                 left -= stride
                 self._save_if_due(left)
 
-    def keep(self, candidates: np.ndarray) -> None:
-        """Go on with these candidates only, unless that was done before it was saved."""
+    def keep(self, candidates: np.ndarray, until: int) -> None:
+        """Go on with these candidates only, up to some epoch, unless it was saved after that."""
         if self.population.n_epochs == self.n_epochs:
-            self.population.keep(candidates)
+            self.population.keep(candidates, until)
 
     def finish(self) -> None:
         """Add up what the population has cost."""

@@ -182,7 +182,7 @@ class _Rounds:
             staying, until = self._promoted(rung)
             if not len(staying):
                 return iteration  # all diverged
-            trained.keep(staying)
+            trained.keep(staying, until)
             rung, number = replace(rung, staying=staying), number + 1
             name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
 

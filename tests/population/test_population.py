@@ -522,24 +522,27 @@ def test_populations_are_joined_in_order():
     assert joined.seconds["training"] > 0
 
 
-@pytest.mark.parametrize("jit", [False, True])
-def test_those_who_stay_go_on_as_if_all_had(monkeypatch, jit):
-    monkeypatch.setattr(lanes, "_group_size", lambda *_: 3)
+@pytest.mark.parametrize(
+    ("jit", "size", "alone"), [(False, 3, False), (True, 3, False), (True, 4, True)]
+)
+def test_those_who_stay_go_on_as_if_all_had(monkeypatch, jit, size, alone):
+    monkeypatch.setattr(lanes, "_group_size", lambda *_: size)
+    monkeypatch.setattr(lanes, "MIN_STEPS_ALONE", 1 if alone else 3000)
     rates = np.geomspace(1e-4, 1e-1, 8)
     rng = np.random.default_rng(0)
     setups = [setup_for(make_model(noisy), rng) for _ in range(2)]
     whole, losses = train_block(setups, rates, n_epochs=4, jit=jit)
     block, first = train_block(setups, rates, n_epochs=2, jit=jit)
     traced = len(block.lane.programs[0]._functions)
-    staying = np.array([0, 2, 5, 6])
-    block.keep(staying)
+    staying = np.array([0, 2, 4, 5, 6])
+    block.keep(staying, 4)
     rest = block.train(2)["log_loss"]
     leaving = np.setdiff1d(range(8), staying)
     assert np.isnan(rest[leaving]).all()
     np.testing.assert_allclose(
         np.concatenate([first, rest], axis=2)[staying], losses[staying], atol=1e-5
     )
-    assert len(block.lane.programs[0]._functions) == traced
+    assert alone or len(block.lane.programs[0]._functions) == traced
     kept, alone = block.trained_member(6, 1), whole.trained_member(6, 1)
     np.testing.assert_allclose(kept.epoch_losses, alone.epoch_losses, atol=1e-5)
     for a, b in zip(kept.weights, alone.weights, strict=True):
@@ -764,6 +767,23 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
     model = make_model(lambda: [Stubborn()])
     with pytest.raises(NotVectorizableError, match="Stubborn"):
         train_block([setup_for(model, np.random.default_rng(0))], [1e-3], engine="compiled")
+
+
+@pytest.mark.parametrize(
+    ("n_members", "n_steps", "may_be_alone", "expected"),
+    [
+        (16, 5000, True, [8, 8]),
+        (10, 5000, True, [8, 1, 1]),
+        (10, 500, True, [8, 8]),
+        (10, 5000, False, [8, 8]),
+        (11, 5000, True, [8, 8]),
+        (1, 5000, True, [1]),
+        (0, 5000, True, []),
+    ],
+)
+def test_few_that_are_left_over_train_alone(n_members, n_steps, may_be_alone, expected):
+    lane = lanes.Lane("vectorized", "", [], may_pad=True, group_size=8, may_be_alone=may_be_alone)
+    assert lane.sizes(n_members, n_steps) == expected
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_those_who_stay_stop_as_if_all_had_stayed(iris):
     whole = block_of(setup_of(*iris, [stop])).train(EPOCHS).values
     halved = block_of(setup_of(*iris, [stop]))
     first = halved.train(4).values
-    halved.keep(np.array([0, 2]))
+    halved.keep(np.array([0, 2]), EPOCHS)
     second = halved.train(EPOCHS - 4).values
     found = np.concatenate([first, second], axis=-1)
     np.testing.assert_allclose(found[:, [0, 2]], whole[:, [0, 2]], rtol=0, atol=1e-6)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier
-from scipy.stats import uniform
+from scipy.stats import loguniform, uniform
 
 from sk_metalr import MetaLRClassifier
+from sk_metalr._search import blocks as blocks_module
 from sk_metalr._search import prepare
 from sk_metalr._search.blocks import planned
 
@@ -102,6 +103,25 @@ def test_what_only_rounding_tells_apart_is_no_data():
     _, blocks = blocks_of(dropping, DROPOUT | {"model__units": [4, 8]}, 16)
     for block in blocks:  # the learning rate, and rates of two layers
         assert len(block.values) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_most_models_follow_from_those_that_are_built(monkeypatch, seed):
+    space = {
+        **DROPOUT,
+        "optimizer__weight_decay": loguniform(1e-6, 1e-1),
+        "optimizer__beta_1": uniform(0.8, 0.1),
+        "model__units": [4, 8],
+    }
+    estimator = KerasClassifier(dropping, optimizer="adam", epochs=1, verbose=0)
+    random_state, n_built = np.random.RandomState(seed), []
+    prepared = prepare(
+        MetaLRClassifier(estimator, space, cv=2), X, Y, None, None, (None, None), random_state
+    )
+    built = blocks_module.built
+    monkeypatch.setattr(blocks_module, "built", lambda *how: n_built.append(how) or built(*how))
+    planned(prepared.space.sample(32, random_state), prepared.evaluation)
+    assert len(n_built) <= 9
 
 
 def smoothing_alone():

@@ -41,7 +41,7 @@ class FakePopulation:
         names = *NAMES, EPOCHS_OF_MODEL
         return Recorded(names, np.stack([losses] * len(NAMES) + [epochs]))
 
-    def keep(self, candidates):
+    def keep(self, candidates, until):
         self.staying = candidates
 
     def held_out(self):
