@@ -223,6 +223,22 @@ def test_an_ensemble_of_joint_candidates_predicts_saves_and_exports(tmp_path):
     np.testing.assert_allclose(exported.predict(X, verbose=0), probabilities, atol=1e-5)
 
 
+def test_halving_makes_an_ensemble_where_a_block_has_lost_all_its_candidates():
+    space = {"model__units": [4, 8, 16, 32]}
+    params = {"n_candidates": 32, "n_models": 4, "search": "halving", "learning_rates": None}
+    one = fitted(space, **params, fixed={"epochs": 9})
+    last = one.cv_results_["n_resources"] == 9
+    assert len(set(one.cv_results_["param_model__units"].data[last])) < 4
+    assert len({model["index"] for model in one.ensemble_}) > 1
+
+
+def test_an_ensemble_of_optimizers_of_which_one_averages_by_itself():
+    averaging = keras.optimizers.Adam(use_ema=True, name="averaging")
+    space = {"optimizer": [averaging, "adam"]}
+    one = fitted(space, n_candidates=8, n_models=3, learning_rates=[1e-3, 1e-2, 3e-2, 1e-1])
+    assert np.isfinite(one.predict_proba(X)).all()
+
+
 def plain(units=8, activation="relu", dropout=0.2, max_norm=3.0):
     constraint = keras.constraints.MaxNorm(max_norm)
     return keras.Sequential(

@@ -175,7 +175,8 @@ class Block:
         if self.lane.trains_in_threads:
             n_threads = min(self.options.n_threads or cpu_count(), len(self._groups))
         with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
-            compiled = beside.submit(trainer.compile_beside, with_scoring=True)
+            size = max(map(len, self._groups))
+            compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
             trained = threads.map(lambda group: trainer.train(group, epochs, step), self._groups)
             try:
                 for group, of_group in zip(self._groups, trained, strict=True):
@@ -195,7 +196,8 @@ class Block:
         """Train groups in other processes, and write what is recorded into `losses`."""
         compiling = 0.0
         with ThreadPoolExecutor(1) as beside:
-            compiled = beside.submit(self._trainer.compile_beside, with_scoring=False)
+            size = max(map(len, self._groups))
+            compiled = beside.submit(self._trainer.compile_beside, size, with_scoring=False)
             for positions, trained, of_groups in executor(self.snapshot(), len(epochs)):
                 compiling = max(compiling, trained.cost["compiling"])
                 after = self._groups_of(trained)

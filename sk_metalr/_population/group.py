@@ -114,8 +114,11 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
 def _kept(members: list[tuple[Group, int]]) -> list[np.ndarray]:
     """Return the predictions of members of several groups; NaN where a group has none."""
     known = max((group.kept for group, _ in members), key=len)
-    unknown = [np.full_like(one, np.nan) for one in known]
+    unknown = [np.full_like(one[:, 0], np.nan) for one in known]
     return [
-        np.stack([(group.kept or unknown)[epoch][:, at] for group, at in members], axis=1)
+        np.stack(
+            [group.kept[epoch][:, at] if group.kept else unknown[epoch] for group, at in members],
+            axis=1,
+        )
         for epoch in range(len(known))
     ]

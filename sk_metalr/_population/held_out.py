@@ -25,7 +25,7 @@ class HeldOut:
     epochs : tuple of int, after which they are kept, counted from 0
     predictions : float16 or float32 ndarray of shape (n_views, n_candidates, n_kept, n_rows, n)
         By the weights, and by their averages where there are some, as :meth:`.Task.kept` says; NaN
-        where a member diverged.
+        where a member diverged, or is not trained any more.
     target : ndarray of shape (n_rows, ...), encoded and scaled
     weight : ndarray of shape (n_rows,)
     """
@@ -38,6 +38,12 @@ class HeldOut:
     def take(self, candidates: np.ndarray) -> "HeldOut":
         """Return the predictions of some candidates."""
         return replace(self, predictions=self.predictions[:, candidates])
+
+    def unknown(self, n_candidates: int) -> "HeldOut":
+        """Return what is known of so many candidates that are not trained any more: nothing."""
+        n_views, _, *others = self.predictions.shape
+        nothing = np.full((n_views, n_candidates, *others), np.nan, self.predictions.dtype)
+        return replace(self, predictions=nothing)
 
     @staticmethod
     def concat(parts: list["HeldOut"]) -> "HeldOut":

@@ -99,9 +99,13 @@ class Population:
         """Return the predictions that were kept; see :meth:`.Block.held_out`."""
         parts = [block.held_out() for block in self.blocks]
         known = [part for part in parts if part is not None]
-        if not known or len(known) < len(parts):
+        if not known:
             return None
-        return HeldOut.concat(known).take(self._order)
+        every = [
+            part or known[0].unknown(len(block))
+            for part, block in zip(parts, self.blocks, strict=True)
+        ]
+        return HeldOut.concat(every).take(self._order)
 
     @property
     def origin(self) -> str:

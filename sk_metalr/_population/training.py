@@ -70,7 +70,7 @@ class Trainer:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
                 if epoch in self._kept_epochs:
-                    group.kept += group.kept[-1:]
+                    group.kept += group.kept[-1:] or [self._kept(group)]
             else:
                 losses[:-1, :, column] = self._train_and_score(group, setup, epoch)[
                     :, :n_candidates
@@ -112,16 +112,19 @@ class Trainer:
         loss_sum = np.asarray(group.state.loss_sum)
         group.train_losses.append(np.where(is_finite, loss_sum / len(setup.train), np.nan))
         with self._timed(group, "scoring"):
-            views = [group.state]
-            if group.averages is not None:
-                members = group.averages.of(group.state.members)
-                views.append(group.state._replace(members=members))
-            held_out = list(scorer(views))
+            held_out = list(scorer(_views(group)))
             if epoch in self._kept_epochs:
-                group.kept.append(np.stack([scorer.kept(view) for view in views]))
+                group.kept.append(self._kept(group))
         if self.options.averages and len(held_out) == 1:  # the optimizer delivers some of its own
             held_out *= 2
         return np.where(is_finite, np.vstack(held_out), np.nan)
+
+    def _kept(self, group: Group) -> np.ndarray:
+        """Return predictions to keep (n_views, n_members, n_rows, n)."""
+        kept = [self._scorer(group.split).kept(view) for view in _views(group)]
+        if self.options.averages and len(kept) == 1:
+            kept *= 2
+        return np.stack(kept)
 
     @contextmanager
     def _timed(self, group: Group, work: str) -> Iterator[None]:
@@ -159,7 +162,7 @@ class Trainer:
             x, y = take(setup.x, block.rows), np.take(setup.y, block.rows, axis=0)
             yield x, y, block.weight, block.n_rows, block.n_steps
 
-    def compile_beside(self, with_scoring: bool) -> None:
+    def compile_beside(self, group_size: int, with_scoring: bool) -> None:
         """Compile scoring, and training of a single member, while the first groups compile.
 
         A program is compiled when it is first run, be it for no step at all.
@@ -167,7 +170,6 @@ class Trainer:
         program, setup = self.lane.programs[0], self.setups[0]
         if not (isinstance(program, Program) and program.jit and program.is_fresh):
             return
-        group_size = self.lane.group_size
         if with_scoring and len(setup.test):
             x, target, weight, _ = Scorer(program, setup, 0, None, self._score_rows).blocks[0]
             state = program.initial_state(setup.model, group_size)
@@ -178,3 +180,12 @@ class Trainer:
             values = {name: np.ones((len(weight), 1), np.float32) for name in self._names}
             state = program.initial_state(setup.model, 1)
             program.train(state, values, x, y, weight, n_rows, 0)
+
+
+def _views(group: Group) -> list[GroupState]:
+    """Return the state of a group with its weights and, if there are some, with their averages."""
+    assert group.state is not None
+    if group.averages is None:
+        return [group.state]
+    members = group.averages.of(group.state.members)
+    return [group.state, group.state._replace(members=members)]

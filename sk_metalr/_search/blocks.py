@@ -20,7 +20,7 @@ from .._space import OPTIMIZER, RATE, SCHEDULE, Candidates, StrategySpace, is_nu
 OF_TRAINING = {"batch_size", "class_weight"}
 """Parameters that a built model tells nothing about."""
 
-MORE_THAN_UNKNOWN = 4
+MORE_THAN_UNKNOWN = 3
 """By how many models that are built outnumber the numbers from which others may follow."""
 
 FEW_VALUES = 8
@@ -105,31 +105,32 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     """Return, by position, what each candidate has of parameters of training, and its model.
 
     A model is built for some candidates: of each static setting one at least, those with the lowest
-    and the highest of each number, and one for each number of a short list. Where all of their
-    models' numbers follow from the candidates' by one linear map, so do those of the others; else a
-    model is built for each.
+    and the highest of each number, one for each number of a short list, and more until each of them
+    is checked by the others. Where all of their models' numbers follow from the candidates' by one
+    linear map, so do those of the others; else a model is built for each.
     """
     table, columns = _numbers(candidates), candidates.columns
     listed = [n for n in candidates.levels if n not in (SCHEDULE, *OF_TRAINING)]
-    static = candidates.numbered([columns[name] for name in listed] + list(np.isnan(table).T))
+    is_absent = list(np.isnan(table).T)  # in candidates of another of several dicts
+    static = candidates.numbered([columns[name] for name in listed] + is_absent)
+    kinds = candidates.numbered(is_absent)
     table = np.nan_to_num(table)
-    every = np.arange(len(candidates))
     some = dict.fromkeys(np.unique(static, return_index=True)[1].tolist())
     for column in table.T:
         _, first = np.unique(column, return_index=True)
         few = first if len(first) <= FEW_VALUES else (column.argmin(), column.argmax())
         some |= dict.fromkeys(map(int, few))
-    for position in every.tolist():
-        if len(some) < table.shape[1] + MORE_THAN_UNKNOWN:
-            some[position] = None
     models_of: dict[int, Built] = {}
-    for position in some:
-        models_of[position] = built(evaluation, candidates.strategy(position).settings)
-    others = _followed(table, static, models_of)
-    for position in every.tolist():
-        if position not in models_of:
-            settings = candidates.strategy(position).settings
-            models_of[position] = others.get(position) or built(evaluation, settings)
+    for kind in np.unique(kinds):
+        mine = np.flatnonzero(kinds == kind)
+        inputs = np.column_stack([np.ones(len(mine)), table[mine]])
+        known = _determining(inputs, np.flatnonzero(np.isin(mine, list(some))).tolist())
+        settings = [candidates.strategy(position).settings for position in mine.tolist()]
+        found = {at: built(evaluation, settings[at]) for at in known}
+        others = _followed(inputs, static[mine], found)
+        for at, position in enumerate(mine.tolist()):
+            one = found.get(at) or others.get(at) or built(evaluation, settings[at])
+            models_of[position] = one
     of_training = [columns[name] for name in candidates.levels if name in OF_TRAINING]
     return {
         position: (tuple(int(column[position]) for column in of_training), one)
@@ -144,12 +145,30 @@ def _numbers(candidates: Candidates) -> np.ndarray:
     return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
 
 
+def _determining(inputs: np.ndarray, some: list[int]) -> list[int]:
+    """Return rows of `inputs` (n_candidates, n), `some` among them, that determine a linear map of
+    all: each follows from the others, and there are more than unknown. All, where none do.
+    """
+    known, scaled = list(some), inputs / np.maximum(np.abs(inputs).max(axis=0), 1e-300)
+    rank = np.linalg.matrix_rank(scaled)
+    for position in np.random.RandomState(0).permutation(len(inputs)).tolist():
+        rows = scaled[known]
+        leverage = np.einsum("ij,ji->i", rows, np.linalg.pinv(rows))
+        is_more = len(known) >= rank + MORE_THAN_UNKNOWN
+        if is_more and np.linalg.matrix_rank(rows) == rank and (leverage < 1 - 1e-9).all():
+            break
+        if position not in known:
+            known.append(position)
+    return known
+
+
 def _followed(
-    table: np.ndarray, static: np.ndarray, models_of: dict[int, Built]
+    inputs: np.ndarray, static: np.ndarray, models_of: dict[int, Built]
 ) -> dict[int, Built]:
     """Return the models of candidates that were not built, where they follow from those that were.
 
-    The `table` (n_candidates, n) holds numbers, `static` (n_candidates,) numbers of settings.
+    The `inputs` (n_candidates, n) are numbers, 1 the first of each, and `static` (n_candidates,)
+    numbers of settings.
     """
     known = np.array(list(models_of))
     names = {tuple(one.numbers) for one in models_of.values()}
@@ -158,10 +177,9 @@ def _followed(
         (one.kind, one.start) == (first[static[position]].kind, first[static[position]].start)
         for position, one in models_of.items()
     )
-    if len(names) > 1 or not is_one or len(known) < table.shape[1] + MORE_THAN_UNKNOWN:
+    if len(names) > 1 or not is_one:
         return {}
     seen = np.array([list(one.numbers.values()) for one in models_of.values()])
-    inputs = np.column_stack([np.ones(len(table)), table])
     linear, *_ = np.linalg.lstsq(inputs[known], seen, rcond=None)
     if not np.allclose(inputs[known] @ linear, seen, rtol=1e-9, atol=1e-12):
         return {}
@@ -174,7 +192,7 @@ def _followed(
             first[static[position]],
             numbers=dict(zip(*names, values[position].tolist(), strict=True)),
         )
-        for position in range(len(table))
+        for position in range(len(inputs))
     }
 
 

@@ -40,7 +40,7 @@ def select(
 ) -> tuple[list[Chosen], float]:
     """Return the models of an ensemble, in the order of their candidates, and its temperature.
 
-    The better half of the candidates takes part, by smoothed losses: the lowest of many losses is a
+    The better half of all candidates takes part, by smoothed losses: the lowest of many losses is a
     lucky one. Each is as it was after the epoch, of those whose predictions are kept, at which its
     smoothed loss is lowest, and at its own best temperature. Those that diverged, or were not
     trained for the whole budget, take no part. `epochs_of_models` (n_candidates, n_epochs) are how
@@ -51,8 +51,9 @@ def select(
     is_eligible = surface.is_trained[:, -1] & ~surface.is_diverged
     options, predictions, target, weight = [], [], held_out.target, held_out.weight
     lowest = np.where(is_eligible, mean.min(axis=1), np.inf)
-    n_best = max(2, int(is_eligible.sum()) // 2)
-    for index in np.sort(lowest.argsort(kind="stable")[:n_best]):
+    n_best = max(2, int((~surface.is_diverged).sum()) // 2)
+    best = lowest.argsort(kind="stable")[: min(n_best, is_eligible.sum())]
+    for index in np.sort(best):
         at = int(mean[index].argmin())
         view = int(surface.is_averaged[index, kept[at]])
         of_rows = held_out.predictions[view, index, at]

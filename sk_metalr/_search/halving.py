@@ -26,8 +26,8 @@ class Halving(RandomSearch):
     ----------
     factor : float or None, default=None
         At each rung, about one candidate in `factor` stays, for `factor` times as many epochs.
-        None: 3, and more for more than 18 candidates, so that of any number about two and a slow
-        starter are trained to the end: the square root of half their number.
+        None: 3, and the square root of half their number for more than 18 candidates, so that about
+        three and a slow starter are trained to the end.
     min_epochs : int or None, default=None
         Epochs of the first rung, at least. None: the budget over `factor` squared.
 

@@ -45,10 +45,41 @@ def draw(
         numbers = [0] * len(parts)
         for i in random_state.choice(len(parts), n_candidates, replace=False):
             numbers[int(i)] = 1
+    known = [_nearest(part, own) for part in parts]
+    is_own = _are_own(parts, known, own)
     rows: list[dict[str, Any]] = []
-    for part, n in zip(parts, numbers, strict=True):
-        rows += _drawn_from(part, members, own, n, random_state) if n else []
+    for part, n, nearest, may_be_own in zip(parts, numbers, known, is_own, strict=True):
+        drawn = _drawn_from(part, members, nearest, n, random_state) if n else []
+        for row in drawn:
+            row[IS_OWN] = may_be_own and all(row[name] == v for name, v in nearest.items())
+        rows += drawn
     return rows
+
+
+def _nearest(part: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a part's parameters that are nearest to those of their own."""
+    nearest = {name: one.nearest(own[name]) for name, one in part.others.items() if name in own}
+    return {name: value for name, value in nearest.items() if value is not UNKNOWN}
+
+
+def _are_own(
+    parts: Sequence[Any], known: Sequence[dict[str, Any]], own: Mapping[str, Any]
+) -> list[bool]:
+    """Tell which parts can hold candidates that differ from the estimator in their rates alone.
+
+    Of several optimizers or schedules, none is the estimator's own. Where some part holds all own
+    values, those of others that are merely nearest do not count.
+    """
+    found = []
+    for part, nearest in zip(parts, known, strict=True):
+        listed = [{tuple(one.positions.get(name, ())) for one in parts} for name in part.positions]
+        is_one = all(len(several) == 1 and len(*several) == 1 for several in listed)
+        found.append(is_one and nearest.keys() == part.others.keys())
+    is_exact = [
+        is_known and all(value == own[name] for name, value in nearest.items())
+        for is_known, nearest in zip(found, known, strict=True)
+    ]
+    return is_exact if any(is_exact) else found
 
 
 def latin_hypercube(n: int, n_columns: int, random_state: np.random.RandomState) -> np.ndarray:
@@ -61,10 +92,11 @@ def latin_hypercube(n: int, n_columns: int, random_state: np.random.RandomState)
 def _drawn_from(
     part: Any,
     members: Collection[str],
-    own: Mapping[str, Any],
+    known: dict[str, Any],
     n: int,
     random_state: np.random.RandomState,
 ) -> list[dict[str, Any]]:
+    """Return `n` candidates of a part, a quarter of them with the `known` values of their own."""
     numeric = {name: one for name, one in part.others.items() if name in members}
     static = {name: one for name, one in part.others.items() if name not in members}
     positions = {name: Dimension(name, listed) for name, listed in part.positions.items()}
@@ -76,22 +108,16 @@ def _drawn_from(
     for column, (name, one) in enumerate(free.items(), start=1):
         columns[name] = one.at(quantiles[:, column], random_state)
     settings = _settings(static, max(1, n // PER_SETTING), random_state)
-    of_its_own = {name: one.nearest(own[name]) for name, one in part.others.items() if name in own}
-    known = {name: value for name, value in of_its_own.items() if value is not UNKNOWN}
     settings = _with_own(settings, {name: v for name, v in known.items() if name in static})
     # Neighbours by rate are dealt different settings.
     rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]
     dealt = np.concatenate(rounds)[:n]
     is_own = (dealt == 0) if len(settings) > 1 else (np.arange(n) % 4 == 1)
     numbers = {name: value for name, value in known.items() if name in numeric}
-    # Of several optimizers or schedules, none is the estimator's own.
-    is_known = known.keys() == part.others.keys()
-    is_known &= all(len(listed) == 1 for listed in part.positions.values())
     return [
         {name: column[i] for name, column in columns.items()}
         | settings[setting]
         | (numbers if is_own[i] else {})
-        | {IS_OWN: is_known and bool(is_own[i])}
         for i, setting in enumerate(dealt)
     ]
 

@@ -3,9 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from make import SMALL_FITS_WARN, make_block, make_setup, small_classifier, small_mlp
 
 from sk_metalr import MetaLRClassifier
+from sk_metalr._population.group import Group, regrouped
+from sk_metalr._population.member import SharedState
+from sk_metalr._population.program import GroupState
+from sk_metalr._space import RATE
+from sk_metalr._space.schedules import check_schedule
 
 pytestmark = SMALL_FITS_WARN
 
@@ -140,3 +146,33 @@ def test_what_is_kept_for_an_ensemble_stops_early_too(iris):
         wrapped, learning_rates=[0.01, 0.03, 0.1], cv=2, n_models=3, random_state=0
     ).fit(*iris)
     assert {model["n_epochs"] for model in fitted.ensemble_} == {3}
+
+
+def test_those_that_stop_before_anything_is_kept_make_an_ensemble(iris):
+    X, y = iris
+    y = np.where(np.random.default_rng(0).uniform(size=len(y)) < 0.15, (y + 1) % 3, y)
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=10, patience=2)
+    fitted = MetaLRClassifier(
+        small_classifier(epochs=24, callbacks=[stop]),
+        learning_rates=[0.01, 0.03, 0.1, 0.3],
+        cv=2,
+        n_models=4,
+        random_state=0,
+    ).fit(X, y)
+    assert len({model["index"] for model in fitted.ensemble_}) > 1
+
+
+def test_groups_of_which_one_has_kept_nothing_are_put_together():
+    """All of one stopped before the first predictions were kept; the other went on alone."""
+
+    def group(n_members, kept):
+        rates = np.full(n_members, 0.1, np.float32)
+        state = GroupState(rates, SharedState(tf.constant(3), []), rates, rates > 0)
+        candidates = np.arange(n_members)
+        schedules = [check_schedule("constant")] * n_members
+        return Group(0, candidates, {RATE: rates}, schedules, state=state, kept=kept)
+
+    several, alone = group(4, []), group(1, [np.ones((2, 1, 5, 3), np.float16)])
+    (kept,) = regrouped([(several, 3), (alone, 0)], size=4).kept
+    assert np.isnan(kept[:, 0]).all()
+    np.testing.assert_array_equal(kept[:, 1:], 1)

@@ -124,6 +124,24 @@ def test_most_models_follow_from_those_that_are_built(monkeypatch, seed):
     assert len(n_built) <= 9
 
 
+def dropping_in_four(a=0.2, b=0.2, c=0.2, d=0.2):
+    return compiled(*(layers.Dropout(rate) for rate in (a, b, c, d)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_follows_from_others_is_of_the_same_dict(seed):
+    names = [f"model__{name}" for name in "abcd"]
+    space = [{name: uniform(0, 0.6) for name in some} for some in (names[:2], names[2:])]
+    random_state = np.random.RandomState(seed)
+    fitted = MetaLRClassifier(KerasClassifier(dropping_in_four, epochs=1, verbose=0), space, cv=2)
+    prepared = prepare(fitted, X, Y, None, None, (None, None), random_state)
+    candidates = prepared.space.sample(32, random_state)
+    for block in planned(candidates, prepared.evaluation):
+        params = [candidates.params()[position] for position in block.positions]
+        for name, rates in zip(names, rates_of(block), strict=True):
+            np.testing.assert_allclose(rates, [one.get(name, 0.2) for one in params], rtol=1e-9)
+
+
 def smoothing_alone():
     return keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Dense(3, "softmax")])
 

@@ -318,6 +318,28 @@ def test_candidates_that_diverged_take_no_part():
     assert {model.index for model in chosen} <= {0, 2}
 
 
+def test_all_that_were_trained_to_the_end_take_part_where_others_were_stopped():
+    target = [0, 0, 1, 1] * 10
+    right, wrong, unsure = [0.9, 0.1], [0.4, 0.6], [[0.5, 0.5]] * 40
+    one = [right, wrong, right[::-1], wrong[::-1]] * 10
+    other = [wrong, right, wrong[::-1], right[::-1]] * 10
+    kept = held_out([unsure, one, unsure, unsure, other, unsure], target)
+    surface = surface_for([0.6, 0.4, 0.4, 0.6, 0.6, 0.6])
+    is_trained = surface.is_trained.copy()
+    is_trained[[0, 3, 5], -1] = False
+    surface = replace(surface, is_trained=is_trained)
+    chosen, _ = select(Classification(), kept, surface, np.ones((6, 1), int), n_models=3)
+    assert {model.index for model in chosen} == {1, 4}
+
+
+def test_predictions_of_a_block_that_is_not_trained_any_more_are_unknown():
+    kept = held_out([[[0.5, 0.5]] * 4, [[0.6, 0.4]] * 4], [0, 1] * 2)
+    joined = HeldOut.concat([kept, kept.unknown(3)])
+    assert joined.predictions.shape[1] == 5
+    assert np.isnan(joined.predictions[:, 2:]).all()
+    assert joined.predictions.dtype == kept.predictions.dtype
+
+
 @pytest.fixture(scope="module")
 def ensemble(iris):
     X, y = iris

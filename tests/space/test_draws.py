@@ -129,6 +129,18 @@ def test_a_quarter_differs_in_rates_alone():
             0,
         ),
         ({"model__dropout": uniform(0, 0.6), "schedule": ["constant", "cosine"]}, OWN, 0),
+        ({"batch_size": [64]}, {"batch_size": 32}, 16),  # all differ in their rates alone
+        ([{"model__dropout": uniform(0, 0.6)}, {}], {"model__dropout": 0.2}, 2 + 8),
+        (
+            [{"model__dropout": uniform(0, 0.6), "optimizer": [one]} for one in ("sgd", "adam")],
+            {"model__dropout": 0.2},
+            0,
+        ),
+        (
+            [{"model__dropout": uniform(0, 0.3)}, {"model__dropout": uniform(0.4, 0.1)}],
+            {"model__dropout": 0.2},
+            2,
+        ),
     ],
 )
 def test_only_what_is_known_of_the_estimator_is_its_own(space, own, expected):

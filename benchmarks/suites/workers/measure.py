@@ -16,6 +16,8 @@ from benchmarks.harness.networks import keras_classifier
 from sk_metalr import MetaLRClassifier
 
 N_ROUNDS = 5
+EPOCHS = 80
+"""For fits of ten seconds and more; shorter ones are over before workers pay."""
 
 
 def cells(quick: bool) -> dict[str, dict]:
@@ -36,7 +38,7 @@ def measure(width: int) -> dict:
     with LocalCluster(**settings) as cluster, Client(cluster):
         for _ in range(1 + N_ROUNDS):
             for where in seconds:
-                estimator = MetaLRClassifier(keras_classifier(20, width), random_state=0)
+                estimator = MetaLRClassifier(keras_classifier(EPOCHS, width), random_state=0)
                 start = perf_counter()
                 if where == "dask":
                     with joblib.parallel_config(backend="dask"):
