@@ -104,10 +104,11 @@ def _differing(models: list[Built]) -> set[str]:
 def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, Built]]:
     """Return, by position, what each candidate has of parameters of training, and its model.
 
-    A model is built for some candidates: of each static setting one at least, those with the lowest
-    and the highest of each number, one for each number of a short list, and more until each of them
-    is checked by the others. Where all of their models' numbers follow from the candidates' by one
-    linear map, so do those of the others; else a model is built for each.
+    A model is built for some candidates: of each static setting two that differ in as many numbers
+    as any, those with the lowest and the highest of each number, one for each number of a short
+    list, and more until each of them is checked by the others. Where all of their models' numbers
+    follow from the candidates' by one linear map, so do those of the others; else a model is built
+    for each.
     """
     table, columns = _numbers(candidates), candidates.columns
     listed = [n for n in candidates.levels if n not in (SCHEDULE, *OF_TRAINING)]
@@ -115,11 +116,15 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     static = candidates.numbered([columns[name] for name in listed] + is_absent)
     kinds = candidates.numbered(is_absent)
     table = np.nan_to_num(table)
-    some = dict.fromkeys(np.unique(static, return_index=True)[1].tolist())
+    some: set[int] = set()
+    for setting in np.unique(static):
+        alike = np.flatnonzero(static == setting)
+        n_other = (table[alike] != table[alike[0]]).sum(axis=1)
+        some |= {int(alike[0]), int(alike[n_other.argmax()])}
     for column in table.T:
         _, first = np.unique(column, return_index=True)
         few = first if len(first) <= FEW_VALUES else (column.argmin(), column.argmax())
-        some |= dict.fromkeys(map(int, few))
+        some |= set(map(int, few))
     models_of: dict[int, Built] = {}
     for kind in np.unique(kinds):
         mine = np.flatnonzero(kinds == kind)

@@ -142,6 +142,24 @@ def test_what_follows_from_others_is_of_the_same_dict(seed):
             np.testing.assert_allclose(rates, [one.get(name, 0.2) for one in params], rtol=1e-9)
 
 
+def dropping_where_wide(units=4, dropout=0.2):
+    return compiled(layers.Dense(units), layers.Dropout(dropout if units > 4 else 0.1))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_function_makes_of_a_number_depends_on_a_static_one(seed):
+    space = {"model__dropout": [0.1, 0.2, 0.5], "model__units": [4, 8], "batch_size": [8, 16]}
+    random_state = np.random.RandomState(seed)
+    wrapped = KerasClassifier(dropping_where_wide, epochs=1, verbose=0)
+    fitted = MetaLRClassifier(wrapped, space, cv=2)
+    prepared = prepare(fitted, X, Y, None, None, (None, None), random_state)
+    candidates = prepared.space.sample(32, random_state)
+    for block in planned(candidates, prepared.evaluation):
+        params = [candidates.params()[position] for position in block.positions]
+        wanted = [one["model__dropout"] if one["model__units"] > 4 else 0.1 for one in params]
+        np.testing.assert_allclose(*rates_of(block), wanted, rtol=1e-9)
+
+
 def smoothing_alone():
     return keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Dense(3, "softmax")])
 
