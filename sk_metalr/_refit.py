@@ -263,11 +263,12 @@ def predicted(
     """
     models.check_row_shape(fitted[0], X)
     encoded = [models.encode_features(one, X) for one in fitted]
-    outputs = population.outputs_of([one.model_ for one in fitted], encoded)
-    tasks = [models.suited(task, one.model_) for one in fitted]
+    heads = [(models.suited(task, one.model_), models.n_outputs(one.model_)) for one in fitted]
     each: dict[int, np.ndarray] = {}
-    for kind in dict.fromkeys(tasks):
-        at = [number for number, one in enumerate(tasks) if one == kind]
+    for kind, width in dict.fromkeys(heads):
+        at = [number for number, one in enumerate(heads) if one == (kind, width)]
+        alike, rows = [fitted[number].model_ for number in at], [encoded[number] for number in at]
+        outputs = population.outputs_of(alike, rows)
         of_kind = np.array([temperatures[number] for number in at])[:, None, None]
-        each |= zip(at, kind.predicted(outputs[at], of_kind), strict=True)
+        each |= zip(at, kind.predicted(outputs, of_kind), strict=True)
     return np.mean([each[number] for number in range(len(fitted))], axis=0)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import (
+    GroupShuffleSplit,
+    PredefinedSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -160,6 +162,9 @@ def _pairs(
         fraction, n_splits = float(cv), 1
     if groups is not None:
         n_groups = len(np.unique(groups))
+        if isinstance(cv, Real) and not _is_fold(fraction):
+            at_random = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
+            return at_random.split(X, code, groups)
         n_folds = n_splits if isinstance(cv, Integral) else min(n_groups, round(1 / fraction))
         n_folds = max(2, n_folds)
         if n_groups < n_folds:
@@ -180,19 +185,27 @@ def _pairs(
             f"on{of_classes}. Give more rows, or hold out a smaller part: cv=0.1."
         )
     n_folds = round(min(1 / fraction, len(y) + 1))
-    is_fold = np.isclose(n_folds * fraction, 1, atol=FOLD_TOLERANCE)
-    if is_fold and 2 <= n_folds <= class_counts.min():
+    if _is_fold(fraction) and 2 <= n_folds <= class_counts.min():
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
         return islice(folds.split(X, code), n_splits)
     at_random = StratifiedShuffleSplit(n_splits, test_size=held_out, random_state=random_state)
     return at_random.split(X, code)
 
 
+def _is_fold(fraction: float) -> bool:
+    """Tell whether a fraction is about one over a number of folds."""
+    n = round(1 / fraction)
+    return n >= 2 and bool(np.isclose(n * fraction, 1, atol=FOLD_TOLERANCE))
+
+
 def renumbered(cv: Any, kept: np.ndarray) -> Any:
     """Return `cv` for the rows that a mask (n_samples,) keeps.
 
-    Only an iterable of pairs speaks of particular rows; anything else is returned as it is.
+    Only a PredefinedSplit and an iterable of pairs speak of particular rows; anything else is
+    returned as it is.
     """
+    if isinstance(cv, PredefinedSplit) and len(cv.test_fold) == len(kept):
+        return PredefinedSplit(cv.test_fold[kept])
     if isinstance(cv, str | Real) or hasattr(cv, "split"):
         return cv
     new_number = np.cumsum(kept) - 1

@@ -63,8 +63,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         folds as hold out about 2,000 rows in all.
     scoring : str, callable, list or dict, default="neg_log_loss"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
-        classifier, X and y, for which the classifier predicts and X is the numbers of rows. Of
-        several, all are reported, and `refit` names the one that chooses, or else it is the first.
+        classifier, X and y, for which the classifier predicts and X, of shape (n_test, 1), counts
+        the held-out rows from 0. Of several, all are reported, and `refit` names the one that
+        chooses, or else it is the first.
     calibrate : bool, default=True
         Whether candidates are compared by their log-loss after temperature scaling, which takes
         their over-confidence out of the comparison, and predicted probabilities are scaled by the
@@ -75,8 +76,10 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     n_models : int, default=1
         How many models are fitted on all rows, each from initial weights of its own; predicted
         probabilities are their mean. With `calibrate` they are an ensemble of candidates, chosen
-        greedily by out-of-fold predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432);
-        otherwise all have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474).
+        greedily by out-of-fold predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432).
+        All have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474) where one
+        candidate alone does best, another score than the log-loss chooses, time ran out, or
+        candidates learn their rates.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained: many at once; one after another in a compiled
         program, which serves layers that TensorFlow cannot vectorise; one after another by Keras's
@@ -124,8 +127,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     best_estimator_, estimators_ : scikeras.wrappers.KerasClassifier, list of such
         The first of the refitted classifiers, and all of them.
     uses_averages_ : bool
-        Whether the refitted models have averages of their weights over the last epochs, which did
-        better than the weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046).
+        Whether averages of the chosen candidate's weights over the last epochs did better than the
+        weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046), and are what is refitted;
+        ``ensemble_`` tells it of each model.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same static parameters, whose
         smoothed loss is within one standard error of the best.

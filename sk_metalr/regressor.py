@@ -53,8 +53,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         folds as hold out about 2,000 rows in all.
     scoring : str, callable, list, dict or None, default="neg_mean_squared_error"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
-        regressor, X and y, for which the regressor predicts and X is the numbers of rows. Of
-        several, all are reported, and `refit` names the one that chooses, or else it is the first.
+        regressor, X and y, for which the regressor predicts and X, of shape (n_test, 1), counts the
+        held-out rows from 0. Of several, all are reported, and `refit` names the one that chooses,
+        or else it is the first.
         None: the loss that the model trains on, such as that of a quantile.
     standardize : bool, default=True
         Whether targets are scaled. Those of a Poisson loss, or of a network whose last activation
@@ -66,7 +67,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     n_models : int, default=1
         How many models are fitted on all rows, each from initial weights of its own; predictions
         are their mean. They are an ensemble of candidates, chosen greedily by out-of-fold
-        predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432).
+        predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432). All have the chosen
+        strategy where one candidate alone does best, another score than the squared error chooses,
+        time ran out, or candidates learn their rates.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained; see :class:`MetaLRClassifier`.
     n_jobs : int or None, default=None
@@ -111,8 +114,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     best_estimator_, estimators_ : scikeras.wrappers.KerasRegressor, list of such
         The first of the refitted regressors, and all of them. They predict scaled targets.
     uses_averages_ : bool
-        Whether the refitted models have averages of their weights over the last epochs, which did
-        better than the weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046).
+        Whether averages of the chosen candidate's weights over the last epochs did better than the
+        weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046), and are what is refitted;
+        ``ensemble_`` tells it of each model.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same static parameters, whose
         smoothed loss is within one standard error of the best.

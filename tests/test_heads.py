@@ -1,6 +1,7 @@
 """Heads: several labels a row, and losses of classes beside the cross-entropy."""
 
 import pickle
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -16,11 +17,15 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
 from sk_metalr import Experience, MetaLRClassifier, ReliabilityDisplay, report, verify
+from sk_metalr._models import training_weights
+from sk_metalr._refit import predicted
+from sk_metalr._task import Classification
 from sk_metalr.exceptions import ForgottenParametersWarning
 
 pytestmark = SMALL_FITS_WARN
 layers, losses = keras.layers, keras.losses
 SLOWER = "compiled", "keras"
+CROSS_ENTROPY = "sparse_categorical_crossentropy"
 
 
 @pytest.fixture(scope="module")
@@ -353,3 +358,50 @@ class TestOneHotTargets:
         wrapped = small_classifier(labels_mlp, loss="categorical_crossentropy", **wide)
         with pytest.raises(ValueError, match="width 4 but y has 3"):
             make(wrapped).fit(X, np.eye(3)[y])
+
+
+@pytest.mark.parametrize("head", ["labels", "one-hot"])
+def test_scorers_are_given_probabilities_where_outputs_are_logits(head, iris):
+    X, Y = iris[0], np.eye(3)[iris[1]]
+    kind = losses.BinaryCrossentropy if head == "labels" else losses.CategoricalCrossentropy
+    estimator = small_classifier(
+        labels_mlp, model__activation=None, model__loss=kind(from_logits=True), loss=None
+    )
+
+    def own(estimator, rows, y):
+        p = estimator.predict_proba(rows)
+        if head == "one-hot":
+            return np.log(p[y == 1]).mean()
+        p = np.clip(p, 1e-7, 1 - 1e-7)
+        return (y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
+
+    scoring = {"own": own, "recorded": "neg_log_loss"}
+    results = make(estimator, scoring=scoring, calibrate=False).fit(X, Y).cv_results_
+    np.testing.assert_allclose(results["mean_test_own"], results["mean_test_recorded"], rtol=1e-4)
+
+
+def test_class_weights_of_one_hot_rows_are_those_of_classes():
+    y = np.repeat([0, 1, 2], [16, 3, 1])
+    for class_weight in ("balanced", {0: 1.0, 1: 2.0, 2: 5.0}):
+        opened = SimpleNamespace(class_weight=class_weight)
+        found = training_weights(opened, np.eye(3)[y], None)
+        np.testing.assert_allclose(found, training_weights(opened, y, None))
+    with pytest.raises(ValueError, match="Give fit a sample_weight"):
+        training_weights(opened, np.ones((4, 2)), None)
+
+
+def test_models_of_one_unit_and_of_two_predict_together(cancer):
+    def build(units=1):
+        model = keras.Sequential([keras.Input((30,)), layers.Dense(units, "sigmoid")])
+        model.compile("adam", "binary_crossentropy" if units == 1 else CROSS_ENTROPY)
+        return model
+
+    X, y = cancer
+    each = [
+        small_classifier(build, model__units=units, epochs=1, loss=None).fit(X, y)
+        for units in (1, 2)
+    ]
+    found = predicted(Classification(), each, X.astype(np.float32), [1.0, 1.0])
+    outputs = [one.model_.predict(X, verbose=0) for one in each]
+    both = outputs[0][:, 0], outputs[1][:, 1] / outputs[1].sum(axis=1)
+    np.testing.assert_allclose(found[:, 1], np.mean(both, axis=0), atol=1e-5)

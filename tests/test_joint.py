@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier, StrategyDisplay, report, verify
+from sk_metalr._search.importance import importances
 from sk_metalr.exceptions import ForgottenParametersWarning
 
 layers = keras.layers
@@ -544,3 +545,16 @@ def test_a_refit_by_keras_has_the_chosen_batches(routed):
     assert len(rate.factors) == 4 * n_steps
     iterations = int(found.best_estimator_.model_.optimizer.iterations)
     assert iterations == found.best_n_epochs_ * n_steps
+
+
+def test_importances_are_shares_where_values_come_unequally_often():
+    units = np.ma.array([16.0] * 8 + [64.0] * 24)
+    rates = np.ma.array(np.random.RandomState(0).permutation(np.geomspace(1e-4, 1e-1, 32)))
+    results = {
+        "param_model__units": units,
+        "param_optimizer__learning_rate": rates,
+        "selection_score": -np.where(units.data == 16, 0.9, 0.5),
+    }
+    shares = importances(results)
+    assert 0.85 < shares["model__units"] <= 1
+    assert shares["optimizer__learning_rate"] < 0.1

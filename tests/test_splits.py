@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
 from sk_metalr._splits import make_splits, n_auto_splits, renumbered
 from sk_metalr.exceptions import RareClassWarning
@@ -128,6 +128,24 @@ def test_pairs_of_indices_or_masks_are_taken_as_they_are():
     np.testing.assert_array_equal(test, [8, 9])
     np.testing.assert_array_equal(mask_train, np.arange(6))
     np.testing.assert_array_equal(mask_test, np.arange(6, 10))
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.4, 0.6, 0.9])
+def test_a_fraction_of_groups_is_held_out(fraction):
+    groups = np.repeat(np.arange(20), 5)
+    ((train, test),) = splits_of(np.arange(100) % 2, cv=fraction, groups=groups)
+    assert len(test) == round(100 * fraction)
+    assert not np.intersect1d(groups[train], groups[test]).size
+
+
+def test_a_predefined_split_follows_the_rows_that_are_kept():
+    y, kept = np.arange(20) % 2, np.arange(20) % 5 > 0
+    every = PredefinedSplit(np.arange(20) % 3)
+    new = np.cumsum(kept) - 1
+    found = splits_of(y[kept], renumbered(every, kept))
+    for (train, test), (old_train, old_test) in zip(found, every.split(), strict=True):
+        np.testing.assert_array_equal(train, new[old_train[kept[old_train]]])
+        np.testing.assert_array_equal(test, new[old_test[kept[old_test]]])
 
 
 def test_pairs_of_indices_follow_the_rows_that_are_kept():

@@ -15,7 +15,7 @@ from .given import (
     input_dtype,
     models_given,
 )
-from .keras_model import optimizer_label, suited
+from .keras_model import n_outputs, optimizer_label, suited
 from .opened import check_model, open_estimator, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import (

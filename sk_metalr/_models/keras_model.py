@@ -36,6 +36,12 @@ def suited(task: Task, model: keras.Model) -> Task:
     return task.suited(loss_of(model), output_activation(model))
 
 
+def n_outputs(model: keras.Model) -> int | None:
+    """Return how many numbers a model gives for a row; None where it was subclassed."""
+    shape = getattr(model, "output_shape", None)
+    return shape[-1] if shape else None
+
+
 def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
     """Return meta-features of a model: numbers and strings.
 
@@ -47,8 +53,7 @@ def model_features(model: keras.Model, task: Task) -> dict[str, Any]:
     layers = list(each_layer(model))
     families = {family(layer) for layer in layers} - plain
     deep = [one for one in layers if any(len(w.shape) > 1 for w in one.trainable_variables)]
-    shape = getattr(model, "output_shape", None)  # which a subclassed model has not
-    output = "sigmoid" if shape and shape[-1] == 1 else "softmax"
+    output = "sigmoid" if n_outputs(model) == 1 else "softmax"
     if not task.has_temperature:
         output = "numbers by their own loss" if task.by_training_loss else "numbers"
     elif getattr(suited(task, model), "from_logits", False):

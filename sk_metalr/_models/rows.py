@@ -7,6 +7,7 @@ from scikeras.wrappers import BaseWrapper, KerasRegressor
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
+from .._task.labels import is_one_hot
 from ._scikeras import is_plain
 from .given import input_dtype
 from .heads import takes_one_hot
@@ -75,7 +76,7 @@ def training_weights(
     if class_weight is not None:
         is_known = isinstance(class_weight, dict) or class_weight == "balanced"
         if is_known:
-            weights = weights * compute_sample_weight(class_weight, y)
+            weights = weights * compute_sample_weight(class_weight, _classes_of(y))
         highest = np.finfo(input_dtype()).max
         if not (is_known and weights.min() >= 0 and 0 < weights.sum() <= highest):
             raise ValueError(
@@ -84,6 +85,18 @@ def training_weights(
                 f"{class_weight!r} instead."
             )
     return weights.astype(input_dtype())
+
+
+def _classes_of(y: np.ndarray) -> np.ndarray:
+    """Return the class of each row; of one-hot rows, the number of the column, as Keras does."""
+    if y.ndim == 1 or y.shape[1] == 1:
+        return y.ravel()
+    if not is_one_hot(y):
+        raise ValueError(
+            "The 'class_weight' parameter of the wrapped KerasClassifier must be None where rows "
+            "have several labels, each of which is a class of its own. Give fit a sample_weight."
+        )
+    return y.argmax(axis=1)
 
 
 def _class_weight(opened: BaseWrapper) -> Any:

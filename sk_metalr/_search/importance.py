@@ -30,14 +30,20 @@ def importances(results: dict[str, Any]) -> dict[str, float]:
     total = forest.predict(rows).var()
     shares = {}
     for number, name in enumerate(names):
-        means = []
-        values = np.unique(design[:, number])
-        for value in values[:: max(1, len(values) // 16)]:
-            fixed = rows[:64].copy()
-            fixed[:, number] = value
-            means.append(forest.predict(fixed).mean())
-        shares[name] = float(np.var(means) / total) if total > 0 else 0.0
+        values, counts = np.unique(design[:, number], return_counts=True)
+        some = slice(None, None, max(1, len(values) // 16))
+        means = np.array([_mean_at(forest, rows[:64], number, value) for value in values[some]])
+        overall = np.average(means, weights=counts[some])
+        explained = np.average((means - overall) ** 2, weights=counts[some])
+        shares[name] = float(min(1.0, explained / total)) if total > 0 else 0.0
     return shares
+
+
+def _mean_at(forest: Any, rows: np.ndarray, number: int, value: float) -> float:
+    """Return the mean prediction for rows (n_rows, n) whose column of this number has a value."""
+    fixed = rows.copy()
+    fixed[:, number] = value
+    return float(forest.predict(fixed).mean())
 
 
 def _column(name: str, results: dict[str, Any]) -> np.ndarray:

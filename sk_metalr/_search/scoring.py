@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -85,6 +86,10 @@ class Scoring:
         self.names = [name for name, scorer in scorers.items() if scorer is not None]
         self._scorers, self._classes, self._baseline_loss = scorers, rows.classes, baseline_loss
         self._task = rows.task
+        # Predictions are probabilities already, whatever the model's outputs are.
+        task: Any = rows.task
+        of_logits = getattr(task, "from_logits", False)
+        self._of_predictions = replace(task, from_logits=False) if of_logits else task
         self._scalers = [rows.scaler(train) for train, _ in splits]
         self._width = rows.task.width(rows.target)
         self._n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
@@ -205,7 +210,7 @@ class Scoring:
         self, split: int, predictions: np.ndarray, refused: float | None = None
     ) -> np.ndarray:
         y, weight = self._held_out[split]
-        predictions = self._task.predicted(predictions.astype(np.float64))
+        predictions = self._of_predictions.predicted(predictions.astype(np.float64))
         scaler = self._scalers[split]
         if scaler is None:
             predicted: Any = _Classified(self._task, self._classes, predictions)
