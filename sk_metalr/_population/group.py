@@ -32,6 +32,8 @@ class Group:
     trajectory : list of ndarray of shape (n_members,), the learning rates of each epoch
     kept : list of float16 ndarray of shape (n_views, n_members, n_rows, n_classes)
         Predictions that are kept, by epoch; see :class:`.HeldOut`.
+    ends : like those, or None
+        Predictions of the model that each member has ended with, or would end with if it stopped.
     cost : Counter
         Seconds of ``training`` and ``scoring``, and ``member_epochs`` trained; not of the groups
         that it was put together from.
@@ -47,6 +49,7 @@ class Group:
     train_losses: list[np.ndarray] = field(default_factory=list)
     trajectory: list[np.ndarray] = field(default_factory=list)
     kept: list[np.ndarray] = field(default_factory=list)
+    ends: np.ndarray | None = None
     cost: Any = field(default_factory=Counter)
 
     def __len__(self) -> int:
@@ -106,19 +109,20 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         state=GroupState(members, latest.shared, loss_sum, is_finite),
         averages=averages,
         train_losses=train_losses,
-        kept=_kept(padded),
+        kept=_kept([(group.kept, at) for group, at in padded]),
+        ends=next(
+            iter(_kept([([] if group.ends is None else [group.ends], at) for group, at in padded])),
+            None,
+        ),
         trajectory=trajectory,
     )
 
 
-def _kept(members: list[tuple[Group, int]]) -> list[np.ndarray]:
-    """Return the predictions of members of several groups; NaN where a group has none."""
-    known = max((group.kept for group, _ in members), key=len)
+def _kept(members: list[tuple[list[np.ndarray], int]]) -> list[np.ndarray]:
+    """Return the predictions of members at places of several groups; NaN where there are none."""
+    known = max((kept for kept, _ in members), key=len)
     unknown = [np.full_like(one[:, 0], np.nan) for one in known]
     return [
-        np.stack(
-            [group.kept[epoch][:, at] if group.kept else unknown[epoch] for group, at in members],
-            axis=1,
-        )
-        for epoch in range(len(known))
+        np.stack([kept[i][:, at] if kept else unknown[i] for kept, at in members], axis=1)
+        for i in range(len(known))
     ]

@@ -34,6 +34,7 @@ class GroupSnapshot:
     train_losses : ndarray of shape (n_epochs, n_members), in nats
     trajectory : ndarray of shape (n_epochs, n_members), learning rates
     kept : list of ndarray, as in the group
+    ends : ndarray or None, as in the group
     seen : list of ndarray of shape (n_epochs, n_scores), what each watch has seen, if there are any
     cost : dict of str to float, as in the group
     """
@@ -46,6 +47,7 @@ class GroupSnapshot:
     train_losses: np.ndarray
     trajectory: np.ndarray
     kept: list[np.ndarray]
+    ends: np.ndarray | None
     seen: list[np.ndarray]
     cost: dict[str, float]
 
@@ -61,6 +63,7 @@ class GroupSnapshot:
             train_losses=np.reshape(group.train_losses, (-1, len(group))),
             trajectory=np.reshape(group.trajectory, (-1, len(group))),
             kept=group.kept,
+            ends=None if group.ends is None else group.ends.copy(),
             seen=[np.array(watch.seen) for watch in group.watches],
             cost=dict(group.cost),
         )
@@ -84,6 +87,7 @@ class GroupSnapshot:
             train_losses=list(self.train_losses),
             trajectory=list(self.trajectory),
             kept=list(self.kept),
+            ends=None if self.ends is None else self.ends.copy(),
             cost=Counter(self.cost),
         )
 

@@ -22,6 +22,7 @@ class Watch:
         self._stops = [copy.copy(stop) for stop in stops]
         self.seen: list[np.ndarray] = []
         self._kept: np.ndarray | None = None
+        self._end = -1
         for stop in self._stops:
             stop.verbose = 0  # members are many
             stop.set_model(self._model)
@@ -31,6 +32,15 @@ class Watch:
     def has_stopped(self) -> bool:
         """Tell whether training is over."""
         return self._kept is not None
+
+    @property
+    def end(self) -> int:
+        """The epoch, from 0, of the model that a member has ended with, or that it would end with
+        if a callback stopped it now and restored the best weights; -1 for none of the past.
+        """
+        if self.has_stopped or not self.seen:
+            return self._end
+        return max((s.best_epoch for s in self._stops if s.restore_best_weights), default=-1)
 
     def see(self, train_loss: float, scores: np.ndarray) -> np.ndarray:
         """Look at an epoch, and return the scores of the model that there is after it.
@@ -46,6 +56,8 @@ class Watch:
         for stop in self._stops:
             stop.on_epoch_end(len(self.seen) - 1, {"loss": train_loss, "val_loss": scores[0]})
             if self._model.stop_training:
-                self._kept = self.seen[stop.best_epoch] if stop.restore_best_weights else scores
+                is_best = stop.restore_best_weights
+                self._end = stop.best_epoch if is_best else len(self.seen) - 1
+                self._kept = self.seen[self._end]
                 return self._kept
         return scores

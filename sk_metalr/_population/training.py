@@ -70,17 +70,18 @@ class Trainer:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
                 if epoch in self._kept_epochs:
-                    group.kept += group.kept[-1:] or [self._kept(group)]
+                    latest = group.kept[-1].copy() if group.kept else self._kept(group)
+                    group.kept.append(latest)
             else:
                 losses[:-1, :, column] = self._train_and_score(group, setup, epoch)[
                     :, :n_candidates
                 ]
                 losses[-1, :, column] = epoch + 1
             for member, watch in enumerate(group.watches):
-                if watch.has_stopped and epoch in self._kept_epochs and len(group.kept) > 1:
-                    group.kept[-1][:, member] = group.kept[-2][:, member]
                 train_loss = group.train_losses[-1][member]
                 losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
+            if group.watches and self._kept_epochs:
+                self._keep_ends(group, epoch)
             shown = Recorded(names, losses[:, :, column].copy())
             step(Seen(shown, group.candidates, group.split, epoch))
         if not self.options.keeps_states:
@@ -118,6 +119,21 @@ class Trainer:
         if self.options.averages and len(held_out) == 1:  # the optimizer delivers some of its own
             held_out *= 2
         return np.where(is_finite, np.vstack(held_out), np.nan)
+
+    def _keep_ends(self, group: Group, epoch: int) -> None:
+        """Keep predictions of the models that members end with, in place of those after this epoch
+        where they have stopped.
+        """
+        is_end = np.array([watch.end == epoch for watch in group.watches])
+        if is_end.any():
+            now = self._kept(group)
+            if group.ends is None:
+                group.ends = np.full_like(now, np.nan)
+            at = np.flatnonzero(is_end)
+            group.ends[:, at] = now[:, at]
+        if epoch in self._kept_epochs and group.ends is not None:
+            at = np.flatnonzero([watch.has_stopped for watch in group.watches])
+            group.kept[-1][:, at] = group.ends[:, at]
 
     def _kept(self, group: Group) -> np.ndarray:
         """Return predictions to keep (n_views, n_members, n_rows, n)."""

@@ -20,7 +20,7 @@ from .._progress import warn
 from .._recorded import Recorded
 from ..exceptions import CheckpointWarning, RefusedFileError
 
-FORMAT = 3
+FORMAT = 4
 FILE, LOCK = "search.checkpoint", "search.lock"
 
 WITHOUT_EFFECT = {"checkpoint_dir", "max_memory", "max_time", "n_jobs", "verbose"}

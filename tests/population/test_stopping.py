@@ -10,6 +10,7 @@ from sk_metalr import MetaLRClassifier
 from sk_metalr._population.group import Group, regrouped
 from sk_metalr._population.member import SharedState
 from sk_metalr._population.program import GroupState
+from sk_metalr._recorded import EPOCHS_OF_MODEL, Recorded
 from sk_metalr._space import RATE
 from sk_metalr._space.schedules import check_schedule
 
@@ -162,6 +163,21 @@ def test_those_that_stop_before_anything_is_kept_make_an_ensemble(iris):
     assert len({model["index"] for model in fitted.ensemble_}) > 1
 
 
+@pytest.mark.parametrize("name", STOPS)
+def test_what_is_kept_is_of_the_models_whose_losses_are_recorded(iris, name):
+    stop = keras.callbacks.EarlyStopping(**STOPS[name])
+    block = block_of(setup_of(*iris, [stop]), keeps_predictions=True, averages=True)
+    recorded = block.train(5)
+    block.keep(np.arange(3), EPOCHS)
+    recorded = Recorded.concat([recorded, block.train(EPOCHS - 5)], axis=2)
+    assert recorded[EPOCHS_OF_MODEL].min(axis=(1, 2)).min() < recorded[EPOCHS_OF_MODEL].max()
+    kept = block.held_out()
+    for view, of_view in zip(recorded.views, kept.predictions, strict=True):
+        for number, epoch in enumerate(kept.epochs):
+            log_p = of_view[:, number, np.arange(len(kept.target)), kept.target]
+            np.testing.assert_allclose(-log_p.mean(axis=1), view.loss[:, 0, epoch], rtol=0.01)
+
+
 def test_groups_of_which_one_has_kept_nothing_are_put_together():
     """All of one stopped before the first predictions were kept; the other went on alone."""
 
@@ -173,6 +189,8 @@ def test_groups_of_which_one_has_kept_nothing_are_put_together():
         return Group(0, candidates, {RATE: rates}, schedules, state=state, kept=kept)
 
     several, alone = group(4, []), group(1, [np.ones((2, 1, 5, 3), np.float16)])
-    (kept,) = regrouped([(several, 3), (alone, 0)], size=4).kept
+    together = regrouped([(several, 3), (alone, 0)], size=4)
+    assert together.ends is None
+    (kept,) = together.kept
     assert np.isnan(kept[:, 0]).all()
     np.testing.assert_array_equal(kept[:, 1:], 1)
