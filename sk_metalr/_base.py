@@ -231,7 +231,7 @@ class BaseMetaLR(
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
         self.learning_rate_interval_ = choice.interval
         self.ensemble_ = [vars(model) for model in result.models]
-        is_one = len(result.models) == 1
+        is_one = len(result.models) == 1 or not self.refit
         self.temperature_ = choice.temperature if is_one else result.temperature
         self.uses_averages_ = bool(choice.is_averaged[choice.index])
         is_own = scoring.worst_loss is not None

@@ -420,6 +420,15 @@ def test_a_subclassed_model_is_exported(iris):
     np.testing.assert_allclose(found, fitted.predict_proba(iris[0]), atol=1e-5)
 
 
+def test_without_a_refit_the_temperature_is_that_of_the_choice(iris):
+    params = {"n_candidates": 4, "cv": 2, "refit": False, "random_state": 0}
+    one, several = (
+        MetaLRClassifier(small_classifier(epochs=4), n_models=n, **params).fit(*iris)
+        for n in (1, 3)
+    )
+    assert several.temperature_ == one.temperature_ != 1
+
+
 class Halved(keras.Sequential):
     """Predicts in a way of its own."""
 
