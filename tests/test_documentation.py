@@ -480,10 +480,12 @@ QUOTED = {
         "retracing/measured» MB a fit",
     ],
     "docs/user_guide/limits.md": [
-        f"takes «{COST_OF_JOINT}/all/later fits/× one plain fit» × a plain fit instead of 3.5 ×, "
-        f"and «{COST_OF_JOINT}/numbers alone/later fits/× one plain fit» × instead of 2 × where",
+        f"takes «{COST_OF_JOINT}/numbers alone/later fits/× one plain fit» × a plain fit instead "
+        "of 2 ×. Where units and batch size are searched, too, its first fit in a process takes "
+        f"«{COST_OF_JOINT}/all/first fit in a process/× one plain fit» × instead of 8 ×",
         "of one model by «Joint searches/joint/against rate alone:3» nats instead of −0.004",
-        "the worst table's by «Joint searches/joint, halving/worst table against it:3»",
+        "by «Joint searches/joint, halving/against rate alone:3», and the worst table's by "
+        "«Joint searches/joint, halving/worst table against it:3»",
         f"(«Quality/HistGradientBoosting/accuracy» and «Quality/RandomForest/accuracy» against "
         f"«{OURS}/accuracy»), at a worse log-loss («Quality/HistGradientBoosting/log-loss» and "
         f"«Quality/RandomForest/log-loss» against «{OURS}/log-loss»)",
