@@ -77,9 +77,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         How many models are fitted on all rows, each from initial weights of its own; predicted
         probabilities are their mean. With `calibrate` they are an ensemble of candidates, chosen
         greedily by out-of-fold predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432).
-        All have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474) where one
-        candidate alone does best, another score than the log-loss chooses, time ran out, or
-        candidates learn their rates.
+        All have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474) without
+        `calibrate`, and where one candidate alone does best, another score than the log-loss
+        chooses, time ran out, or candidates learn their rates.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained: many at once; one after another in a compiled
         program, which serves layers that TensorFlow cannot vectorise; one after another by Keras's

@@ -100,6 +100,7 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
     values, train_losses, trajectory = gathered(
         lambda group: (group.values, group.train_losses, group.trajectory), np.asarray
     )
+    ends = _kept([([] if group.ends is None else [group.ends], at) for group, at in padded])
     return Group(
         split=kept[0][0].split,
         candidates=np.array([group.candidates[at] for group, at in kept]),
@@ -110,10 +111,7 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         averages=averages,
         train_losses=train_losses,
         kept=_kept([(group.kept, at) for group, at in padded]),
-        ends=next(
-            iter(_kept([([] if group.ends is None else [group.ends], at) for group, at in padded])),
-            None,
-        ),
+        ends=ends[0] if ends else None,
         trajectory=trajectory,
     )
 
