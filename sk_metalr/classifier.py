@@ -60,7 +60,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as hold out about 2,000 rows in all.
+        folds as it takes to hold out about 2,000 rows.
     scoring : str, callable, list or dict, default="neg_log_loss"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         classifier, X and y, for which the classifier predicts and X, of shape (n_test, 1), counts
@@ -77,9 +77,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         How many models are fitted on all rows, each from initial weights of its own; predicted
         probabilities are their mean. With `calibrate` they are an ensemble of candidates, chosen
         greedily by out-of-fold predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432).
-        All have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474) without
-        `calibrate`, and where one candidate alone does best, another score than the log-loss
-        chooses, time ran out, or candidates learn their rates.
+        All have the chosen strategy (Lakshminarayanan et al., 2017, arXiv:1612.01474) if
+        `calibrate` is False, if one candidate alone does best, if a score other than the log-loss
+        chooses, if time ran out, or with ``search="hypergradient"``.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained: many at once; one after another in a compiled
         program, which serves layers that TensorFlow cannot vectorise; one after another by Keras's
@@ -87,7 +87,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         ``search_cost_["lane"]`` says which it was, and ``"lane_reason"`` why.
     n_jobs : int or None, default=None
         How many of joblib's workers train the population. None: 1, this process, which uses all
-        cores, unless in a ``joblib.parallel_config``. The choice is the same.
+        cores, unless in a ``joblib.parallel_config``. The choice is the same unless candidates are
+        very close.
     max_memory : float or None, default=None
         Memory, in bytes, that members training at a time may take. None: a quarter of what is free.
     max_time : float or None, default=None
@@ -170,11 +171,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sk_metalr import MetaLRClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), MetaLRClassifier(random_state=0))
+    >>> model = MetaLRClassifier(random_state=0)  # around a ready-made network
     >>> model.fit(X, y).score(X, y) > 0.9
     True
     """
@@ -235,7 +234,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``. Of several labels, each column is a probability by itself.
         """
         return self._predicted(self._seen_task, X)
 
@@ -284,8 +283,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            The most probable class of each row.
+        labels : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The most probable class of each row. Of several labels, 1 where its probability is above
+            1/2; for one-hot targets, a 1 for the most probable class.
         """
         return self._seen_task.labels(self.predict_proba(X), self.classes_)
 

@@ -36,7 +36,7 @@ class BudgetWarning(UserWarning):
 
 
 class CallbackWarning(UserWarning):
-    """A callback of the wrapped classifier sets the learning rate in place of the chosen one."""
+    """A callback of the wrapped estimator sets the learning rate in place of the chosen one."""
 
 
 class CheckpointWarning(UserWarning):
@@ -52,11 +52,11 @@ class ExperienceWarning(UserWarning):
 
 
 class ForgottenParametersWarning(UserWarning):
-    """Parameters of a saved classifier could not be stored; they are back at their defaults."""
+    """Parameters of a saved estimator could not be stored; they are back at their defaults."""
 
 
 class IgnoredRateWarning(UserWarning):
-    """The wrapped classifier was given a learning rate, which the search replaces."""
+    """The wrapped estimator was given a learning rate, which the search replaces."""
 
 
 class InterruptedSearchWarning(UserWarning):
@@ -64,7 +64,7 @@ class InterruptedSearchWarning(UserWarning):
 
 
 class BaselineWarning(UserWarning):
-    """No learning rate did better than always predicting the class frequencies."""
+    """No candidate did better than the best constant prediction, such as the class frequencies."""
 
 
 class RareClassWarning(UserWarning):

@@ -50,7 +50,7 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of shuffled folds, a fraction of the rows to hold out once, a
         scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as hold out about 2,000 rows in all.
+        folds as it takes to hold out about 2,000 rows.
     scoring : str, callable, list, dict or None, default="neg_mean_squared_error"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         regressor, X and y, for which the regressor predicts and X, of shape (n_test, 1), counts the
@@ -68,13 +68,14 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         How many models are fitted on all rows, each from initial weights of its own; predictions
         are their mean. They are an ensemble of candidates, chosen greedily by out-of-fold
         predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432). All have the chosen
-        strategy where one candidate alone does best, another score than the squared error chooses,
-        time ran out, or candidates learn their rates.
+        strategy if one candidate alone does best, if a score other than the squared error chooses,
+        if time ran out, or with ``search="hypergradient"``.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained; see :class:`MetaLRClassifier`.
     n_jobs : int or None, default=None
         How many of joblib's workers train the population. None: 1, this process, which uses all
-        cores, unless in a ``joblib.parallel_config``. The choice is the same.
+        cores, unless in a ``joblib.parallel_config``. The choice is the same unless candidates are
+        very close.
     max_memory : float or None, default=None
         Memory, in bytes, that members training at a time may take. None: a quarter of what is free.
     max_time : float or None, default=None
@@ -149,11 +150,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sk_metalr import MetaLRRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), MetaLRRegressor(random_state=0))
+    >>> model = MetaLRRegressor(random_state=0)  # around a ready-made network
     >>> model.fit(X, y).score(X, y) > 0.4
     True
     """

@@ -20,7 +20,7 @@ EDGE = 0.985
 INSIDE = "best_estimator_", "estimator_", "estimator"
 """Attributes in which meta-estimators keep the estimator they wrap; the fitted one comes first."""
 
-NEEDED = "Drawing needs matplotlib: pip install 'sk_metalr[plot]'."
+NEEDED = "Drawing needs matplotlib: pip install 'matplotlib>=3.8'."
 
 
 def fitted_classifier(estimator: Any, taken_by: str) -> Any:

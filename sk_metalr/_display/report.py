@@ -25,7 +25,7 @@ from .reliability import ReliabilityDisplay
 from .strategy import StrategyDisplay
 from .summary import in_words
 
-NEEDED = "A report needs jinja2 and matplotlib: pip install 'sk_metalr[report]'."
+NEEDED = "A report needs jinja2 and matplotlib: pip install 'jinja2>=3.1' 'matplotlib>=3.8'."
 
 MANY = 30
 """Number of class labels, or of names of features, that are listed."""

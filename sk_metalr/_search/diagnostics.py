@@ -78,8 +78,9 @@ def edge_message(best: float, rates: Sequence[float] | np.ndarray) -> str:
     edge, direction = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
     return (
         f"The best learning rate, {best:.3g}, is the {edge} that was tried; "
-        f"{direction} ones may be better still: raise n_candidates or widen learning_rates, which "
-        "learning_rates='auto' does by itself."
+        f"{direction} ones may be better still: raise n_candidates or widen learning_rates. "
+        "learning_rates='auto' does that by itself, where nothing but rates, optimizers and "
+        "schedules is searched."
     )
 
 

@@ -7,9 +7,10 @@ from .random import RandomSearch
 class Hypergradient(RandomSearch):
     """Every candidate moves its own learning rate after each epoch.
 
-    It moves along the gradient of its held-out loss with respect to the logarithm of the rate, by
-    the cosine between the held-out gradient and what the epoch has moved. Every refit follows the
-    chosen candidate's trajectory, the mean over splits.
+    After an epoch, the logarithm of the rate rises where the epoch moved the weights along the
+    descent of the held-out loss, and falls where it moved them against it, in proportion to the
+    cosine between the two. Every refit follows the chosen candidate's trajectory, its geometric
+    mean over splits.
 
     References
     ----------
