@@ -16,6 +16,7 @@ from time import perf_counter
 from scipy.stats import loguniform, uniform
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import SVC
 
 from benchmarks.harness.scores import score
@@ -84,7 +85,13 @@ def lightgbm(seed: int):
 def xgboost(seed: int):
     from xgboost import XGBClassifier
 
-    return XGBClassifier(random_state=seed)
+    class OfAnyLabels(XGBClassifier):
+        """XGBoost takes classes as numbers from 0 on."""
+
+        def fit(self, X, y):
+            return super().fit(X, LabelEncoder().fit_transform(y))
+
+    return OfAnyLabels(random_state=seed)
 
 
 def realmlp(seed: int):
