@@ -73,7 +73,7 @@ class Dimension:
         self.name = name
         self.is_listed = not hasattr(values, "rvs")
         if self.is_listed and (
-            not isinstance(values, list | tuple | np.ndarray) or not len(values)
+            not isinstance(values, list | tuple | range | np.ndarray) or not len(values)
         ):
             raise ValueError(
                 f"The {name!r} values of param_distributions must be a list [...] of at least one "
@@ -103,12 +103,15 @@ class Dimension:
     def at(self, quantiles: np.ndarray, random_state: np.random.RandomState) -> list[Any]:
         """Return values at quantiles (n,) from 0 to 1, or drawn ones where these are not known.
 
-        Where each n-th part holds one of the quantiles, listed values come in equal shares.
+        Where each n-th part holds one of the quantiles, listed values come in equal shares, as far
+        as n allows, and each as likely as the others (systematic sampling).
         """
         if self.is_listed:
             n, n_values = len(quantiles), len(self._values)
-            middles = (np.floor(np.minimum(quantiles, 1 - 1e-9) * n) + 0.5) / n
-            return [self._values[int(q * n_values)] for q in middles]  # in equal shares
+            parts = np.floor(np.minimum(quantiles, 1 - 1e-9) * n)
+            start = quantiles.min() * n % 1
+            at = ((parts + start) * n_values / n).astype(int)
+            return [self._values[i] for i in np.minimum(at, n_values - 1)]
         if hasattr(self._values, "dist") and hasattr(self._values, "ppf"):
             is_whole = isinstance(self._values.dist, rv_discrete)
             values = self._values.ppf(quantiles)

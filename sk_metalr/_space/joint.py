@@ -33,11 +33,12 @@ def draw(
     Each part, a :class:`.space.Part`, gets about as many of them as the others. Learning rates and
     `members`, the parameters that are numbers of one program, are drawn by a Latin hypercube
     (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
-    Of all static settings, one is drawn for every eight candidates, in which each listed value
-    comes about as often as the others; a setting's learning rates are spread over all. A quarter of
-    the candidates differ in their rates alone: they have the values that parameters have of their
-    `own` where they are not searched, or those of the space that are nearest. So what a search of
-    the rate alone would choose is compared with all others.
+    Of all static settings, one is drawn for every eight candidates, but at least two, in which each
+    listed value comes about as often as the others; a setting's learning rates are spread over all.
+    The candidates of one setting, or else a quarter of them, differ in their rates alone: they have
+    the values that parameters have of their `own` where they are not searched, or those of the
+    space that are nearest. So what a search of the rate alone would choose is compared with all
+    others.
     """
     each, more = divmod(n_candidates, len(parts))
     numbers = [each + (i < more) for i in range(len(parts))]
@@ -96,7 +97,9 @@ def _drawn_from(
     n: int,
     random_state: np.random.RandomState,
 ) -> list[dict[str, Any]]:
-    """Return `n` candidates of a part, a quarter of them with the `known` values of their own."""
+    """Return `n` candidates of a part; those of one setting, or else a quarter of them, have the
+    `known` values of their own.
+    """
     numeric = {name: one for name, one in part.others.items() if name in members}
     static = {name: one for name, one in part.others.items() if name not in members}
     positions = {name: Dimension(name, listed) for name, listed in part.positions.items()}
@@ -107,7 +110,7 @@ def _drawn_from(
     columns = {RATE: part.rates.at(quantiles[:, 0], random_state)}
     for column, (name, one) in enumerate(free.items(), start=1):
         columns[name] = one.at(quantiles[:, column], random_state)
-    settings = _settings(static, max(1, n // PER_SETTING), random_state)
+    settings = _settings(static, max(min(2, n), n // PER_SETTING), random_state)
     settings = _with_own(settings, {name: v for name, v in known.items() if name in static})
     # Neighbours by rate are dealt different settings.
     rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]

@@ -48,8 +48,21 @@ def test_few_static_settings_share_the_candidates(seed):
 
 
 def test_more_candidates_meet_more_settings_up_to_all_of_them():
-    for n, expected in ((4, 1), (16, 2), (72, 9), (200, 9)):
+    for n, expected in ((1, 1), (4, 2), (16, 2), (72, 9), (200, 9)):
         assert len(np.unique(drawn(n=n).families)) == expected
+
+
+@pytest.mark.parametrize("n_values", [2, 3, 5, 8])
+def test_every_listed_value_is_as_likely_as_the_others(n_values):
+    space = {"model__units": list(range(1, n_values + 1))}
+    units = [one["model__units"] for seed in range(60) for one in drawn(space, seed=seed).params()]
+    shares = np.bincount(units, minlength=n_values + 1)[1:] / len(units)
+    np.testing.assert_allclose(shares, 1 / n_values, atol=0.05)
+
+
+def test_a_few_candidates_meet_more_than_one_setting():
+    params = drawn({"model__units": range(16, 65, 16)}, n=8).params()
+    assert len({one["model__units"] for one in params}) == 2
 
 
 def test_schedules_come_in_equal_shares():
