@@ -63,11 +63,12 @@ def response_curves(estimator: Any) -> list[ResponseCurve]:
         )
         smoothed = surface.smoothed[at].mean(axis=1)
         error = np.array([surface.standard_error(i, epoch) for i, epoch in enumerate(at[2])])
-    columns = rates, losses, smoothed, error, diverged, raw
-    return [
-        ResponseCurve(label, *(column[labels == label] for column in columns))
-        for label in dict.fromkeys(labels.tolist())  # in the order of the candidates
-    ]
+    columns, curves_of = (rates, losses, smoothed, error, diverged, raw), []
+    for label in dict.fromkeys(labels.tolist()):  # in the order of the candidates
+        rows = np.flatnonzero(labels == label)
+        rows = rows[rates[rows].argsort(kind="stable")]
+        curves_of.append(ResponseCurve(label, *(column[rows] for column in columns)))
+    return curves_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -167,7 +168,8 @@ class LearningRateDisplay:
         """
         self.ax_ = drawing.new_axes(ax)
         self.figure_ = self.ax_.figure
-        lowest = min(float(np.nanmin(curve.smoothed)) for curve in self.curves)
+        # All candidates of a curve may have diverged.
+        lowest = float(np.nanmin(np.concatenate([curve.smoothed for curve in self.curves])))
         bottom, top = drawing.loss_limits(lowest, self.baseline_loss)
         rates = np.concatenate([curve.learning_rates for curve in self.curves])
         if rates.min() == rates.max():  # matplotlib finds no range around a single rate

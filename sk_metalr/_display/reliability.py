@@ -117,7 +117,7 @@ class ReliabilityDisplay:
         of = {"before calibration": before, "after calibration": probabilities}
         if fitted.temperature_ == 1.0:
             of = {"as predicted": probabilities}
-        is_class = np.asarray(y)[:, None] == fitted.classes_
+        is_class = np.reshape(y, (-1, 1)) == fitted.classes_
         curves = {label: _curve(is_class, one, n_bins, strategy) for label, one in of.items()}
         return cls(curves=curves).plot(ax)
 

@@ -36,8 +36,8 @@ def batches(X: np.ndarray) -> Iterator[slice]:
 def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
     """Return meta-features of a table of finite numbers of shape (n_samples, ...), by their names.
 
-    `code`, of shape (n_samples,), is the class of each row, counted from 0; no class is without
-    rows, and there is one where targets are numbers. ``class_entropy`` is in nats;
+    `code`, of shape (n_samples,), is the class of each row, counted from 0; those without rows do
+    not count, and there is one where targets are numbers. ``class_entropy`` is in nats;
     ``share_binary`` and ``share_sparse`` are of columns; ``scale`` is the root of the mean square
     of all values.
     """
@@ -51,7 +51,7 @@ def data_features(X: np.ndarray, code: np.ndarray) -> dict[str, Any]:
         n_high += is_high.sum(axis=0)
         n_either += (is_low | is_high).sum(axis=0)
         squares += np.square(X[rows], dtype=np.float64).sum()
-    frequency = np.bincount(code) / len(code)
+    frequency = np.unique(code, return_counts=True)[1] / len(code)
     return {
         "n_rows": len(X),
         "n_features": X.shape[1],

@@ -30,7 +30,7 @@ def encode(value: Any, parts: dict[str, bytes]) -> Any:
         return value
     if type(value) is float:
         return value if isfinite(value) else {"float": repr(value)}
-    if type(value) is list:
+    if type(value) in (list, range):
         return [encode(one, parts) for one in value]
     if type(value) is tuple:
         return {"tuple": [encode(one, parts) for one in value]}

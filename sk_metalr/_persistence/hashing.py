@@ -7,7 +7,7 @@ import json
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from types import BuiltinFunctionType, CodeType, FunctionType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import joblib
@@ -64,7 +64,7 @@ def _contents(value: Any, depth: int) -> Any:
         return [_described(one, depth) for one in values]
 
     match value:
-        case list() | tuple():
+        case list() | tuple() | range():
             return described(value)
         case set() | frozenset():
             return sorted(described(value), key=str)
@@ -77,6 +77,10 @@ def _contents(value: Any, depth: int) -> Any:
         case FunctionType():
             cells = [cell.cell_contents for cell in value.__closure__ or ()]
             return described([value.__code__, value.__defaults__, value.__kwdefaults__, cells])
+        case MethodType():
+            return described([value.__func__, value.__self__])
+        case ModuleType():
+            return value.__name__
         case partial():
             return described([value.func, value.args, value.keywords])
         case BaseEstimator():

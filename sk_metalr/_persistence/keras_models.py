@@ -150,6 +150,8 @@ def _is_keras_own(one: dict[str, Any]) -> bool:
     if one["class_name"] == "function":
         homes = [home for where, home in FUNCTIONS.items() if module in (where, "builtins")]
         return any(hasattr(home, name) for home in homes)
+    if "." in str(one["class_name"]):  # Keras would look in the modules inside of that one
+        return False
     return str(module) in CLASSES or str(module).startswith(PRIVATE_HOMES)
 
 

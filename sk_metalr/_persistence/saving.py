@@ -164,10 +164,10 @@ def _parameter(value: Any, parts: dict[str, bytes], algorithms: dict[str, Any]) 
             stored_params = {key: _parameter(one, parts, {}) for key, one in params}
             if all("value" in one for one in stored_params.values()):
                 return {"algorithm": name, "params": stored_params}
-    value = getattr(value, "path", None) or value  # an experience goes by its file
+    path = getattr(value, "path", value)  # an experience goes by its file
     trial = dict(parts)
     try:
-        stored = encode(os.fspath(value) if isinstance(value, os.PathLike) else value, trial)
+        stored = encode(os.fspath(path) if isinstance(path, os.PathLike) else value, trial)
     except TypeError:
         return {"repr": shorten(repr(value), 200)}
     parts.update(trial)

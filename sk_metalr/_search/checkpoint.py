@@ -153,7 +153,7 @@ def search_identity(estimator: Any, algorithm: Any, prepared: Any) -> dict[str, 
     of_algorithm.pop("experience", None)  # but for the candidates that it proposes
     given = estimator.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
     if not isinstance(estimator.random_state, Integral):
-        del given["random_state"]  # the one that the search began with is saved
+        given["random_state"] = None  # the one that the search began with is saved
     params = {
         f"the parameter {name!r}": persistence.identity(value)
         for name, value in given.items()

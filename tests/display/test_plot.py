@@ -97,6 +97,23 @@ def test_the_response_curve_is_drawn(fitted):
     np.testing.assert_allclose(line.get_ydata(), -fitted.cv_results_["selection_score"])
 
 
+def test_a_curve_whose_candidates_all_diverged_is_drawn(fitted_in_families):
+    display = LearningRateDisplay.from_estimator(fitted_in_families)
+    first, second = display.curves
+    nothing = np.full_like(first.smoothed, np.nan)
+    diverged = replace(first, smoothed=nothing, diverged=np.ones(len(nothing), bool))
+    bottom, top = replace(display, curves=[diverged, second]).plot().ax_.get_ylim()
+    assert bottom < np.nanmin(second.smoothed) < top
+
+
+def test_rates_increase_though_several_blocks_of_numbers_share_a_curve(iris):
+    decay = {"optimizer__weight_decay": [1e-3, 1e-2]}
+    spaces = [decay, decay | {"optimizer__clipnorm": [1.0, 2.0]}]
+    found = MetaLRClassifier(small_classifier(epochs=2), spaces, n_candidates=8, cv=0.2)
+    for curve in LearningRateDisplay.from_estimator(found.fit(*iris)).curves:
+        assert (np.diff(curve.learning_rates) >= 0).all()
+
+
 def test_displays_draw_where_they_are_told(fitted_in_families):
     _, (left, right) = plt.subplots(1, 2)
     assert LearningRateDisplay.from_estimator(fitted_in_families, ax=left).ax_ is left
@@ -210,5 +227,5 @@ def test_an_estimator_that_holds_no_classifier_of_ours_is_refused(display, other
 def test_without_matplotlib_displays_say_what_to_install(fitted, display, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"pip install 'sk_metalr\[plot\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'matplotlib>=3\.8'"):
         display.from_estimator(fitted)

@@ -40,6 +40,8 @@ def test_confidence_is_compared_with_accuracy(sure):
     np.testing.assert_allclose(curve.confidence, [0.8])
     np.testing.assert_allclose(curve.accuracy, [0.75])
     assert curve.error == pytest.approx(0.05)
+    again = ReliabilityDisplay.from_estimator(sure, np.zeros((4, 4)), [[0], [1], [2], [1]])
+    assert again.curves[label].error == curve.error
 
 
 def test_before_calibration_logits_are_as_they_were(sure):

@@ -429,7 +429,7 @@ def test_a_report_says_what_to_install(fitted, tmp_path, monkeypatch, missing):
     for name in [*sys.modules, missing]:
         if name.split(".")[0] == missing:
             monkeypatch.setitem(sys.modules, name, None)
-    told = r"^A report needs jinja2 and matplotlib: pip install 'sk_metalr\[report\]'\.$"
+    told = r"^A report needs jinja2 and matplotlib: pip install 'jinja2>=3.1' 'matplotlib>=3.8'\.$"
     with pytest.raises(ImportError, match=told):
         report(fitted, tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []

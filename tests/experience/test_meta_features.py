@@ -39,6 +39,11 @@ def test_features_of_a_table():
     }
 
 
+def test_a_class_without_rows_does_not_count():
+    X = np.arange(8.0).reshape(4, 2)
+    assert data_features(X, np.array([0, 0, 2, 2])) == data_features(X, np.array([0, 0, 1, 1]))
+
+
 @pytest.mark.parametrize(
     ("change", "least", "most"),
     [

@@ -32,7 +32,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from sk_metalr import Experience, Halving, MetaLRClassifier, Portfolio, report
@@ -238,6 +238,15 @@ def test_images_and_a_categorical_loss(digits, tmp_path, model):
     assert_equal_fits(MetaLRClassifier.load(fitted.save(tmp_path / "a")), fitted, X)
 
 
+def test_a_model_that_was_given_is_kept_or_named(iris, tmp_path):
+    X, y = few(*iris)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    saved = make(model).fit(X, y).save(tmp_path / "a")
+    with pytest.warns(ForgottenParametersWarning, match=r"estimator \(<Sequential"):
+        assert MetaLRClassifier.load(saved).estimator is None
+
+
 @pytest.mark.parametrize("make", [Path, Experience])
 def test_a_search_is_kept_and_its_experience_by_its_path(fitted, tmp_path, make):
     path = tmp_path / "experience.jsonl"
@@ -354,6 +363,12 @@ class PipelineOfInputs(KerasClassifier):
         return make_pipeline(Halves())
 
 
+class OneHotFeatures(KerasClassifier):
+    @property
+    def feature_encoder(self):
+        return OneHotEncoder(sparse_output=False)
+
+
 class OtherLabels(KerasClassifier):
     @property
     def target_encoder(self):
@@ -379,6 +394,20 @@ def test_a_model_of_several_inputs_is_saved(iris, tmp_path):
     again = loaded.save(tmp_path / "b")
     again = MetaLRClassifier.load(again, custom_objects={"TwoInputs": TwoInputs})
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def of_any_columns(meta):
+    return keras.Sequential([layers.Dense(3, "softmax")])
+
+
+@forgets
+def test_an_encoder_that_knows_certain_categories_only_is_saved(iris, tmp_path):
+    X, y = few(*iris)
+    X = X.round() % 3
+    fitted = make(OneHotFeatures(of_any_columns, **WRAPPED)).fit(X, y)
+    custom = {"OneHotFeatures": OneHotFeatures}
+    loaded = MetaLRClassifier.load(fitted.save(tmp_path / "a"), custom_objects=custom)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
 @pytest.mark.parametrize(
@@ -482,6 +511,8 @@ def activation(module, name):
         dense(module="os", class_name="system"),
         dense(module="keras.utils", class_name="get_file"),
         dense(module="keras.layers", class_name="TFSMLayer", config={"filepath": "/nowhere"}),
+        dense(module="keras", class_name="layers.TFSMLayer", config={"filepath": "/nowhere"}),
+        dense(module="keras", class_name="utils.get_file", config={}),
         dense(module="keras.src.saving.saving_lib", class_name="load_model"),
         dense(module="tests.models", class_name="Mine", registered_name="Mine"),
         activation("builtins", "eval"),

@@ -211,6 +211,7 @@ DIFFERING = {
     "epochs": ({"epochs": 9}, None, r"the parameter 'estimator'"),
     "random splits": ({"cv": ShuffleSplit(2)}, None, r"'cv'"),
     "seed": ({"random_state": 1}, None, r"'random_state'"),
+    "no seed": ({"random_state": None}, None, r"'random_state'"),
 }
 
 
@@ -308,6 +309,10 @@ def make_counter(start):
         (keras.optimizers.Adam(0.1), keras.optimizers.Adam(0.2), False),
         (ShuffleSplit(3), ShuffleSplit(3), True),
         (ShuffleSplit(3), ShuffleSplit(4), False),
+        (ShuffleSplit(3).split, ShuffleSplit(3).split, True),
+        (ShuffleSplit(3).split, ShuffleSplit(4).split, False),
+        (keras, keras, True),
+        (keras, np, False),
     ],
 )
 def test_identity_is_what_a_value_holds(one, other, alike):
