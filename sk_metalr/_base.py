@@ -19,7 +19,7 @@ from . import _search as search
 from ._data import TrainingData
 from ._display import diagram, summary
 from ._experience import ExperienceRecord
-from ._models import Wrappers, exported
+from ._models import Wrappers, exported, keep_fit_kwargs
 from ._persistence import SavingMixin
 from ._population import check_not_forked, n_workers
 from ._progress import PREFIX, Progress, Score, tell, warn
@@ -76,6 +76,12 @@ class BaseMetaLR(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy; one of Keras's wrappers in it keeps its ``fit_kwargs``."""
+        copy = super().__sklearn_clone__()
+        keep_fit_kwargs(self.estimator, copy.estimator)
+        return copy
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(

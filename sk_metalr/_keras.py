@@ -8,6 +8,7 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random import seed_generator
+from keras.src.utils.naming import to_snake_case
 
 
 class StatelessOptimizer(keras.optimizers.Optimizer):
@@ -29,7 +30,12 @@ class StatelessOptimizer(keras.optimizers.Optimizer):
 
 def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     """Tell whether a schedule, instead of a variable, holds the learning rate of an optimizer."""
-    return not isinstance(optimizer._learning_rate, keras.Variable)
+    return not isinstance(_inner(optimizer)._learning_rate, keras.Variable)
+
+
+def _inner(optimizer: Any) -> Any:
+    """Return an optimizer, or the one inside of a LossScaleOptimizer."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -41,14 +47,23 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
 
 def copy_decay_exclusions(source: Any, target: Any) -> None:
     """Carry over ``exclude_from_weight_decay``, which is no part of an optimizer's config."""
+    source, target = _inner(source), _inner(target)
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
 
+def copy_decay_exclusions_of_model(source: keras.Model, target: keras.Model) -> None:
+    """Have the optimizer of a copy of a model spare the weights that the model's own spares."""
+    if spared := spared_of_decay(source):
+        optimizer, variables = _inner(target.optimizer), target.trainable_variables
+        keys = {optimizer._var_key(variables[number]) for number in spared}
+        optimizer._exclude_from_weight_decay = keys
+
+
 def spared_of_decay(model: keras.Model) -> list[int]:
     """Return the numbers of the trainable variables whose weights do not decay."""
-    uses_decay = getattr(model.optimizer, "_use_weight_decay", lambda variable: True)
+    uses_decay = getattr(_inner(model.optimizer), "_use_weight_decay", lambda variable: True)
     variables = enumerate(model.trainable_variables)
     return [number for number, variable in variables if not uses_decay(variable.value)]
 
@@ -61,6 +76,13 @@ def spare_of_decay(optimizer: Any, model: keras.Model) -> None:
         optimizer._var_key(model.trainable_variables[number]) for number in spared_of_decay(model)
     }
     optimizer._exclude_from_weight_decay_pattern = None
+
+
+def called(model: keras.Model, x: Any, training: bool) -> Any:
+    """Return the outputs of a model, called as its own steps call it: a ``call`` that takes no
+    ``training`` is not told, and then neither are the layers inside.
+    """
+    return model(x, training=training) if model._call_has_training_arg else model(x)
 
 
 def training_loss(model: keras.Model, x: Any, y: Any, outputs: Any, weight: Any) -> Any:
@@ -110,10 +132,15 @@ def output_activation(model: keras.Model) -> str:
     last = outputs[0]._keras_history.operation if outputs else None
     if isinstance(last, keras.Model):
         return output_activation(last)
+    if getattr(last, "negative_slope", None):  # of a ReLU
+        return "linear"
     named = keras.layers.ReLU, keras.layers.Softmax, keras.layers.Rescaling
     if isinstance(last, (*named, keras.layers.Normalization)):
         return type(last).__name__.lower()
-    return getattr(getattr(last, "activation", None), "__name__", "linear")
+    name = getattr(getattr(last, "activation", None), "__name__", "linear")
+    if type(last).__module__.startswith(("keras.src.ops.", "keras.src.activations.")):
+        name = to_snake_case(type(last).__name__)  # keras.ops.softplus(x), for instance
+    return {"exp": "exponential", "re_lu": "relu"}.get(name, name)
 
 
 def seed_states(model: keras.Model) -> set[int]:

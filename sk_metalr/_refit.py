@@ -92,10 +92,9 @@ class Refit:
             rate = models.scheduled_rate(
                 estimator, plan, strategy.learning_rate, strategy.schedule, len(data.y)
             )
-            tuned = models.with_strategy(
-                estimator, rate, planned.n_epochs, weights_seed, strategy.settings
-            )
-            how = {"rate": rate, "settings": strategy.settings}
+            settings = models.with_routed_settings(estimator, strategy.settings)
+            tuned = models.with_strategy(estimator, rate, planned.n_epochs, weights_seed, settings)
+            how = {"rate": rate, "settings": settings}
             seed = order_seed + number if number else None
             opened.append(models.open_estimator(tuned, X, labels, seed=seed, **how))
         return opened

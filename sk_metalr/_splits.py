@@ -36,6 +36,7 @@ def n_auto_splits(n_rows: int) -> int:
 
 def make_splits(
     cv: Any,
+    X: np.ndarray,
     y: np.ndarray,
     *,
     strata: np.ndarray | None = None,
@@ -45,9 +46,10 @@ def make_splits(
     """Return the row numbers of every split, (n_train,) and (n_test,), all of them usable.
 
     A class of one row, or in one group only, cannot be both trained on and held out: its rows stay
-    in every training part, and a warning says so. `cv` is as for ``MetaLRClassifier``; targets are
-    of shape (n_samples, ...), groups of (n_samples,). Groups are not torn apart, and a splitter is
-    handed them. The `strata` (n_samples,) are the classes of rows, None where they are the targets.
+    in every training part, and a warning says so. `cv` is as for ``MetaLRClassifier``; features and
+    targets are of shape (n_samples, ...), groups of (n_samples,). Groups are not torn apart. A
+    splitter is handed features, targets and groups. The `strata` (n_samples,) are the classes of
+    rows, None where they are the targets.
 
     Raises ValueError if a split is no pair of row numbers, has no held-out rows, lacks a class in
     its training rows, or holds out rows that it also trains on, or if there is no split; TypeError
@@ -67,7 +69,10 @@ def make_splits(
         raise ValueError(_nothing_to_hold_out(classes[rare], groups))
     rows = np.flatnonzero(~kept) if is_drawn else np.arange(len(y))
     of_rows = None if groups is None else groups[rows]
-    drawn = _pairs(cv, y[rows], code[rows], of_rows, random_state)
+    if is_drawn:
+        drawn = _drawn(cv, code[rows], of_rows, random_state)
+    else:
+        drawn = _asked(cv).split(X, y, groups)
     pairs = _row_numbers(drawn, len(rows))
     splits, has_moved = [], is_drawn
     for number, (train, test) in enumerate(pairs):
@@ -138,24 +143,26 @@ def _warn_of_rare(rare: np.ndarray, groups: np.ndarray | None) -> None:
     )
 
 
-def _pairs(
-    cv: Any,
-    y: np.ndarray,
-    code: np.ndarray,
-    groups: np.ndarray | None,
-    random_state: np.random.RandomState,
-) -> Iterable[Split]:
-    """Return the splits that `cv` asks for, as it gives them; see :func:`make_splits`."""
+def _asked(cv: Any) -> Any:
+    """Return a splitter, or one that yields pairs; raise TypeError for a class."""
     if isinstance(cv, type):
         raise TypeError(
             "The 'cv' parameter must be a number, a splitter, or pairs (train, "
             f"test) of row numbers. Got the class {cv.__name__} instead; call it: {cv.__name__}()."
         )
-    X = np.zeros((len(y), 1))
-    if not isinstance(cv, str | Real):
-        return check_cv(cv).split(X, y, groups)
+    return check_cv(cv)
+
+
+def _drawn(
+    cv: str | Real,
+    code: np.ndarray,
+    groups: np.ndarray | None,
+    random_state: np.random.RandomState,
+) -> Iterable[Split]:
+    """Return splits of rows, of strata (n_samples,), drawn at random; see :func:`make_splits`."""
+    X = np.zeros((len(code), 1))
     if isinstance(cv, str):
-        fraction, n_splits = AUTO_FRACTION, n_auto_splits(len(y))
+        fraction, n_splits = AUTO_FRACTION, n_auto_splits(len(code))
     elif isinstance(cv, Integral):
         fraction, n_splits = 1 / int(cv), int(cv)
     else:
@@ -176,15 +183,15 @@ def _pairs(
         return islice(folds.split(X, code, groups), n_splits)
     class_counts = np.unique(code, return_counts=True)[1]
     n_classes = len(class_counts)
-    held_out = max(ceil(fraction * len(y)), n_classes)
-    n_train = len(y) - held_out
+    held_out = max(ceil(fraction * len(code)), n_classes)
+    n_train = len(code) - held_out
     if n_train < n_classes:
         of_classes = f" for {n_classes} classes" * (n_classes > 1)
         raise ValueError(
-            f"{len(y)} rows are too few: {held_out} are held out, which leaves {n_train} to train "
-            f"on{of_classes}. Give more rows, or hold out a smaller part: cv=0.1."
+            f"{len(code)} rows are too few: {held_out} are held out, which leaves {n_train} to "
+            f"train on{of_classes}. Give more rows, or hold out a smaller part: cv=0.1."
         )
-    n_folds = round(min(1 / fraction, len(y) + 1))
+    n_folds = round(min(1 / fraction, len(code) + 1))
     if _is_fold(fraction) and 2 <= n_folds <= class_counts.min():
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
         return islice(folds.split(X, code), n_splits)

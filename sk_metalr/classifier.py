@@ -56,7 +56,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     n_candidates : int or None, default=None
         How many strategies are tried in all; fewer where lists hold fewer. None: 16 learning rates
         with each combination of optimizer and schedule; for ``"portfolio"`` 4. Where other
-        parameters are searched: 32 in all, which meet a static setting for every eight of them.
+        parameters are searched: 32 in all, which meet a static setting for every eight of them, and
+        at least two.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
@@ -90,7 +91,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         cores, unless in a ``joblib.parallel_config``. The choice is the same unless candidates are
         very close.
     max_memory : float or None, default=None
-        Memory, in bytes, that members training at a time may take. None: a quarter of what is free.
+        Memory, in bytes, that weights, gradients and optimizer states of members training at a time
+        may take. None: a quarter of what is free.
     max_time : float or None, default=None
         Seconds that the whole fit may take. The search ends at an epoch, alike for all candidates,
         after which there would not be time for another one and the refit; one epoch is always

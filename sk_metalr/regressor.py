@@ -107,6 +107,8 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
         What was subtracted from the targets of all rows, and then divided by: their mean and
         standard deviation. The scale of a constant target is 0.
+    target_variance_ : ndarray of shape (n_outputs,)
+        Their variance, the squared error of always predicting their mean.
     n_outputs_, target_type_ : int, {"continuous", "continuous-multioutput"}
         How many numbers are predicted for a row, and whether they are in columns.
     ensemble_, ensemble_weights_ : list of dict, ndarray of shape (n_models,)
@@ -264,6 +266,8 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         scaler = data.scaler(np.arange(len(data.y)))
         assert scaler is not None
         self.target_mean_, self.target_scale_ = scaler.mean, scaler.scale
+        standard = TargetScaler.learned(data.target, "standard", data.sample_weight)
+        self.target_variance_ = standard.scale**2
         self.n_outputs_ = len(scaler.mean)
         self.target_type_ = COLUMNS if data.y.ndim == 2 else "continuous"
 
@@ -291,5 +295,4 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     def _baseline_score(self) -> float:
         if self._seen_task.by_training_loss:
             return float(self.baseline_loss_)
-        of_scaled = 1.0 if (self.target_mean_ != 0).any() else self.baseline_loss_
-        return float((self.target_scale_**2).mean() * of_scaled)
+        return float(self.target_variance_.mean())

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 from make import SMALL_FITS_WARN
-from scikeras.wrappers import KerasClassifier
+from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.metrics import log_loss
 
-from sk_metalr import MetaLRClassifier, verify
+from sk_metalr import MetaLRClassifier, MetaLRRegressor, verify
 from sk_metalr._population import lanes, program
 from sk_metalr.exceptions import CallbackWarning
 
@@ -387,6 +387,19 @@ def test_a_partial_last_batch_trains_as_it_is(build, X):
     assert_as_keras(fit(build, X), "vectorized")
 
 
+def test_a_loss_of_all_rows_of_a_batch_sees_no_others():
+    def build():
+        model = keras.Sequential([keras.Input((8,)), layers.Dense(5, activation="sigmoid")])
+        model.compile("adam", keras.losses.Dice())
+        return model
+
+    masks = (X[:, :5] > 0).astype("float32")
+    wrapped = KerasRegressor(build, epochs=2, batch_size=32, verbose=0)
+    found = MetaLRRegressor(wrapped, learning_rates=RATES, cv=0.2, random_state=0)
+    found.set_params(standardize=False).fit(X, masks)
+    assert verify(found, X, masks, n_candidates=1)["max_loss_difference"] < 1e-4
+
+
 # 9: callbacks that set the rate
 
 
@@ -577,6 +590,85 @@ def test_subclassed_models_are_trained(settings):
     fitted = fit(lambda: subclassed(**settings))
     assert_as_keras(fitted)
     assert log_loss(Y, fitted.predict_proba(X)) < 2
+
+
+class Untold(keras.Model):
+    """A model whose layers are not told whether they are trained, as its own call is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = layers.Dense(6, activation="relu")
+        self.normalized, self.dropped = layers.BatchNormalization(), layers.Dropout(0.5)
+        self.head = layers.Dense(3, activation="softmax")
+
+    def call(self, x):
+        return self.head(self.dropped(self.normalized(self.features(x))))
+
+
+def test_a_call_that_takes_no_training_is_not_told():
+    def build():
+        model = Untold()
+        model(X[:1])
+        model.compile("adam", CROSS_ENTROPY)
+        return model
+
+    assert_as_keras(fit(build), "vectorized")
+
+
+class Powered(keras.optimizers.SGD):
+    """An optimizer whose config does not tell all about it."""
+
+    def __init__(self, learning_rate=0.01, power=1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.power = power
+
+    def update_step(self, gradient, variable, learning_rate):
+        gradient = ops.sign(gradient) * ops.abs(gradient) ** self.power
+        super().update_step(gradient, variable, learning_rate)
+
+
+class PoweredAsConfigured(Powered):
+    """An optimizer whose config does."""
+
+    def get_config(self):
+        return super().get_config() | {"power": self.power}
+
+
+@pytest.mark.parametrize(
+    ("kind", "lane"), [(Powered, "keras"), (PoweredAsConfigured, "vectorized")]
+)
+def test_an_optimizer_of_ones_own_keeps_its_settings(kind, lane):
+    assert_as_keras(fit(lambda: sequential(optimizer=kind(power=0.5))), lane)
+
+
+def test_penalties_that_were_set_on_variables_count():
+    def build(l2=0.0):
+        model = sequential(layers.Dense(6))
+        for layer in model.layers:
+            layer.kernel.regularizer = keras.regularizers.L2(l2)
+        return model
+
+    plain, penalised = (fit(lambda l2=l2: build(l2)) for l2 in (0.0, 10.0))
+    assert_as_keras(penalised, "vectorized")
+    assert not np.allclose(plain.learning_curves_, penalised.learning_curves_, atol=0.01)
+    wrapped = {"estimator": KerasClassifier(build, epochs=2, verbose=0), "n_candidates": 8}
+    space = {"model__l2": [0.0, 10.0]}
+    found = MetaLRClassifier(param_distributions=space, cv=0.2, random_state=0, **wrapped)
+    assert verify(found.fit(X, Y), X, Y, n_candidates=3)["max_loss_difference"] < 1e-4
+
+
+def test_what_a_function_closes_over_may_change_between_fits():
+    curves, slope = [], None
+
+    def sloping(x):
+        return slope * ops.tanh(x)
+
+    for value in (1.0, -3.0):
+        slope = value
+        fitted = fit(lambda: sequential(layers.Dense(6, activation=sloping)))
+        assert_as_keras(fitted, "vectorized")
+        curves.append(fitted.learning_curves_)
+    assert not np.allclose(*curves, atol=1e-3)
 
 
 def test_models_that_wait_for_rows_are_built_from_them():

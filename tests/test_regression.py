@@ -226,6 +226,16 @@ class TestChoice:
         assert (found.predict(X) > 0).all()
         assert 0 < -found.best_score_ < found.baseline_loss_  # half the deviance
 
+    def test_the_baseline_of_several_outputs_is_the_mean_of_their_variances(self):
+        rng = np.random.default_rng(0)
+        X, counts = rng.normal(size=(60, 3)), rng.poisson([1, 100], size=(60, 2))
+
+        def build(meta):
+            return keras.Sequential([keras.Input((3,)), layers.Dense(2, "softplus")])
+
+        found = make(small_regressor(build, loss="poisson")).fit(X, counts)
+        assert found._baseline_score == pytest.approx(counts.var(axis=0).mean())
+
     def test_losses_can_be_searched_where_they_are_compared_by_a_scorer(self, diabetes):
         space = {"loss": ["mean_squared_error", "mean_absolute_error"]}
         found = make(param_distributions=space, n_candidates=4, learning_rates=None)
@@ -389,6 +399,8 @@ class TestTargets:
         ("activation", "y", "shifted", "scale"),
         [
             ("softplus", (100, 300), False, None),
+            (keras.ops.softplus, (100, 300), False, None),
+            (keras.ops.sigmoid, (0.1, 0.9), False, 1.0),
             ("sigmoid", (0.1, 0.9), False, 1.0),
             (layers.Rescaling(50.0, 200.0), (100, 300), False, 1.0),
         ],
@@ -398,8 +410,9 @@ class TestTargets:
         target = np.interp(X[:, 2] + X[:, 8], (-3, 3), y)
 
         def build(meta):
+            model = small_numbers(meta)
             last = layers.Activation(activation) if isinstance(activation, str) else activation
-            return keras.Sequential([*small_numbers(meta).layers, last])
+            return keras.Model(model.inputs[0], last(model.outputs[0]))
 
         found = make(small_regressor(build, epochs=40)).fit(X, target)
         assert found.target_mean_.any() == shifted
@@ -601,6 +614,7 @@ class TestShown:
             assert "numbers to predict" in page
             assert "log-loss" not in page
             assert "nats" not in page
+        assert fitted._baseline_score == pytest.approx(diabetes[1].var())
         with pytest.raises(TypeError, match="takes a classifier"):
             ReliabilityDisplay.from_estimator(fitted, *diabetes)
 

@@ -4,10 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
-from make import SMALL_FITS_WARN, small_classifier, small_regressor
+from make import SMALL_FITS_WARN, mlp_for_keras_wrapper, small_classifier, small_regressor
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -182,6 +183,14 @@ def test_tuned_threshold(churn):
     plain = churn_pipeline().fit(X, y)
     assert 0 < tuned.best_threshold_ < 1
     assert (tuned.predict(X) == "Yes").sum() > (plain.predict(X) == "Yes").sum()
+
+
+def test_a_clone_trains_keras_own_wrapper_for_as_long(iris):
+    wrapped = keras.wrappers.SKLearnClassifier(mlp_for_keras_wrapper, fit_kwargs={"epochs": 3})
+    first = MetaLRClassifier(wrapped, learning_rates=[0.01, 0.1], cv=0.2, random_state=0)
+    copy = clone(first)
+    assert copy.estimator.fit_kwargs is not wrapped.fit_kwargs
+    assert copy.fit(*iris).learning_curves_.shape[2] == 3
 
 
 def test_clone_fits_the_same(iris):

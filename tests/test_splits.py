@@ -8,8 +8,10 @@ from sk_metalr._splits import make_splits, n_auto_splits, renumbered
 from sk_metalr.exceptions import RareClassWarning
 
 
-def splits_of(y, cv="auto", groups=None, seed=0):
-    return make_splits(cv, np.asarray(y), groups=groups, random_state=np.random.RandomState(seed))
+def splits_of(y, cv="auto", groups=None, seed=0, X=None):
+    X = np.zeros((len(y), 1)) if X is None else X
+    random_state = np.random.RandomState(seed)
+    return make_splits(cv, X, np.asarray(y), groups=groups, random_state=random_state)
 
 
 @pytest.mark.parametrize(
@@ -227,3 +229,23 @@ def test_a_class_that_is_held_out_whole_is_trained_on_instead():
         ((train, test),) = splits_of(y, cv=0.7)
     assert {40, 41} <= set(train)
     assert len(train) + len(test) == len(y)
+
+
+class ByFirstColumn:
+    """A splitter that looks at features."""
+
+    def split(self, X, y=None, groups=None):
+        """Hold out the half with the higher values."""
+        order = X[:, 0].argsort()
+        yield order[: len(X) // 2], order[len(X) // 2 :]
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits."""
+        return 1
+
+
+def test_a_splitter_sees_the_features():
+    X = np.array([[3.0], [0.0], [2.0], [1.0]])
+    ((train, test),) = splits_of([0, 1, 1, 0], cv=ByFirstColumn(), X=X)
+    assert sorted(train) == [1, 3]
+    assert sorted(test) == [0, 2]

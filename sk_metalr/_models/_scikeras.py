@@ -41,6 +41,17 @@ class SeesRows:
         return rows
 
 
+class HandsOverRows:
+    """A mixin for wrappers whose ``meta`` holds the training rows and their targets: ``rows_``."""
+
+    def _initialize(self: Any, X: np.ndarray, y: np.ndarray | None = None) -> Any:
+        self.rows_ = X, y
+        try:
+            return super()._initialize(X, y)  # type: ignore[misc]
+        finally:
+            del self.rows_
+
+
 def compile_model(opened: BaseWrapper) -> None:
     """Compile the model of an initialized estimator, where its function has not."""
     model = opened.model_

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 from scikeras.wrappers import BaseWrapper
 
+from .._keras import called, layers_of
 from .._task import TargetScaler, Task
 from .keras_model import suited
 from .rows import is_identity
@@ -39,7 +40,7 @@ def exported(
     inputs = getattr(first.model_, "inputs", None)  # which a subclassed model has not
     features = keras.Input(first.X_shape_[1:], dtype=inputs[0].dtype if inputs else None)
     each = [
-        suited(task, model).exported(model(features, training=False), of_one)
+        suited(task, model).exported(called(model, features, training=False), of_one)
         for model, of_one in zip(_named_apart(fitted), temperatures, strict=True)
     ]
     predictions = each[0] if len(each) == 1 else ops.mean(ops.stack(each), axis=0)
@@ -59,5 +60,8 @@ def _named_apart(fitted: list[BaseWrapper]) -> list[keras.Model]:
             model = keras.models.clone_model(one.model_)
             model.name = f"{one.model_.name}_of_{number}"
             model.set_weights(one.model_.get_weights())
+            for layer in layers_of(model):
+                if isinstance(layer, keras.layers.Normalization):
+                    layer.finalize_state()  # from its weights
         named[model.name] = model
     return list(named.values())

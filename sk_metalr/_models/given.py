@@ -1,6 +1,7 @@
 """Estimators that a user may give, as one of SciKeras's wrappers."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ._scikeras import READY_MADE
+from ._scikeras import READY_MADE, HandsOverRows
 from .keras_model import build_as_keras_wrapper
 from .ready_made import build_network, ready_made
 
@@ -55,8 +56,12 @@ def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
     if isinstance(estimator, kind.of_keras):
         return kind.convert(estimator)
     is_function = callable(estimator) and not isinstance(estimator, type)
-    if isinstance(estimator, keras.Model) or (is_function and not hasattr(estimator, "fit")):
+    if isinstance(estimator, keras.Model):
         return kind.own(estimator, **DEFAULT_TRAINING)
+    if is_function and not hasattr(estimator, "fit"):
+        is_known = inspect.isfunction(estimator) or isinstance(estimator, functools.partial)
+        build = estimator if is_known else functools.partial(estimator)  # a method, for instance
+        return kind.own(build, **DEFAULT_TRAINING)
     name, of_keras = kind.own.__name__, kind.of_keras.__name__
     is_other = isinstance(estimator, BaseWrapper | keras.wrappers.SKLearnRegressor)
     is_other |= isinstance(estimator, keras.wrappers.SKLearnClassifier)
@@ -113,13 +118,17 @@ class OneHotTargets(TransformerMixin, BaseEstimator):
         return {"classes_": self.classes_, **counts}
 
 
-class OneHotKerasClassifier(KerasClassifier):
+class OneHotKerasClassifier(HandsOverRows, KerasClassifier):
     """A KerasClassifier in place of a keras.wrappers.SKLearnClassifier."""
 
     @property
     def target_encoder(self) -> OneHotTargets:
         """Encoder of the targets."""
         return OneHotTargets()
+
+
+class RowsKerasRegressor(HandsOverRows, KerasRegressor):
+    """A KerasRegressor in place of a keras.wrappers.SKLearnRegressor."""
 
 
 def _params_of(estimator: Any) -> dict[str, Any]:
@@ -138,7 +147,7 @@ def _classifier(estimator: Any) -> KerasClassifier:
 
 def _regressor(estimator: Any) -> KerasRegressor:
     build = functools.partial(build_as_keras_wrapper, estimator.model, estimator.model_kwargs)
-    return KerasRegressor(build, **_params_of(estimator))
+    return RowsKerasRegressor(build, **_params_of(estimator))
 
 
 CLASSIFIERS = Wrappers(
@@ -151,6 +160,12 @@ REGRESSORS = Wrappers(
     of_keras=keras.wrappers.SKLearnRegressor,
     convert=_regressor,
 )
+
+
+def keep_fit_kwargs(estimator: Any, copy: Any) -> None:
+    """Give a clone of one of Keras's wrappers its ``fit_kwargs``, which Keras leaves out."""
+    if isinstance(estimator, keras.wrappers.SKLearnClassifier | keras.wrappers.SKLearnRegressor):
+        copy.fit_kwargs = estimator.fit_kwargs and dict(estimator.fit_kwargs)
 
 
 def models_given(estimator: Any) -> list[keras.Model]:

@@ -127,14 +127,19 @@ Rate = Any  # a float, or one of Keras's learning-rate schedules
 def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:
     """Return a new optimizer, like this one or of this name, at a learning rate."""
     optimizer = keras.optimizers.get(optimizer)
+    if hasattr(optimizer, "inner_optimizer"):
+        return _scaled_like(optimizer, at_rate(optimizer.inner_optimizer, rate, **settings))
     config = optimizer.get_config()
-    if hasattr(optimizer, "inner_optimizer"):  # a LossScaleOptimizer
-        inner = at_rate(optimizer.inner_optimizer, rate, **settings)
-        config["inner_optimizer"] = keras.saving.serialize_keras_object(inner)
-        return type(optimizer).from_config(config)
     copy = type(optimizer).from_config(config | settings | {"learning_rate": rate})
     copy_decay_exclusions(optimizer, copy)
     return copy
+
+
+def _scaled_like(scaling: Any, inner: keras.optimizers.Optimizer) -> Any:
+    """Return an optimizer within one that scales losses as another LossScaleOptimizer does."""
+    config = scaling.get_config()
+    config.pop("inner_optimizer")
+    return type(scaling)(inner, **config)
 
 
 def takes_settings(optimizer: Any, settings: dict[str, Any]) -> bool:
@@ -153,6 +158,25 @@ def optimizer_settings(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return settings.get("optimizer"), of_it
 
 
+def with_routed_settings(estimator: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a strategy and, where it names an optimizer, those that a wrapped
+    estimator routes to whatever optimizer it names; raise ValueError if that takes no such.
+    """
+    optimizer = settings.get("optimizer")
+    if not isinstance(optimizer, str):
+        return settings
+    prefix, params = "optimizer__", estimator.get_params(deep=False)
+    given = {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
+    given.pop("learning_rate", None)
+    if not takes_settings(optimizer, given):
+        raise ValueError(
+            "The wrapped estimator's parameters optimizer__* must suit every optimizer that "
+            f"param_distributions names. Got {given!r} for {optimizer!r} instead; leave them out, "
+            "or list instances such as keras.optimizers.SGD(momentum=0.9)."
+        )
+    return {f"{prefix}{name}": value for name, value in given.items()} | settings
+
+
 def settings_of_estimator(settings: dict[str, Any]) -> dict[str, Any]:
     """Return those settings of a strategy that an estimator is given before its model is built."""
     return {name: v for name, v in settings.items() if name.split("__")[0] != "optimizer"}
@@ -166,8 +190,12 @@ def set_strategy(
         return
     optimizer, of_optimizer = optimizer_settings(settings or {})
     if optimizer is not None or of_optimizer:
-        optimizer = model.optimizer if optimizer is None else optimizer
-        replace_optimizer(model, at_rate(optimizer, 1.0 if rate is None else rate, **of_optimizer))
+        own = model.optimizer
+        rate = 1.0 if rate is None else rate
+        new = at_rate(own if optimizer is None else optimizer, rate, **of_optimizer)
+        if hasattr(own, "inner_optimizer") and not hasattr(new, "inner_optimizer"):
+            new = _scaled_like(own, new)  # as Keras does for models that compute in float16
+        replace_optimizer(model, new)
     elif isinstance(rate, float) and not has_schedule(model.optimizer):
         model.optimizer.learning_rate = rate
     elif rate is not None:  # a schedule on either side, which Keras does not let one replace
@@ -192,17 +220,16 @@ def free_rate(model: keras.Model) -> None:
 def build_as_keras_wrapper(
     model: Any, model_kwargs: dict[str, Any] | None, /, meta: dict[str, Any]
 ) -> keras.Model:
-    """Build the model of one of ``keras.wrappers``, whose function is handed two rows of zeros, as
-    it looks at no more than the shapes of X and y.
+    """Build the model of one of ``keras.wrappers``, whose function is handed the training rows and
+    the targets as the model takes them; `meta` holds both, see :class:`._scikeras.HandsOverRows`.
     """
     if isinstance(model, keras.Model):
         copy = keras.models.clone_model(model)
         copy.compile_from_config(model.get_compile_config())
         return copy
-    X = np.zeros((2, *meta["X_shape_"][1:]), keras.config.floatx())
-    n_columns = meta["n_classes_"] if "n_classes_" in meta else meta["n_outputs_"]
-    y = np.zeros((2, n_columns), keras.config.floatx())
-    return model(X=X, y=y, **(model_kwargs or {}))
+    X, y = meta["rows_"]
+    targets = np.asarray(meta["target_encoder_"].transform(y))
+    return model(X=X, y=targets.reshape(len(targets), -1), **(model_kwargs or {}))
 
 
 def build_with_strategy(

@@ -10,7 +10,12 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper
 from sklearn.base import clone
 
-from .._keras import random_at_zero
+from .._keras import (
+    called,
+    copy_decay_exclusions,
+    copy_decay_exclusions_of_model,
+    random_at_zero,
+)
 from .._task import Task
 from ._scikeras import compile_model, seeded, seeds_of_its_own
 from .given import models_given
@@ -20,6 +25,7 @@ from .keras_model import (
     model_features,
     set_strategy,
     settings_of_estimator,
+    with_routed_settings,
 )
 from .plan import TrainingPlan
 from .rows import encode, encode_features
@@ -32,7 +38,7 @@ def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
         try:
-            return clone(estimator)
+            copy = clone(estimator)
         except Exception as error:  # whatever a layer of the user's may raise
             if not models_given(estimator):
                 raise
@@ -42,6 +48,19 @@ def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
                 "your own with keras.saving.register_keras_serializable, or give a function that "
                 "builds the model."
             ) from error
+    _copy_decay_exclusions(estimator, copy)
+    return copy
+
+
+def _copy_decay_exclusions(estimator: BaseWrapper, copy: BaseWrapper) -> None:
+    """Carry over what optimizers spare of weight decay, which is in no config."""
+    for name in ("optimizer", "compile__optimizer"):
+        given = getattr(estimator, name, None)
+        if isinstance(given, keras.optimizers.Optimizer):
+            copy_decay_exclusions(given, getattr(copy, name))
+    for given, copied in zip(models_given(estimator), models_given(copy), strict=True):
+        if given.compiled:
+            copy_decay_exclusions_of_model(given, copied)
 
 
 def open_estimator(
@@ -65,7 +84,8 @@ def open_estimator(
     Raises TypeError if the function of `estimator` does not return a Keras model, and ValueError
     if the model cannot be called on such rows, or has no loss.
     """
-    of_estimator = settings_of_estimator(settings or {})
+    settings = with_routed_settings(estimator, settings or {})
+    of_estimator = settings_of_estimator(settings)
     opened = clone_quietly(estimator).set_params(**of_estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
@@ -91,7 +111,7 @@ def open_estimator(
 def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
     """Return the outputs of a model for rows of this shape, or say clearly why it has none."""
     try:
-        return model(x, training=False)
+        return called(model, x, training=False)
     except Exception as error:
         reason = str(error).partition("Arguments received by")[0].strip()
         reason = re.sub(r"\x1b\[\d+m", "", reason)  # which is bold on a terminal

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
+from sklearn.utils import gen_batches
 
 from ._scikeras import SeesRows
 
@@ -17,6 +18,9 @@ MAX_HINGES = 256
 
 WIDTHS = 1e-18, 1e18
 """Standard deviations whose squares float32 can tell from 0 and from infinity."""
+
+ROWS_AT_ONCE = 10_000
+"""Of which float64 copies are made, for their scales."""
 
 SCALES = "scales"
 
@@ -92,11 +96,16 @@ def set_scales(model: keras.Model, X: np.ndarray) -> None:
     higher one 1: a rare category is not to be far away. `X` are the training rows,
     (n_samples, ...).
     """
-    rows = X.reshape(len(X), -1).astype(np.float64)
+    rows = X.reshape(len(X), -1)
     low, high = rows.min(axis=0), rows.max(axis=0)
-    has_two_values = ((rows == low) | (rows == high)).all(axis=0)
-    zero = np.where(has_two_values, low, rows.mean(axis=0))
-    width = np.where(has_two_values, high - low, rows.std(axis=0))
+    mean = rows.mean(axis=0, dtype=np.float64)
+    has_two_values, squares = np.ones(len(mean), bool), np.zeros(len(mean))
+    for part in gen_batches(len(rows), ROWS_AT_ONCE):
+        has_two_values &= ((rows[part] == low) | (rows[part] == high)).all(axis=0)
+        squares += np.square(rows[part] - mean).sum(axis=0)
+    zero = np.where(has_two_values, low, mean)
+    apart = np.subtract(high, low, dtype=np.float64)
+    width = np.where(has_two_values, apart, np.sqrt(squares / len(rows)))
     width = CLIPPED_AT * np.where(width > 0, width, 1.0).clip(*WIDTHS)
     model.get_layer(SCALES).set_weights([zero, width**2])
 

@@ -39,12 +39,17 @@ def own_values(estimator: BaseWrapper, names: Iterable[str]) -> dict[str, Any]:
     those of the estimator, or the defaults of the function that builds its model.
     """
     params = estimator.get_params(deep=False)
+    of_wrapper = signature(own_kind(estimator)).parameters
     defaults = signature(estimator.model).parameters if callable(estimator.model) else {}
     values: dict[str, Any] = {}
     for name in names:
-        argument = defaults.get(name.removeprefix("model__"))
-        if name in params:
-            values[name] = params[name]
+        of_function = name.removeprefix("model__")
+        argument = defaults.get(of_function)
+        given = [one for one in (f"fit__{name}", name) if one in params]
+        if of_function in params and of_function not in of_wrapper:  # which is handed on, too
+            given.append(of_function)
+        if given:
+            values[name] = params[given[0]]
         elif argument is not None and argument.default is not Parameter.empty:
             values[name] = argument.default
     if values.get("batch_size", 0) is None:

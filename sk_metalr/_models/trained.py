@@ -47,6 +47,9 @@ def with_strategy(
         tuned.set_params(random_state=int(tuned.random_state))
     name = "compile__optimizer" if hasattr(tuned, "compile__optimizer") else "optimizer"
     own = getattr(tuned, name) if optimizer is None else optimizer
+    if optimizer is not None:  # which has its settings already
+        for routed in [one for one in vars(tuned) if one.startswith("optimizer__")]:
+            delattr(tuned, routed)
     is_named = isinstance(own, str | type) and optimizer is None
     if name == "compile__optimizer" or not is_named:
         tuned.set_params(**{name: at_rate(own, rate, **of_optimizer)})

@@ -3,10 +3,10 @@
 import json
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from threading import Lock
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +20,7 @@ from .._keras import (
     spared_of_decay,
 )
 from .._models.keras_model import family, is_builtin, loss_of
+from .._task.losses import loss_name
 from .convolution import CONVOLUTIONS, patch_bytes
 from .numbers import without
 
@@ -49,8 +50,11 @@ AUTOMATIC_NAME = r"(input_layer|keras_tensor)(_\d+)?$"
 
 _counter = count()
 _numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-"""Numbers of functions and code, which, unlike their places in memory, are never given again."""
+"""Numbers of code, which, unlike its places in memory, are never given again."""
 _numbering = Lock()
+
+OF_BATCHES = {"dice", "tversky", "circle"}
+"""Losses of all rows of a batch together."""
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -63,7 +67,7 @@ def why_not_compilable(model: keras.Model) -> str | None:
     if model.run_eagerly:
         return "The model was compiled with run_eagerly=True."
     for name in OVERRIDDEN:
-        if getattr(type(model), name) is not getattr(keras.Model, name):
+        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
             return f"{type(model).__name__} has a {name} of its own."
     return None
 
@@ -141,6 +145,7 @@ def may_pad(model: keras.Model) -> bool:
         and loss is not None
         and getattr(loss, "reduction", "mean") in MEAN_REDUCTIONS
         and getattr(loss, "ignore_class", None) is None
+        and loss_name(loss) not in OF_BATCHES
     )
 
 
@@ -187,23 +192,30 @@ def _builtin_loss(model: keras.Model) -> Any:
     return loss if callable(loss) and is_builtin(loss) else None
 
 
-def architecture_key(model: keras.Model, data: Collection[str] = ()) -> str | None:
+def architecture_key(
+    model: keras.Model,
+    data: Collection[str] = (),
+    number_of: Callable[[CodeType], Any] | None = None,
+) -> str | None:
     """Return a text that is equal for models which one program can serve.
 
     Names and the learning rate do not matter, nor do the numbers that the program takes as `data`;
     see :func:`.numbers_of`. None if the model holds layers or a loss that are not Keras's own,
     whose config may not tell all about them. Functions of the user's, as activations for instance,
-    are told apart by their code.
+    are told apart by what they were handed and by what `number_of` returns for their code; without
+    it, the text is one of this process alone.
     """
     with without(model, data):
-        key = _key(model)
+        key = _key(model, number_of or _number_of)
     return None if key is None else f"{key} {sorted(data)}"
 
 
-def _key(model: keras.Model) -> str | None:
+def _key(model: keras.Model, number_of: Callable[[Any], Any]) -> str | None:
     loss = _builtin_loss(model)
     if loss is None or any(hasattr(layer, "adapt") for layer in layers_of(model)):
         return None  # what layers were adapted to is in no config and in no variable
+    if _has_penalties_of_variables(model):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of lambdas, which nobody is going to load
@@ -220,11 +232,10 @@ def _key(model: keras.Model) -> str | None:
     functions = _own_functions(model)
     if foreign != ["builtins"] * len(functions) or not all(map(_is_closed, functions)):
         return None
-    config["functions"] = [
-        # Equal code does the same only where nothing was handed to it when it was defined.
-        _number_of(f if f.__closure__ or f.__defaults__ or f.__kwdefaults__ else f.__code__)
-        for f in functions
-    ]
+    # Equal code does the same where what was handed to it when it was defined is equal, too.
+    config["functions"] = [[number_of(f.__code__), _in_words(_handed_to(f))] for f in functions]
+    if any(handed is None for _, handed in config["functions"]):
+        return None
     config["named_inputs"] = _named_inputs(model)
     # A policy goes by its name in a config, where names do not matter.
     config["dtypes"] = [(one.compute_dtype, one.variable_dtype) for one in layers_of(model)]
@@ -236,10 +247,10 @@ def _key(model: keras.Model) -> str | None:
     return json.dumps(_rename(config, names), sort_keys=True, default=str)
 
 
-def _number_of(thing: FunctionType | CodeType) -> int:
-    """Return a number that no other function, or other code, has or will have in this process."""
+def _number_of(code: CodeType) -> int:
+    """Return a number that no other code has or will have in this process."""
     with _numbering:
-        return _numbers.setdefault(thing, next(_counter))
+        return _numbers.setdefault(code, next(_counter))
 
 
 def _named_inputs(model: keras.Model) -> list[str]:
@@ -274,6 +285,38 @@ def _is_closed(function: FunctionType) -> bool:
         if str(home).split(".")[0] not in OF_FUNCTIONS:
             return False
     return True
+
+
+def _handed_to(function: FunctionType) -> tuple[Any, ...]:
+    """Return what a function was handed when it was defined: defaults, and what it closes over."""
+    cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    defaults = tuple((function.__kwdefaults__ or {}).items())
+    return function.__defaults__ or (), defaults, cells
+
+
+def _in_words(value: Any) -> str | None:
+    """Return a text that equal values have in common; None for what is no number, text, function of
+    a library, or tuple of such, and may change in place.
+    """
+    if isinstance(value, tuple):
+        parts = [_in_words(one) for one in value]
+        return None if None in parts else str(parts)
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, ModuleType):
+        return value.__name__
+    home = str(getattr(value, "__module__", ""))
+    is_named = isinstance(value, FunctionType | BuiltinFunctionType | type)
+    if is_named and home.split(".")[0] in OF_FUNCTIONS:
+        return f"{home}.{value.__qualname__}"
+    return None
+
+
+def _has_penalties_of_variables(model: keras.Model) -> bool:
+    """Tell whether a variable has a regularizer or a constraint that no layer shows."""
+    shown = {id(value) for layer in layers_of(model) for value in vars(layer).values()}
+    given = [(v.regularizer, v.constraint) for v in model.trainable_variables]
+    return any(one is not None and id(one) not in shown for both in given for one in both)
 
 
 def _names_read(code: CodeType) -> Iterator[str]:

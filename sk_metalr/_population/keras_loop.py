@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .._keras import layers_of
+from .._keras import called, layers_of
 from .._models.keras_model import free_rate
 from .._space import RATE
 from .._task import Task
@@ -135,7 +135,7 @@ class KerasLoop:
         """Return the cosine (1,); see :meth:`.Program.align`."""
         self._load_delivered(state)
         with tf.GradientTape() as tape:
-            outputs = self.model(x, training=False)
+            outputs = called(self.model, x, training=False)
             loss = self.task.losses(outputs, target, weight)[0]
         gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
         after = [value[0] for value in state.members.weights]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .._keras import training_loss
+from .._keras import called, training_loss
 from .architecture import architecture_key
 from .batches import take
 from .scope import Scope
@@ -45,10 +45,10 @@ def _traced(setup: SplitSetup) -> str | None:
     def computed(values: list[Any], x: Any, y: Any) -> Any:
         mapping = list(zip(variables, values, strict=True))
         with Scope(model, mapping):
-            outputs = model(x, training=True)
+            outputs = called(model, x, training=True)
             loss = training_loss(model, x, y, outputs, None)
         with Scope(model, mapping):
-            return outputs, loss, model(x, training=False)
+            return outputs, loss, called(model, x, training=False)
 
     x, y = take(setup.x, rows), np.take(setup.y, rows, axis=0)
     specs = tf.nest.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), (x, y))

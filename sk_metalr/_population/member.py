@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from .._keras import has_schedule, seed_states, training_loss
+from .._keras import called, has_schedule, seed_states, training_loss
 from .._models.keras_model import build_optimizer
 from .._space import RATE
 from .._task import Task
@@ -106,7 +106,7 @@ class Member:
         with tf.GradientTape() as tape:
             tape.watch(state.weights)
             with self._scope(state, shared, tape) as scope:
-                outputs = model(x, training=True)
+                outputs = called(model, x, training=True)
                 loss = training_loss(model, x, y, outputs, weight if self.is_weighted else None)
         if scope.unknown:
             raise NotVectorizableError(
@@ -192,7 +192,7 @@ class Member:
 
     def _outputs(self, state: MemberState, shared: SharedState, x: Any) -> Any:
         with self._scope(state, shared):
-            return self.model(x, training=False)
+            return called(self.model, x, training=False)
 
     def _scope(self, state: MemberState, shared: SharedState, tape: Any = None) -> Scope:
         """Return a scope in which the model's variables have a member's values."""

@@ -6,11 +6,13 @@ the variables to. Putting the base methods back makes every optimizer a pure fun
 member's weights, gradients and state, norms and exclusions included.
 """
 
+from numbers import Real
 from typing import Any
 
 import keras
 
 from .._keras import StatelessOptimizer, spare_of_decay
+from .._models.keras_model import is_builtin
 from ..exceptions import NotVectorizableError
 from .scope import ValueScope
 
@@ -40,11 +42,32 @@ def stateless_optimizer(model: keras.Model) -> Any:
         )
     if type(own).apply_gradients is not keras.optimizers.Optimizer.apply_gradients:
         raise NotVectorizableError(f"The optimizer {name} applies gradients in a way of its own.")
-    stateless: Any = type(name, (type(own), StatelessOptimizer), {})
-    # A schedule has no variable of its own; the rate of each member is data here.
-    optimizer = stateless.from_config(own.get_config() | {"learning_rate": 1.0})
+    optimizer = _made_again(own)
     optimizer.build(model.trainable_variables)
     spare_of_decay(optimizer, model)
+    return optimizer
+
+
+def _made_again(own: Any) -> Any:
+    """Return an optimizer of the settings of another one, with Keras's backend-neutral methods."""
+    stateless: Any = type(type(own).__name__, (type(own), StatelessOptimizer), {})
+    # A schedule has no variable of its own; the rate of each member is data here.
+    config = own.get_config() | {"learning_rate": 1.0}
+    if is_builtin(own):
+        return stateless.from_config(config)
+    try:
+        optimizer = stateless.from_config(config)
+    except Exception as error:  # whatever a class of the user's may raise
+        raise NotVectorizableError(
+            f"The optimizer {type(own).__name__} cannot be made anew from its config: {error}"
+        ) from error
+    given, made = vars(own), vars(optimizer)
+    for name, value in given.items():
+        is_setting = name[0] != "_" and name != "name" and isinstance(value, bool | Real | str)
+        if is_setting and made.get(name) != value:
+            raise NotVectorizableError(
+                f"The optimizer {type(own).__name__} has a {name!r} that is not in its config."
+            )
     return optimizer
 
 

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 from joblib import cpu_count
 
+from .._persistence import identity
 from .._progress import Seen, Step, ignore
 from .._recorded import Recorded
 from .architecture import architecture_key
@@ -111,9 +112,9 @@ class Population:
     def origin(self) -> str:
         """A hash of the state that all members start from: numbers, structure, initial weights."""
         starts = [(block.values, block.setups[0].model) for block in self.blocks]
-        return joblib.hash(
-            [[one, architecture_key(model) or "", model.get_weights()] for one, model in starts]
-        )
+        keys = [architecture_key(model, number_of=identity) or "" for _, model in starts]
+        weights = [model.get_weights() for _, model in starts]
+        return joblib.hash([keys, [values for values, _ in starts], weights])
 
     def snapshots(self) -> list[Snapshot]:
         """Return all that training has changed so far, of each block."""

@@ -7,11 +7,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .._keras import called, input_shapes, layers_of
 from .architecture import architecture_key, convolutions, has_loops, predicts_by_row
 from .recent import Recent
 from .scope import ValueScope
 
 ROWS_AT_ONCE = 4096
+NUMBERS_AT_ONCE = 2**24
+"""How many numbers the layers of a model are handed at once, about: 64 MB of them."""
+
 ROWS_ALIKE = 16
 """Rows are filled up to a multiple of this many: the vector instructions of a processor round the
 last few numbers of an array in another way, so a row's outputs would depend on its place."""
@@ -32,15 +36,26 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     shape (n_rows, ...), or a list or dict of such. Models are called directly: ``Model.predict``
     traces a program for every new model, which takes longer than most predictions, and warns.
     """
-    n_rows = len(keras.tree.flatten(x)[0])
+    n_rows, at_once = len(keras.tree.flatten(x)[0]), _rows_at_once(models[0])
     n_more = -n_rows % ROWS_ALIKE if _treats_rows_apart(models[0]) else 0
     filled_up = np.minimum(np.arange(n_rows + n_more), n_rows - 1)
     parts = []
-    for start in range(0, n_rows, ROWS_AT_ONCE):
-        at = filled_up[start : start + ROWS_AT_ONCE]
+    for start in range(0, n_rows, at_once):
+        at = filled_up[start : start + at_once]
         block = [keras.tree.map_structure(lambda array, at=at: array[at], rows) for rows in x]
         parts.append(_outputs(models, block))
     return np.concatenate(parts, axis=1)[:, :n_rows]
+
+
+def _rows_at_once(model: keras.Model) -> int:
+    """Return how many rows a model predicts at once, so that its layers fit into memory."""
+    is_input = keras.layers.InputLayer
+    called_on = [layer for layer in layers_of(model) if not isinstance(layer, is_input)]
+    shapes = [shape for layer in called_on for shape in input_shapes(layer)]
+    known = [shape[1:] for shape in shapes if None not in shape[1:]]
+    numbers = sum(int(np.prod(shape)) for shape in known) if known else NUMBERS_AT_ONCE // 128
+    n_rows = min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // max(1, numbers))
+    return max(ROWS_ALIKE, n_rows // ROWS_ALIKE * ROWS_ALIKE)
 
 
 def _treats_rows_apart(model: keras.Model) -> bool:
@@ -75,7 +90,7 @@ def _one_by_one(models: list[keras.Model], x: list[Any]) -> np.ndarray:
 def outputs_as_predicted(model: keras.Model, x: Any) -> Any:
     """Return what a model's ``predict`` would, in one batch."""
     if type(model).predict_step is keras.Model.predict_step:
-        return model(x, training=False)
+        return called(model, x, training=False)
     return model.predict_on_batch(x)
 
 
@@ -101,7 +116,7 @@ def _stacked(model: keras.Model, values: list[Any], rows: Any) -> Any:
     def one(of_model: Any) -> Any:
         values, x = of_model
         with ValueScope(state_mapping=list(zip(model.variables, values, strict=True))):
-            return model(x, training=False)
+            return called(model, x, training=False)
 
     def every(values: list[Any], x: Any) -> Any:
         return tf.vectorized_map(one, (values, x), fallback_to_while_loop=False, warn=False)

@@ -40,7 +40,14 @@ class Watch:
         """
         if self.has_stopped or not self.seen:
             return self._end
-        return max((s.best_epoch for s in self._stops if s.restore_best_weights), default=-1)
+        return self._restored(default=-1)
+
+    def _restored(self, default: int) -> int:
+        """Return the epoch whose weights are restored once training is over: that of the last
+        callback which restores some, whichever has stopped it.
+        """
+        restoring = [s for s in self._stops if s.restore_best_weights]
+        return next((s.best_epoch for s in restoring[::-1] if s.best_weights is not None), default)
 
     def see(self, train_loss: float, scores: np.ndarray) -> np.ndarray:
         """Look at an epoch, and return the scores of the model that there is after it.
@@ -55,9 +62,8 @@ class Watch:
             return scores
         for stop in self._stops:
             stop.on_epoch_end(len(self.seen) - 1, {"loss": train_loss, "val_loss": scores[0]})
-            if self._model.stop_training:
-                is_best = stop.restore_best_weights
-                self._end = stop.best_epoch if is_best else len(self.seen) - 1
-                self._kept = self.seen[self._end]
-                return self._kept
-        return scores
+        if not self._model.stop_training:
+            return scores
+        self._end = self._restored(default=len(self.seen) - 1)
+        self._kept = self.seen[self._end]
+        return self._kept

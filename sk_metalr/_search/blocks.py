@@ -64,8 +64,8 @@ def planned(candidates: Candidates, evaluation: Any) -> list[BlockPlan]:
 @dataclass(frozen=True)
 class Built:
     """A model that was built: its kind, None where that is not known, a hash of its initial
-    weights, and its numbers; see :func:`.architecture_key` and :func:`.numbers_of`. The `setting`
-    is all that its function was given.
+    weights and of what encodes its rows, and its numbers; see :func:`.architecture_key` and
+    :func:`.numbers_of`. The `setting` is all that its function was given.
     """
 
     kind: str | None
@@ -210,9 +210,15 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
     with preserved_random_state(), buildable(settings):
         opened = evaluation.open(X, y, settings, evaluation.seed)
     numbers = numbers_of(opened.model_)
-    start = joblib.hash(opened.model_.get_weights())
-    given = {name: _hash(v) for name, v in settings.items() if name not in numbers}
-    return Built(architecture_key(opened.model_, numbers), start, numbers, joblib.hash(given))
+    given = joblib.hash({name: _hash(v) for name, v in settings.items() if name not in numbers})
+    start = [opened.model_.get_weights()]
+    for encoder in (opened.feature_encoder_, opened.target_encoder_):
+        try:
+            start.append(joblib.hash(encoder))
+        except Exception:  # whatever a class of the user's may raise
+            start.append(given)
+    kind = architecture_key(opened.model_, numbers)
+    return Built(kind, joblib.hash(start), numbers, given)
 
 
 def _hash(value: Any) -> Any:

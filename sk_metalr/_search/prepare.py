@@ -195,7 +195,7 @@ def _split(
         if data.classes is not None and data.target.ndim == 1:
             strata = data.classes[strata]  # which are named where they are rare
         how: dict[str, Any] = {"groups": data.groups, "random_state": random_state}
-        return data, make_splits(cv, data.y, strata=strata, **how)
+        return data, make_splits(cv, data.X, data.y, strata=strata, **how)
     is_default = isinstance(estimator.cv, str) and estimator.cv == "auto"
     if X_val is None or y_val is None or not is_default:
         raise ValueError(

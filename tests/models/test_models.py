@@ -203,6 +203,28 @@ def test_keras_own_wrapper_is_accepted(labels):
     assert set(opened.predict(X)) <= set(classes)
 
 
+def scaled_for_keras_wrapper(X, y):
+    scale = layers.Normalization()
+    scale.adapt(X)
+    first = keras.initializers.Constant(np.log(y.mean(axis=0)))
+    head = layers.Dense(y.shape[1], "softmax", bias_initializer=first)
+    model = keras.Sequential([keras.Input(X.shape[1:]), scale, head])
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
+def test_the_function_of_keras_own_wrapper_sees_the_rows():
+    labels = np.array(["a", "b", "c"])[np.minimum(Y, np.tile([0, 2], 15))]
+    given = keras.wrappers.SKLearnClassifier(scaled_for_keras_wrapper)
+    estimator = models.as_wrapper(given, models.CLASSIFIERS)
+    rows = models.features_to_open(estimator, X, np.arange(20))
+    opened = models.open_estimator(estimator, rows, labels[:20], seed=0)
+    np.testing.assert_allclose(opened.model_.layers[0].mean[0], X[:20].mean(axis=0), atol=1e-6)
+    shares = np.unique(labels[:20], return_counts=True)[1] / 20
+    np.testing.assert_allclose(opened.model_.layers[1].bias, np.log(shares), rtol=1e-5)
+    assert "rows_" not in vars(opened)
+
+
 def test_keras_own_wrapper_of_a_model_starts_from_fresh_weights():
     model = for_keras_wrapper(X, np.eye(3)[Y])
     estimator = models.as_wrapper(keras.wrappers.SKLearnClassifier(model), models.CLASSIFIERS)
@@ -354,6 +376,90 @@ def test_a_replaced_optimizer_excludes_the_same_weights_from_decay():
     assert model.optimizer.learning_rate is not None
     assert not model.optimizer._use_weight_decay(bias)
     assert model.optimizer._use_weight_decay(kernel)
+
+
+@pytest.mark.parametrize("is_instance", [True, False])
+def test_copies_exclude_the_same_weights_from_decay(is_instance):
+    optimizer = keras.optimizers.AdamW(weight_decay=0.1)
+    model = compiled()
+    if is_instance:
+        optimizer.exclude_from_weight_decay(var_list=[model.trainable_variables[1]])
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        estimator = KerasClassifier(model)
+    else:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        estimator = small_classifier(uncompiled, optimizer=optimizer)
+    for one in (estimator, models.with_strategy(estimator, 0.01, 2, 0, {})):
+        opened = models.open_estimator(one, X, Y, rate=0.5).model_
+        kernel, bias = opened.trainable_variables
+        assert opened.optimizer._use_weight_decay(kernel)
+        assert not opened.optimizer._use_weight_decay(bias)
+
+
+def test_a_named_optimizer_has_the_settings_that_are_routed_to_it():
+    estimator = small_classifier(optimizer__weight_decay=0.25, optimizer__learning_rate=0.1)
+    for listed, expected in (("sgd", 0.25), (keras.optimizers.SGD(weight_decay=0.5), 0.5)):
+        settings = {"optimizer": listed}
+        opened = models.open_estimator(estimator, X, Y, rate=0.125, settings=settings)
+        settings = models.with_routed_settings(estimator, settings)
+        tuned = models.with_strategy(estimator, 0.125, 2, 0, settings)
+        refitted = models.open_estimator(tuned, X, Y, rate=0.125, settings=settings)
+        for one in (opened, refitted):
+            assert type(one.model_.optimizer).__name__ == "SGD"
+            assert one.model_.optimizer.weight_decay == expected
+            assert float(one.model_.optimizer.learning_rate) == 0.125
+    assert estimator.optimizer__weight_decay == 0.25
+    settings = {"optimizer": "adam"}
+    with pytest.raises(ValueError, match="for 'adam' instead; leave them out, or list instances"):
+        models.with_routed_settings(estimator.set_params(optimizer__momentum=0.9), settings)
+
+
+def test_another_optimizer_of_a_float16_model_scales_its_losses():
+    def half(meta):
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), initial_scale=64.0),
+            "sparse_categorical_crossentropy",
+        )
+        return model
+
+    settings = {"optimizer": "sgd"}
+    opened = models.open_estimator(small_classifier(half), X, Y, rate=0.5, settings=settings)
+    optimizer = opened.model_.optimizer
+    assert optimizer.initial_scale == 64.0
+    assert type(optimizer.inner_optimizer).__name__ == "SGD"
+    assert float(optimizer.learning_rate) == 0.5
+
+
+def test_a_schedule_inside_of_a_loss_scale_is_replaced():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    model = compiled()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(schedule))
+    set_strategy(model, 0.25)
+    model.optimizer.learning_rate = 0.5
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("params", "name"), [({"units": 7}, "model__units"), ({"fit__batch_size": 7}, "batch_size")]
+)
+def test_own_values_are_those_that_count(params, name):
+    def build(meta, units=3):
+        return uncompiled(meta)
+
+    assert models.own_values(small_classifier(build, **params), [name]) == {name: 7}
+
+
+def test_a_method_may_build_the_model():
+    class Factory:
+        """Builds."""
+
+        def build(self, meta):
+            """Build."""
+            return compiled()
+
+    estimator = models.as_wrapper(Factory().build, models.CLASSIFIERS)
+    assert models.open_estimator(estimator, X, Y).model_.compiled
 
 
 def test_a_loss_scale_keeps_its_optimizer_at_the_rate():

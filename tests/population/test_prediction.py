@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from sk_metalr._persistence import identity
 from sk_metalr._population import architecture_key, outputs_of, prediction
 
 layers = keras.layers
@@ -134,6 +135,20 @@ def test_functions_that_come_after_each_other_are_told_apart():
         gc.collect()
     assert None not in keys
     assert len(set(keys)) == 20
+
+
+def test_functions_are_known_again_by_what_they_hold():
+    """As in another process, or where a search begins again."""
+
+    def key(scale):
+        def scaled(x):
+            return keras.ops.tanh(scale * x)
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation=scaled)])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return architecture_key(model, number_of=identity)
+
+    assert key(1.0) == key(1.0) != key(2.0)
 
 
 def test_inputs_that_have_names_are_told_apart():

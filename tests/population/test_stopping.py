@@ -10,6 +10,7 @@ from sk_metalr import MetaLRClassifier
 from sk_metalr._population.group import Group, regrouped
 from sk_metalr._population.member import SharedState
 from sk_metalr._population.program import GroupState
+from sk_metalr._population.stopping import Watch
 from sk_metalr._recorded import EPOCHS_OF_MODEL, Recorded
 from sk_metalr._space import RATE
 from sk_metalr._space.schedules import check_schedule
@@ -79,6 +80,17 @@ def test_members_stop_where_keras_stops(iris, name, lane):
             np.testing.assert_allclose(curve[last:], end, atol=1e-4)
     assert min(stopped) < EPOCHS
     assert stop.wait == 0  # the caller's own is as it was
+
+
+def test_whichever_stops_the_best_weights_are_restored():
+    first = keras.callbacks.EarlyStopping("loss", patience=2, min_delta=10)
+    best = keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)
+    watch = Watch([first, best])
+    for loss in (0.5, 0.25, 0.75):
+        kept = watch.see(1.0, np.array([loss]))
+    assert watch.has_stopped
+    assert watch.end == 1
+    assert kept == 0.25
 
 
 def test_a_member_that_has_stopped_is_not_trained_on(iris):

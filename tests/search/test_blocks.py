@@ -6,6 +6,7 @@ import pytest
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform, uniform
+from sklearn.preprocessing import KBinsDiscretizer
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._search import blocks as blocks_module
@@ -60,7 +61,9 @@ def with_a_layer_of_its_own(dropout=0.1):
 
 
 def blocks_of(build, space, n=12):
-    fitted = MetaLRClassifier(KerasClassifier(build, epochs=1, verbose=0), space, cv=2)
+    is_wrapped = isinstance(build, KerasClassifier)
+    wrapped = build if is_wrapped else KerasClassifier(build, epochs=1, verbose=0)
+    fitted = MetaLRClassifier(wrapped, space, cv=2)
     prepared = prepare(fitted, X, Y, None, None, (None, None), np.random.RandomState(0))
     candidates = prepared.space.sample(n, np.random.RandomState(0))
     return candidates, planned(candidates, prepared.evaluation)
@@ -235,6 +238,25 @@ def test_a_space_knows_what_parameters_are_where_they_are_not_searched():
         "optimizer__beta_1": pytest.approx(0.9),
         "optimizer__weight_decay": 0.0,
     }
+
+
+class Binned(KerasClassifier):
+    """Encodes features by a number of its own."""
+
+    def __init__(self, model=None, n_bins=3, **kwargs):
+        super().__init__(model, **kwargs)
+        self.n_bins = n_bins
+
+    @property
+    def feature_encoder(self):
+        return KBinsDiscretizer(self.n_bins, encode="ordinal", quantile_method="linear")
+
+
+def test_what_encodes_features_is_told_apart():
+    wrapped = Binned(lambda: compiled(layers.Dense(8)), epochs=1, verbose=0)
+    candidates, blocks = blocks_of(wrapped, {"n_bins": [2, 5]})
+    n_bins = candidates.columns["n_bins"]
+    assert [len(set(n_bins[block.positions])) for block in blocks] == [1, 1]
 
 
 def test_models_that_start_from_other_weights_are_apart():

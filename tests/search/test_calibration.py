@@ -420,6 +420,21 @@ def test_a_subclassed_model_is_exported(iris):
     np.testing.assert_allclose(found, fitted.predict_proba(iris[0]), atol=1e-5)
 
 
+def test_models_of_one_name_that_were_adapted_are_exported(iris):
+    X, y = iris
+    scale = layers.Normalization()
+    scale.adapt(X)
+
+    def build(meta):
+        head = layers.Dense(3, "softmax")
+        return keras.Sequential([keras.Input((4,)), scale, head], name="network")
+
+    params = {"learning_rates": [0.01], "n_models": 2, "cv": 0.2, "random_state": 0}
+    fitted = MetaLRClassifier(small_classifier(build), **params).fit(X, y)
+    found = fitted.export_model().predict(X.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(found, fitted.predict_proba(X), atol=1e-5)
+
+
 def test_without_a_refit_the_temperature_is_that_of_the_choice(iris):
     params = {"n_candidates": 4, "cv": 2, "refit": False, "random_state": 0}
     one, several = (
