@@ -29,8 +29,8 @@ def report(records: dict[str, dict], quick: bool, out: Path) -> tuple[list[str],
         *_part("Rivals on the first division", rows[is_first]),
     ]
     bars = _bars("first division", rows[is_first])
-    if not is_first.all():
-        on_all = _on_all_divisions(rows)
+    on_all = _on_all_divisions(rows)
+    if not is_first.all() and ENSEMBLE in set(on_all.contender):
         parts += _part("Rivals on all divisions", on_all)
         bars += _bars("all divisions", on_all)
     return parts, bars
