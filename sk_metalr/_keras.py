@@ -55,6 +55,8 @@ def copy_decay_exclusions(source: Any, target: Any) -> None:
 
 def copy_decay_exclusions_of_model(source: keras.Model, target: keras.Model) -> None:
     """Have the optimizer of a copy of a model spare the weights that the model's own spares."""
+    if not source.built:
+        copy_decay_exclusions(source.optimizer, target.optimizer)
     if spared := spared_of_decay(source):
         optimizer, variables = _inner(target.optimizer), target.trainable_variables
         keys = {optimizer._var_key(variables[number]) for number in spared}

@@ -641,6 +641,37 @@ def test_an_optimizer_of_ones_own_keeps_its_settings(kind, lane):
     assert_as_keras(fit(lambda: sequential(optimizer=kind(power=0.5))), lane)
 
 
+def test_an_optimizer_of_ones_own_may_be_built():
+    def build():
+        model = sequential(optimizer=PoweredAsConfigured(power=0.5))
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    assert_as_keras(fit(build), "vectorized")
+
+
+def test_a_schedule_leaves_an_optimizer_its_settings():
+    fitted = fit(
+        lambda: sequential(optimizer=Powered(power=0.5)),
+        param_distributions={"schedule": ["linear"]},
+        learning_rates=[3e-3, 3e-2],
+    )
+    assert_as_keras(fitted, "keras")
+    assert fitted.best_estimator_.model_.optimizer.power == 0.5
+
+
+def test_a_prediction_step_that_is_set_on_a_model_is_what_is_scored():
+    def build():
+        model = sequential()
+        plain = model.predict_step
+        model.predict_step = lambda data: ops.flip(plain(data), axis=-1)
+        return model
+
+    fitted = fit(build, verified=0)
+    of_keras = fitted.best_estimator_.model_.predict(X, verbose=0)
+    np.testing.assert_allclose(fitted.predict_proba(X), of_keras, atol=1e-6)
+
+
 def test_penalties_that_were_set_on_variables_count():
     def build(l2=0.0):
         model = sequential(layers.Dense(6))

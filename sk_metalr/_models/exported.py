@@ -8,7 +8,7 @@ from scikeras.wrappers import BaseWrapper
 
 from .._keras import called, layers_of
 from .._task import TargetScaler, Task
-from .keras_model import suited
+from .keras_model import overrides, suited
 from .rows import is_identity
 
 
@@ -26,7 +26,7 @@ def exported(
     feature encoder stands before the models, or they predict in a way of their own.
     """
     first = fitted[0]
-    if type(first.model_).predict_step is not keras.Model.predict_step:
+    if overrides(first.model_, "predict_step"):
         raise ValueError(
             f"{type(first.model_).__name__} has a predict_step of its own, which is lost when it "
             "is called by another model; have its call give what it should predict."

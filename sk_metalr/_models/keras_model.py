@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
+from numbers import Real
 from typing import Any, Self
 
 import keras
@@ -29,6 +30,11 @@ def is_builtin(thing: Any) -> bool:
     """Tell whether a layer, loss or function is one of Keras's own."""
     home = thing if hasattr(thing, "__module__") else type(thing)
     return str(home.__module__).split(".")[0] == "keras"
+
+
+def overrides(model: keras.Model, name: str) -> bool:
+    """Tell whether a model, or its class, has a method of its own in place of Keras's."""
+    return name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name)
 
 
 def suited(task: Task, model: keras.Model) -> Task:
@@ -132,7 +138,26 @@ def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Opt
     config = optimizer.get_config()
     copy = type(optimizer).from_config(config | settings | {"learning_rate": rate})
     copy_decay_exclusions(optimizer, copy)
+    untold = untold_settings(optimizer, copy)
+    vars(copy).update({name: v for name, v in untold.items() if name not in settings})
     return copy
+
+
+def untold_settings(optimizer: Any, copy: Any) -> dict[str, Any]:
+    """Return what an optimizer of the user's own has other than a copy that was made by its config:
+    numbers and texts by name.
+    """
+    if is_builtin(optimizer):
+        return {}
+    left_out = {"name", "built", "_learning_rate"}
+    left_out |= {name for name in vars(keras.optimizers.Optimizer(1.0)) if name[0] == "_"}
+    return {
+        name: value
+        for name, value in vars(optimizer).items()
+        if name not in left_out
+        and isinstance(value, bool | Real | str)
+        and vars(copy).get(name) != value
+    }
 
 
 def _scaled_like(scaling: Any, inner: keras.optimizers.Optimizer) -> Any:

@@ -19,7 +19,7 @@ from .._keras import (
     loss_weights,
     spared_of_decay,
 )
-from .._models.keras_model import family, is_builtin, loss_of
+from .._models.keras_model import family, is_builtin, loss_of, overrides
 from .._task.losses import loss_name
 from .convolution import CONVOLUTIONS, patch_bytes
 from .numbers import without
@@ -67,7 +67,7 @@ def why_not_compilable(model: keras.Model) -> str | None:
     if model.run_eagerly:
         return "The model was compiled with run_eagerly=True."
     for name in OVERRIDDEN:
-        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
+        if overrides(model, name):
             return f"{type(model).__name__} has a {name} of its own."
     return None
 
@@ -214,7 +214,7 @@ def _key(model: keras.Model, number_of: Callable[[Any], Any]) -> str | None:
     loss = _builtin_loss(model)
     if loss is None or any(hasattr(layer, "adapt") for layer in layers_of(model)):
         return None  # what layers were adapted to is in no config and in no variable
-    if _has_penalties_of_variables(model):
+    if {"call", "compute_loss", *OVERRIDDEN} & vars(model).keys():
         return None
     try:
         with warnings.catch_warnings():
@@ -235,6 +235,9 @@ def _key(model: keras.Model, number_of: Callable[[Any], Any]) -> str | None:
     # Equal code does the same where what was handed to it when it was defined is equal, too.
     config["functions"] = [[number_of(f.__code__), _in_words(_handed_to(f))] for f in functions]
     if any(handed is None for _, handed in config["functions"]):
+        return None
+    config["penalties"] = _penalties(model)
+    if config["penalties"] is None:
         return None
     config["named_inputs"] = _named_inputs(model)
     # A policy goes by its name in a config, where names do not matter.
@@ -304,19 +307,29 @@ def _in_words(value: Any) -> str | None:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, ModuleType):
-        return value.__name__
-    home = str(getattr(value, "__module__", ""))
-    is_named = isinstance(value, FunctionType | BuiltinFunctionType | type)
-    if is_named and home.split(".")[0] in OF_FUNCTIONS:
-        return f"{home}.{value.__qualname__}"
-    return None
+        home, name = value.__name__, ""
+    elif isinstance(value, FunctionType | BuiltinFunctionType | type):
+        home, name = str(value.__module__), value.__qualname__
+    else:
+        return None
+    return f"{home} {name}" if home.split(".")[0] in OF_FUNCTIONS else None
 
 
-def _has_penalties_of_variables(model: keras.Model) -> bool:
-    """Tell whether a variable has a regularizer or a constraint that no layer shows."""
+def _penalties(model: keras.Model) -> list[Any] | None:
+    """Return configs of the regularizer and the constraint of each variable, which need not be
+    those that its layer shows; None where they are not Keras's own, and no layer shows them.
+    """
     shown = {id(value) for layer in layers_of(model) for value in vars(layer).values()}
-    given = [(v.regularizer, v.constraint) for v in model.trainable_variables]
-    return any(one is not None and id(one) not in shown for both in given for one in both)
+    found = []
+    for variable in model.trainable_variables:
+        for one in (variable.regularizer, variable.constraint):
+            if one is None or is_builtin(one):
+                found.append(one and keras.saving.serialize_keras_object(one))
+            elif id(one) in shown:  # and is in the layer's config
+                found.append(type(one).__name__)
+            else:
+                return None
+    return found
 
 
 def _names_read(code: CodeType) -> Iterator[str]:

@@ -6,13 +6,12 @@ the variables to. Putting the base methods back makes every optimizer a pure fun
 member's weights, gradients and state, norms and exclusions included.
 """
 
-from numbers import Real
 from typing import Any
 
 import keras
 
 from .._keras import StatelessOptimizer, spare_of_decay
-from .._models.keras_model import is_builtin
+from .._models.keras_model import is_builtin, untold_settings
 from ..exceptions import NotVectorizableError
 from .scope import ValueScope
 
@@ -61,13 +60,11 @@ def _made_again(own: Any) -> Any:
         raise NotVectorizableError(
             f"The optimizer {type(own).__name__} cannot be made anew from its config: {error}"
         ) from error
-    given, made = vars(own), vars(optimizer)
-    for name, value in given.items():
-        is_setting = name[0] != "_" and name != "name" and isinstance(value, bool | Real | str)
-        if is_setting and made.get(name) != value:
-            raise NotVectorizableError(
-                f"The optimizer {type(own).__name__} has a {name!r} that is not in its config."
-            )
+    if untold := untold_settings(own, optimizer):
+        raise NotVectorizableError(
+            f"The optimizer {type(own).__name__} has settings that its config does not tell: "
+            f"{untold}"
+        )
     return optimizer
 
 

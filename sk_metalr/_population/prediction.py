@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._keras import called, input_shapes, layers_of
+from .._models.keras_model import overrides
 from .architecture import architecture_key, convolutions, has_loops, predicts_by_row
 from .recent import Recent
 from .scope import ValueScope
@@ -36,7 +37,7 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     shape (n_rows, ...), or a list or dict of such. Models are called directly: ``Model.predict``
     traces a program for every new model, which takes longer than most predictions, and warns.
     """
-    n_rows, at_once = len(keras.tree.flatten(x)[0]), _rows_at_once(models[0])
+    n_rows, at_once = len(keras.tree.flatten(x)[0]), _rows_at_once(models[0], x[0])
     n_more = -n_rows % ROWS_ALIKE if _treats_rows_apart(models[0]) else 0
     filled_up = np.minimum(np.arange(n_rows + n_more), n_rows - 1)
     parts = []
@@ -47,13 +48,17 @@ def outputs_of(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     return np.concatenate(parts, axis=1)[:, :n_rows]
 
 
-def _rows_at_once(model: keras.Model) -> int:
-    """Return how many rows a model predicts at once, so that its layers fit into memory."""
-    is_input = keras.layers.InputLayer
-    called_on = [layer for layer in layers_of(model) if not isinstance(layer, is_input)]
-    shapes = [shape for layer in called_on for shape in input_shapes(layer)]
-    known = [shape[1:] for shape in shapes if None not in shape[1:]]
-    numbers = sum(int(np.prod(shape)) for shape in known) if known else NUMBERS_AT_ONCE // 128
+def _rows_at_once(model: keras.Model, x: Any) -> int:
+    """Return how many rows like `x` a model predicts at once, so that its layers fit into memory.
+
+    Where it is not known what they are handed, it is taken for 128 times a row.
+    """
+    of_row = sum(int(np.prod(part.shape[1:])) for part in keras.tree.flatten(x))
+    called_on = [one for one in layers_of(model) if not isinstance(one, keras.layers.InputLayer)]
+    known = [[s[1:] for s in input_shapes(one) if None not in s[1:]] for one in called_on]
+    numbers = sum(max(int(np.prod(shape)) for shape in shapes) for shapes in known if shapes)
+    if not all(known):
+        numbers = max(numbers, 128 * of_row)
     n_rows = min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // max(1, numbers))
     return max(ROWS_ALIKE, n_rows // ROWS_ALIKE * ROWS_ALIKE)
 
@@ -89,9 +94,9 @@ def _one_by_one(models: list[keras.Model], x: list[Any]) -> np.ndarray:
 
 def outputs_as_predicted(model: keras.Model, x: Any) -> Any:
     """Return what a model's ``predict`` would, in one batch."""
-    if type(model).predict_step is keras.Model.predict_step:
-        return called(model, x, training=False)
-    return model.predict_on_batch(x)
+    if overrides(model, "predict_step"):
+        return model.predict_on_batch(x)
+    return called(model, x, training=False)
 
 
 def _common_key(models: list[keras.Model]) -> str | None:

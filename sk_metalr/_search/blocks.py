@@ -64,7 +64,7 @@ def planned(candidates: Candidates, evaluation: Any) -> list[BlockPlan]:
 @dataclass(frozen=True)
 class Built:
     """A model that was built: its kind, None where that is not known, a hash of its initial
-    weights and of what encodes its rows, and its numbers; see :func:`.architecture_key` and
+    weights and of its rows as they are encoded, and its numbers; see :func:`.architecture_key` and
     :func:`.numbers_of`. The `setting` is all that its function was given.
     """
 
@@ -211,14 +211,10 @@ def built(evaluation: Any, settings: dict[str, Any]) -> Built:
         opened = evaluation.open(X, y, settings, evaluation.seed)
     numbers = numbers_of(opened.model_)
     given = joblib.hash({name: _hash(v) for name, v in settings.items() if name not in numbers})
-    start = [opened.model_.get_weights()]
-    for encoder in (opened.feature_encoder_, opened.target_encoder_):
-        try:
-            start.append(joblib.hash(encoder))
-        except Exception:  # whatever a class of the user's may raise
-            start.append(given)
-    kind = architecture_key(opened.model_, numbers)
-    return Built(kind, joblib.hash(start), numbers, given)
+    x, targets = models.encode(opened, X, y)
+    encoded = [targets] if x is X else [targets, x]
+    start = joblib.hash([opened.model_.get_weights(), encoded])
+    return Built(architecture_key(opened.model_, numbers), start, numbers, given)
 
 
 def _hash(value: Any) -> Any:

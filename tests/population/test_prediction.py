@@ -162,3 +162,21 @@ def test_inputs_that_have_names_are_told_apart():
 
     assert key("left", "right") == key("left", "right") != key("right", "left")
     assert key(None, None) == key(None, None)
+
+
+def test_rows_are_predicted_in_parts_that_fit_into_memory():
+    def model(*hidden):
+        return keras.Sequential([keras.Input((64, 8)), *hidden, keras.layers.Flatten()])
+
+    x = np.zeros((1, 64, 8))
+    small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    n_rows = [
+        prediction._rows_at_once(one, rows)
+        for one, rows in [
+            (small, np.zeros((1, 4))),
+            (model(keras.layers.Dense(512)), x),
+            (model(*[keras.layers.Dense(512) for _ in range(20)]), x),
+        ]
+    ]
+    assert n_rows[0] == 4096 > n_rows[1] > n_rows[2] >= 16
+    assert all(n % 16 == 0 for n in n_rows)

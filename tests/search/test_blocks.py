@@ -6,7 +6,7 @@ import pytest
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier
 from scipy.stats import loguniform, uniform
-from sklearn.preprocessing import KBinsDiscretizer
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
 
 from sk_metalr import MetaLRClassifier
 from sk_metalr._search import blocks as blocks_module
@@ -257,6 +257,17 @@ def test_what_encodes_features_is_told_apart():
     candidates, blocks = blocks_of(wrapped, {"n_bins": [2, 5]})
     n_bins = candidates.columns["n_bins"]
     assert [len(set(n_bins[block.positions])) for block in blocks] == [1, 1]
+
+
+def test_an_encoder_that_cannot_be_pickled_is_known_again():
+    class Halved(KerasClassifier):
+        @property
+        def feature_encoder(self):
+            return FunctionTransformer(lambda X: X / 2)
+
+    candidates, blocks = blocks_of(Halved(dropping, epochs=1, verbose=0), DROPOUT)
+    assert len(blocks) == 1
+    assert len(set(candidates.columns["model__dropout"])) > 3
 
 
 def test_models_that_start_from_other_weights_are_apart():
