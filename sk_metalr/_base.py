@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -236,7 +237,7 @@ class BaseMetaLR(
         self.best_n_epochs_ = int(choice.n_epochs[choice.index])
         self.best_score_ = float(self.cv_results_[f"mean_test_{decisive}"][choice.index])
         self.learning_rate_interval_ = choice.interval
-        self.ensemble_ = [vars(model) for model in result.models]
+        self.ensemble_ = [asdict(model) for model in result.models]
         is_one = len(result.models) == 1 or not self.refit
         self.temperature_ = choice.temperature if is_one else result.temperature
         self.uses_averages_ = bool(choice.is_averaged[choice.index])

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline
 
 from ._scikeras import READY_MADE, HandsOverRows
 from .keras_model import build_as_keras_wrapper
@@ -65,11 +66,11 @@ def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
     name, of_keras = kind.own.__name__, kind.of_keras.__name__
     is_other = isinstance(estimator, BaseWrapper | keras.wrappers.SKLearnRegressor)
     is_other |= isinstance(estimator, keras.wrappers.SKLearnClassifier)
-    wrap = (
-        "classes are for MetaLRClassifier, numbers for MetaLRRegressor"
-        if is_other
-        else f"wrap what builds your model: {name}(build_model, ...)"
-    )
+    wrap = f"wrap what builds your model: {name}(build_model, ...)"
+    if is_other:
+        wrap = "classes are for MetaLRClassifier, numbers for MetaLRRegressor"
+    if isinstance(estimator, Pipeline):
+        wrap = "put the Pipeline around MetaLR, and give MetaLR its last step"
     raise TypeError(
         f"The 'estimator' parameter must be a scikeras.wrappers.{name}, a keras.wrappers."
         f"{of_keras}, a compiled Keras model, a function that returns one, or None. Got an object "

@@ -7,6 +7,7 @@ from make import SMALL_FITS_WARN, compiled_own_parts, small_classifier, small_ml
 from scikeras.utils.transformers import ClassifierLabelEncoder
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_metalr import _models as models
@@ -155,9 +156,17 @@ def test_unusable_plans_are_refused(params, said):
         models.training_plan(small_classifier(**params))
 
 
-@pytest.mark.parametrize("estimator", [LogisticRegression(), KerasRegressor(small_mlp), "mlp"])
-def test_other_estimators_are_refused(estimator):
-    with pytest.raises(TypeError, match="must be a"):
+@pytest.mark.parametrize(
+    ("estimator", "remedy"),
+    [
+        (LogisticRegression(), "wrap what builds"),
+        (KerasRegressor(small_mlp), "numbers for MetaLRRegressor"),
+        ("mlp", "wrap what builds"),
+        (make_pipeline(small_classifier()), "put the Pipeline around MetaLR"),
+    ],
+)
+def test_other_estimators_are_refused(estimator, remedy):
+    with pytest.raises(TypeError, match=f"must be a .*{remedy}"):
         models.as_wrapper(estimator, models.CLASSIFIERS)
 
 
