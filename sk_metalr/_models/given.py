@@ -70,7 +70,7 @@ def as_wrapper(estimator: Any, kind: Wrappers) -> BaseWrapper:
     if is_other:
         wrap = "classes are for MetaLRClassifier, numbers for MetaLRRegressor"
     if isinstance(estimator, Pipeline):
-        wrap = "put the Pipeline around MetaLR, and give MetaLR its last step"
+        wrap = "put the Pipeline around this estimator, and give this one its last step"
     raise TypeError(
         f"The 'estimator' parameter must be a scikeras.wrappers.{name}, a keras.wrappers."
         f"{of_keras}, a compiled Keras model, a function that returns one, or None. Got an object "

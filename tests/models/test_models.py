@@ -162,7 +162,7 @@ def test_unusable_plans_are_refused(params, said):
         (LogisticRegression(), "wrap what builds"),
         (KerasRegressor(small_mlp), "numbers for MetaLRRegressor"),
         ("mlp", "wrap what builds"),
-        (make_pipeline(small_classifier()), "put the Pipeline around MetaLR"),
+        (make_pipeline(small_classifier()), "put the Pipeline around this estimator"),
     ],
 )
 def test_other_estimators_are_refused(estimator, remedy):
