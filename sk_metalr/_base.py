@@ -107,9 +107,10 @@ class BaseMetaLR(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in training and in the choice; 0 equals leaving the row out.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, such as the patient it is of. No group is both trained on and held
-            out in a split; a splitter given as `cv` is handed them. Where scikit-learn's metadata
-            routing is enabled, it brings them here unless ``set_fit_request(groups=False)``.
+            Group of each row, such as the patient it is of. With the default
+            `cv`, a number or a fraction, no group is both trained on and held out; a splitter
+            receives them, and pairs are used as given. Where scikit-learn's metadata routing is
+            enabled, outer searches pass them on, unless ``set_fit_request(groups=False)``.
         X_val : array-like of shape (n_val, n_features) or (n_val, ...), default=None
             Features to score candidates on, instead of held-out splits of X. In a Pipeline,
             ``transform_input=["X_val"]`` has them transformed as X is.
@@ -146,6 +147,7 @@ class BaseMetaLR(
             # The strategy space S and the evaluation f(s, D), with everything checked.
             own_rows = X_val, y_val
             prepared = search.prepare(self, X, y, sample_weight, groups, own_rows, random_state)
+            self._held_out_rows = prepared.held_out_rows
             progress.score = Score(prepared.scoring.decisive, prepared.scoring.decisive_score)
 
             # The optimizer: s* = argmax f.
@@ -157,7 +159,8 @@ class BaseMetaLR(
             execution = search.Execution(progress.stage, clock, checkpoint, workers, told)
             result = search.run(algorithm, prepared, execution, self.n_candidates, random_state)
             self._store(prepared, result)
-            for warning in search.diagnose(result, prepared.data, self.n_candidates):
+            given = prepared.data, self.n_candidates, self.estimator is None
+            for warning in search.diagnose(result, *given):
                 warn(warning, stacklevel=3)
             searched = perf_counter()
 
@@ -314,6 +317,12 @@ class BaseMetaLR(
         known = self.baseline_loss_, self.feature_scale_, self.learning_curves_.shape[1]
         if of_data != known or not self._knows_targets(data):
             raise ValueError("The data must be those that the estimator was fitted on.")
+        if prepared.held_out_rows != self._held_out_rows:
+            raise ValueError(
+                "The held-out rows must be those of the fit. Got others from the splitter that cv "
+                "is; give it a random_state, such as StratifiedKFold(5, shuffle=True, "
+                "random_state=0), and fit again."
+            )
         return prepared
 
     def _experience_records(self, *data: Any) -> list[ExperienceRecord]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import keras
@@ -33,6 +34,12 @@ def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     return not isinstance(_inner(optimizer)._learning_rate, keras.Variable)
 
 
+def clock_of(optimizer: Any) -> tuple[Any, Any]:
+    """Return the variables of an optimizer's step and, without a schedule, of its learning rate."""
+    rate = optimizer._learning_rate
+    return optimizer.iterations, rate if isinstance(rate, keras.Variable) else None
+
+
 def _inner(optimizer: Any) -> Any:
     """Return an optimizer, or the one inside of a LossScaleOptimizer."""
     return getattr(optimizer, "inner_optimizer", optimizer)
@@ -61,6 +68,18 @@ def copy_decay_exclusions_of_model(source: keras.Model, target: keras.Model) -> 
         optimizer, variables = _inner(target.optimizer), target.trainable_variables
         keys = {optimizer._var_key(variables[number]) for number in spared}
         optimizer._exclude_from_weight_decay = keys
+
+
+def copy_loss(source: keras.Model, target: keras.Model) -> None:
+    """Give a copy of a compiled model the loss of the model itself, whose config may not tell all
+    of its arguments.
+    """
+    made = source._compile_loss
+    if made is not None:
+        target.loss = deepcopy(source.loss)
+        target._compile_loss = type(made)(
+            target.loss, loss_weights(source), output_names=made.output_names
+        )
 
 
 def spared_of_decay(model: keras.Model) -> list[int]:

@@ -97,6 +97,7 @@ class Refit:
             how = {"rate": rate, "settings": settings}
             seed = order_seed + number if number else None
             opened.append(models.open_estimator(tuned, X, labels, seed=seed, **how))
+        models.check_apart(opened)
         return opened
 
     @property
@@ -107,10 +108,11 @@ class Refit:
 
     def _train_by_keras(self, fitted: list[Any], stage: Stage) -> None:
         data, labels, setups = self.prepared.data, self._labels, self._setups(fitted)
+        scaler = data.scaler(np.arange(len(data.y)))
         with population.preserved_random_state(), stage("refit", len(fitted)) as step:
             for one, setup, planned in zip(fitted, setups, self.models, strict=True):
                 callbacks = self._averaging(setup, planned)
-                models.fit_with_keras(one, data.X, labels, data.sample_weight, callbacks)
+                models.fit_with_keras(one, data.X, labels, data.sample_weight, callbacks, scaler)
                 step(None)
 
     def _train_compiled(
@@ -188,7 +190,7 @@ class Refit:
 
     def _averaging(self, setup: population.SplitSetup, planned: Planned) -> list[Any]:
         """Return the callbacks that have ``Model.fit`` deliver averages, where they are chosen."""
-        if not planned.uses_averages or population.has_averages_of_its_own(setup.model):
+        if not (planned.uses_averages and population.may_be_averaged(setup.model)):
             return []
         averaging = population.Averaging(setup, self.prepared.evaluation.plan.n_epochs)
         return [population.DeliverAverages(averaging)]

@@ -55,23 +55,25 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         object, such as ``Halving(factor=4)``.
     n_candidates : int or None, default=None
         How many strategies are tried in all; fewer where lists hold fewer. None: 16 learning rates
-        with each combination of optimizer and schedule; for ``"portfolio"`` 4. Where other
-        parameters are searched: 32 in all, which meet a static setting for every eight of them, and
-        at least two.
+        for each combination of optimizer and schedule, 4 for ``"portfolio"``, or 32 strategies in
+        all where other parameters are searched. One static setting, such as units or a batch size,
+        is then drawn for every eight candidates, but at least two.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
         folds as it takes to hold out about 2,000 rows.
     scoring : str, callable, list or dict, default="neg_log_loss"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
-        classifier, X and y, for which the classifier predicts and X, of shape (n_test, 1), counts
-        the held-out rows from 0. Of several, all are reported, and `refit` names the one that
-        chooses, or else it is the first.
+        classifier, X and y. The classifier has predicted already; X, of shape (n_test, 1), holds
+        row indices to pass to its ``predict`` or ``predict_proba``. Of several, all are reported,
+        and `refit` names the one that chooses, or else it is the first.
     calibrate : bool, default=True
         Whether candidates are compared by their log-loss after temperature scaling, which takes
         their over-confidence out of the comparison, and predicted probabilities are scaled by the
         temperature of the chosen one (Guo et al., 2017, arXiv:1706.04599; Berta et al., 2025,
-        arXiv:2501.19195). Predicted labels do not depend on it.
+        arXiv:2501.19195). Predicted labels do not depend on it. It also turns on the scoring of
+        averages of the weights (`uses_averages_`). False: losses are compared as measured, and
+        nothing is averaged.
     refit : bool or name of a scorer, default=True
         Whether the classifier is refitted on all rows. Without it there is nothing to predict with.
     n_models : int, default=1
@@ -132,12 +134,12 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     uses_averages_ : bool
         Whether averages of the chosen candidate's weights over the last epochs did better than the
         weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046), and are what is refitted;
-        ``ensemble_`` tells it of each model.
+        ``ensemble_`` says it for each model.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same static parameters, whose
         smoothed loss is within one standard error of the best.
     cv_results_ : dict of str to ndarray of shape (n_candidates,)
-        One row a candidate, as in ``RandomizedSearchCV``; also ``selection_score`` (the smoothed
+        One row per candidate, as in ``RandomizedSearchCV``; also ``selection_score`` (the smoothed
         score that the choice was made on) and ``selection_standard_error``, ``n_epochs`` (where the
         candidate is scored), ``averaged`` (whether averages of its weights
         did better), ``diverged``, ``diverged_epoch`` (0 where not), ``n_resources``
@@ -146,8 +148,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Held-out log-loss after every epoch, in nats, NaN once diverged or not trained; and the same
         Laplace-smoothed, as if one more row had been held out whose class nobody knows.
     calibrated_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
-        The Laplace-smoothed ones at the temperature that was best for the candidate then, on which
-        the choice is made. Only with `calibrate`.
+        Laplace-smoothed losses at the candidate's own temperature after each epoch, which a prior
+        holds near 1, of its weights or of their averages, whichever did better. The choice is made
+        on these. Only with `calibrate`.
     learning_rate_trajectories_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Learning rate of each epoch. Only for ``search="hypergradient"``.
     search_cost_ : dict of str to number or str

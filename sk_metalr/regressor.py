@@ -53,10 +53,10 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         folds as it takes to hold out about 2,000 rows.
     scoring : str, callable, list, dict or None, default="neg_mean_squared_error"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
-        regressor, X and y, for which the regressor predicts and X, of shape (n_test, 1), counts the
-        held-out rows from 0. Of several, all are reported, and `refit` names the one that chooses,
-        or else it is the first.
-        None: the loss that the model trains on, such as that of a quantile.
+        regressor, X and y. The regressor has predicted already; X, of shape (n_test, 1), holds row
+        indices to pass to its ``predict``. Of several, all are reported, and `refit` names the one
+        that chooses, or else it is the first. None: the loss that the model trains on, such as
+        that of a quantile.
     standardize : bool, default=True
         Whether targets are scaled. Those of a Poisson loss, or of a network whose last activation
         is never negative, are divided by their mean alone; those of the mean squared logarithmic or
@@ -68,7 +68,8 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         How many models are fitted on all rows, each from initial weights of its own; predictions
         are their mean. They are an ensemble of candidates, chosen greedily by out-of-fold
         predictions (Caruana et al., 2004, doi:10.1145/1015330.1015432). All have the chosen
-        strategy if one candidate alone does best, if a score other than the squared error chooses,
+        strategy if one candidate alone does best, if another scorer than
+        the squared error chooses (or than the training loss, with `scoring=None`),
         if time ran out, or with ``search="hypergradient"``.
     engine : {"auto", "vectorized", "compiled", "keras"}, default="auto"
         How members, candidate × split, are trained; see :class:`MetaLRClassifier`.
@@ -105,8 +106,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         Its mean held-out score, and the name of that; the squared error in units of the targets,
         squared, or ``"neg_loss"``, the training loss of scaled targets, where `scoring` is None.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
-        What was subtracted from the targets of all rows, and then divided by: their mean and
-        standard deviation. The scale of a constant target is 0.
+        What is subtracted from the targets, and what they are divided by: their mean and standard
+        deviation where they are standardised, 0 and their mean where they are only divided, 0 and 1
+        where they are left as they are. The scale of a constant target is 0.
     target_variance_ : ndarray of shape (n_outputs,)
         Their variance, the squared error of always predicting their mean.
     n_outputs_, target_type_ : int, {"continuous", "continuous-multioutput"}
@@ -119,12 +121,12 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     uses_averages_ : bool
         Whether averages of the chosen candidate's weights over the last epochs did better than the
         weights themselves (Polyak & Juditsky, 1992, doi:10.1137/0330046), and are what is refitted;
-        ``ensemble_`` tells it of each model.
+        ``ensemble_`` says it for each model.
     learning_rate_interval_ : tuple of (float, float)
         Lowest and highest rate around the best one, with the same static parameters, whose
         smoothed loss is within one standard error of the best.
     cv_results_ : dict of str to ndarray of shape (n_candidates,)
-        One row a candidate, as in ``RandomizedSearchCV``, with further columns; see
+        One row per candidate, as in ``RandomizedSearchCV``, with further columns; see
         :class:`MetaLRClassifier`.
     learning_curves_, selection_learning_curves_ : ndarray of shape \
             (n_candidates, n_splits, n_epochs)
@@ -138,9 +140,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         Members and epochs trained, the same in ``equivalent_single_fits``, the lane and its reason,
         and the seconds of each part.
     baseline_loss_, feature_scale_ : float
-        Held-out loss of the mean of the targets, 1 where they are scaled (a constant one among
-        several counts 0; of another loss, it is that of the best constant), and the largest root
-        mean square of a feature.
+        Held-out loss of the best constant prediction, and the largest root mean square of a
+        feature. For the squared error that prediction is the mean, and the loss is 1 where targets
+        are standardised (a constant output counts 0 in the mean over outputs).
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
         Number of features seen during ``fit``, and their names if X had names that are all strings.
 

@@ -36,6 +36,7 @@ from sklearn.metrics import (
     make_scorer,
     roc_auc_score,
 )
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -1161,3 +1162,36 @@ def test_ready_made_network_learns(cancer):
     fitted = MetaLRClassifier(cv=0.2, n_candidates=8, random_state=0).fit(X, y)
     assert fitted.score(X, y) > 0.97
     assert isinstance(small_mlp({"n_features_in_": 3, "n_classes_": 2}), keras.Model)
+
+
+def test_verify_says_where_the_splitter_holds_out_other_rows(iris):
+    fitted = make(cv=StratifiedKFold(2, shuffle=True)).fit(*iris)
+    with pytest.raises(ValueError, match="give it a random_state"):
+        verify(fitted, *iris)
+
+
+def test_a_score_that_refuses_weights_is_computed_without(iris):
+    X, y = iris
+    weight = np.linspace(1, 2, len(y))
+    fitted = make(scoring="roc_auc_ovo").fit(X, y, sample_weight=weight)
+    assert 0.5 < fitted.best_score_ <= 1
+
+
+@pytest.mark.filterwarnings("error::sk_metalr.exceptions.ScaleWarning")
+def test_a_rare_class_is_no_sign_of_features_off_the_scale(cancer):
+    """Equal probabilities are far worse than frequencies then, whatever the features are."""
+    X, y = cancer
+    rare = np.r_[np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:8]]
+    estimator = small_classifier(model=behind_a_rescaling, epochs=4)
+    make(estimator, cv=2).fit(X[rare] * 1000, y[rare])
+
+
+def behind_a_rescaling(meta):
+    return keras.Sequential(
+        [
+            keras.Input((meta["n_features_in_"],)),
+            layers.Rescaling(1e-3),
+            layers.Dense(4, activation="relu"),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )

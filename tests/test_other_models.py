@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers, ops
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier, KerasRegressor
+from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sk_metalr import MetaLRClassifier, MetaLRRegressor, verify
@@ -766,3 +767,323 @@ def test_a_forked_child_of_a_process_that_has_fitted_says_so(when, what):
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+# 9: what copies and programs may lose
+
+
+def test_a_loss_keeps_arguments_that_its_config_does_not_tell():
+    """Huber's delta is in no config, and this class tells nothing at all."""
+
+    class Scaled(keras.losses.Loss):
+        def __init__(self, factor=1.0):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, y_true, y_pred):
+            return self.factor * ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+    def build():
+        return keras.Sequential([keras.Input((8,)), layers.Dense(1)])
+
+    def weights(wrapped):
+        model = MetaLRRegressor(wrapped, learning_rates=[3e-2], cv=0.2, random_state=0)
+        return clone(model).fit(X, X[:, 0] * 3).best_estimator_.model_.get_weights()
+
+    def compiled(loss):
+        model = build()
+        model.compile("sgd", loss)
+        return model
+
+    for loss, other in [
+        (keras.losses.Huber(delta=0.05), keras.losses.Huber()),
+        (Scaled(0.1), Scaled()),
+    ]:
+        inside = weights(KerasRegressor(lambda loss=loss: compiled(loss), epochs=2, verbose=0))
+        for one, is_alike in ((loss, True), (other, False)):
+            outside = weights(KerasRegressor(build, loss=one, optimizer="sgd", epochs=2, verbose=0))
+            assert np.allclose(outside[0], inside[0]) == is_alike
+    given = compiled(keras.losses.Huber(delta=0.05))
+    fitted = MetaLRRegressor(given, learning_rates=[3e-2], cv=0.2, random_state=0).fit(X, X[:, 0])
+    assert fitted.best_estimator_.model_.loss._fn_kwargs == {"delta": 0.05}
+
+
+def test_held_out_rows_of_the_refit_are_scaled_as_its_targets_are():
+    target = X[:, 0] * 3000 + 10_000
+
+    def build():
+        return keras.Sequential([keras.Input((8,)), layers.Dense(1)])
+
+    held_out = X[:20], target[:20]
+    wrapped = KerasRegressor(
+        build, loss="mse", epochs=3, verbose=0, fit__validation_data=held_out, metrics=["mae"]
+    )
+    fitted = MetaLRRegressor(wrapped, learning_rates=[3e-2], cv=0.2, random_state=0)
+    fitted.fit(X, target)
+    assert max(fitted.best_estimator_.history_["val_loss"]) < 10
+    assert fitted.best_estimator_.fit__validation_data is held_out
+
+
+class OnlyInTraining(keras.Model):
+    """Has a layer that is called in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.aside = layers.Dense(8, "relu"), layers.Dense(1)
+        self.out = layers.Dense(3, "softmax")
+
+    def call(self, x, training=False):
+        hidden = self.hidden(x)
+        if training:
+            self.add_loss(0.01 * ops.mean(ops.square(self.aside(hidden))))
+        return self.out(hidden)
+
+
+@pytest.mark.parametrize("settings", [{}, {"metrics": ["accuracy"]}])
+def test_layers_that_only_training_calls_are_trained(settings):
+    def build():
+        model = OnlyInTraining()
+        model.compile("adam", CROSS_ENTROPY, **settings)
+        return model
+
+    assert_as_keras(fit(build, cv=2), "vectorized")
+
+
+class HeadOfItsOwn(keras.Model):
+    """Has a layer that is called in its own training step alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.aside = layers.Dense(8, "relu"), layers.Dense(3)
+        self.out = layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.out(self.hidden(x))
+
+    def train_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            hidden = self.hidden(x)
+            loss = ops.mean(keras.losses.sparse_categorical_crossentropy(y, self.out(hidden)))
+            loss += ops.mean(ops.square(self.aside(hidden)))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+def test_layers_that_only_a_training_step_calls_are_trained():
+    def build():
+        model = HeadOfItsOwn()
+        model.compile("adam", CROSS_ENTROPY)
+        return model
+
+    assert_as_keras(fit(build), "keras")
+
+
+class WarmedUp(keras.Model):
+    """Has a penalty that grows with the steps of its optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.out(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        step = ops.cast(self.optimizer.iterations, "float32")
+        rate = ops.cast(self.optimizer.learning_rate, "float32")
+        return loss + (step + 100 * rate) * ops.mean(ops.square(self.out.kernel))
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "compiled"])
+def test_a_loss_may_ask_for_the_step_and_the_rate(engine):
+    def build():
+        model = WarmedUp()
+        model.compile("sgd", CROSS_ENTROPY)
+        return model
+
+    assert_as_keras(fit(build, engine=engine), engine)
+
+
+def test_a_given_model_keeps_what_was_changed_of_its_variables():
+    def given():
+        return sequential(layers.Dense(6, "relu"))
+
+    model = given()
+    model.layers[0].kernel.trainable = False
+    fitted = MetaLRClassifier(model, learning_rates=[3e-2], cv=0.2, random_state=0).fit(X, Y)
+    kernel, bias, _, _ = fitted.best_estimator_.model_.get_weights()
+    np.testing.assert_array_equal(kernel, model.layers[0].kernel.numpy())
+    assert bias.any()
+
+    model = given()
+    model.layers[0].enable_lora(2)
+    model.compile("adam", CROSS_ENTROPY)
+    fitted = MetaLRClassifier(model, learning_rates=[3e-2], cv=0.2, random_state=0).fit(X, Y)
+    assert fitted.best_estimator_.model_.layers[0].lora_kernel_b.numpy().any()
+
+    model = given()
+    model.train_step = lambda data: {"loss": 0.0}
+    with pytest.raises(ValueError, match="train_step was set on the model itself"):
+        MetaLRClassifier(model).fit(X, Y)
+
+
+class ByLayer(keras.optimizers.SGD):
+    """Has factors for the rates of single layers, which its config does not tell."""
+
+    def __init__(self, factors=None, **kwargs):
+        super().__init__(**kwargs)
+        self.factors = factors or {}
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.factors.get(len(variable.shape), 1.0)
+        super().update_step(gradient, variable, learning_rate * factor)
+
+
+class ByName(keras.optimizers.SGD):
+    """Trains no weights whose names have "first" in them."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = 0.0 if "first" in variable.name else 1.0
+        super().update_step(gradient, variable, learning_rate * factor)
+
+
+@pytest.mark.parametrize("optimizer", [lambda: ByLayer({2: 0.0}), lambda: ByName()])
+def test_an_optimizer_of_ones_own_may_treat_variables_apart(optimizer):
+    def build():
+        return sequential(layers.Dense(6, "relu", name="first"), optimizer=optimizer())
+
+    fitted = fit(build)
+    assert_as_keras(fitted, "keras")
+    np.testing.assert_array_equal(
+        fitted.best_estimator_.model_.layers[0].kernel,
+        fit(build, epochs=1, verified=0).best_estimator_.model_.layers[0].kernel,
+    )
+
+
+def test_tokens_beyond_the_vocabulary_are_refused():
+    def build():
+        return sequential(layers.Embedding(20, 4), layers.Flatten())
+
+    beyond = TOKENS.copy()
+    beyond[70, 3] = 20
+    with pytest.raises(ValueError, match=r"20 is not in \[0, 20\)"):
+        fit(build, beyond)
+
+
+def test_layers_that_are_shared_by_builds_cannot_be_refitted_several_times():
+    shared = layers.Dense(6, "relu")
+    shared.build((None, 8))
+
+    def build():
+        return sequential(shared)
+
+    with pytest.raises(ValueError, match="share some"):
+        fit(build, n_models=2, calibrate=True)
+
+
+def test_keras_loop_leaves_shared_layers_as_they_were():
+    shared = layers.Dense(6, "relu")
+    shared.build((None, 8))
+    before = shared.kernel.numpy()
+    seen = []
+
+    def build():
+        seen.append(shared.kernel.numpy())
+        return sequential(shared, run_eagerly=True)
+
+    fit(build, refit=True, verified=0)
+    assert all((one == before).all() for one in seen)
+
+
+def test_weights_that_must_have_a_norm_are_not_averaged():
+    def build():
+        constraint = keras.constraints.UnitNorm(axis=0)
+        return sequential(layers.Dense(6, "relu", kernel_constraint=constraint))
+
+    fitted = fit(build, calibrate=True, epochs=6, verified=0)
+    assert not fitted.cv_results_["averaged"].any()
+    kernel = fitted.best_estimator_.model_.layers[0].kernel.numpy()
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 1, atol=1e-5)
+
+
+class Counting(keras.losses.Loss):
+    """Counts its calls, and weighs losses by that."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = keras.Variable(0.0, trainable=False)
+
+    def call(self, y_true, y_pred):
+        self.step.assign_add(1.0)
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred) / self.step
+
+
+def test_the_state_of_a_loss_is_of_each_member():
+    fitted = fit(lambda: sequential(loss=Counting()), verified=2)
+    assert_as_keras(fitted, "keras")
+
+
+class ManyTimes(keras.Model):
+    """Predicts by the mean over masks of dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.out = layers.Dropout(0.5, seed=0), layers.Dense(3, "softmax")
+
+    def call(self, x, training=False):
+        return self.out(self.drop(x, training=training))
+
+    def predict(self, x, **kwargs):
+        return 0.5 * super().predict(x, **kwargs) + 0.5 / 3
+
+
+class FitsItself(ManyTimes):
+    """Has a way of its own to be fitted."""
+
+    def fit(self, *args, **kwargs):
+        return super().fit(*args, **kwargs)
+
+
+def test_predict_of_ones_own_is_what_is_scored_and_fit_is_refused():
+    def build(kind=ManyTimes):
+        model = kind()
+        model.compile("adam", CROSS_ENTROPY)
+        return model
+
+    fitted = fit(build, verified=0)
+    assert fitted.search_cost_["lane"] == "keras"
+    assert fitted.predict_proba(X).min() > 1 / 6
+    assert -fitted.best_score_ < 1.1
+    with pytest.raises(ValueError, match="fit of its own"):
+        fit(lambda: build(FitsItself))
+
+
+@pytest.mark.skipif(not hasattr(keras.optimizers, "MultiOptimizer"), reason="an older Keras")
+def test_an_optimizer_of_several_rates_is_refused():
+    def build():
+        model = sequential()
+        several = keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD())
+        model.compile(several, CROSS_ENTROPY)
+        return model
+
+    with pytest.raises(ValueError, match="one learning rate"):
+        fit(build)
+
+
+class Masked(layers.Layer):
+    """Adds weights that do not train, some of them infinite."""
+
+    def build(self, shape):
+        self.mask = self.add_weight(
+            shape=(2,), initializer=lambda *_, **__: ops.array([0.0, -np.inf]), trainable=False
+        )
+
+    def call(self, x):
+        return x * ops.max(ops.softmax(self.mask))
+
+
+def test_weights_that_do_not_train_may_be_infinite():
+    assert_as_keras(fit(lambda: sequential(Masked())))

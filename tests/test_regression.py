@@ -650,3 +650,21 @@ def test_an_ensemble_is_made_of_targets_of_any_size(diabetes):
         random_state=0,
     ).fit(X[:150], 2e5 + 500 * y[:150])
     assert len({one["index"] for one in model.ensemble_}) > 1
+
+
+def test_a_score_may_have_the_name_of_a_loss(diabetes):
+    one, other = (
+        make(scoring={name: "neg_mean_absolute_error", "r2": "r2"}).fit(*diabetes)
+        for name in ("loss", "absolute")
+    )
+    assert one.best_score_ == other.best_score_ < 0
+    assert one.best_params_ == other.best_params_
+
+
+@pytest.mark.filterwarnings("error::sk_metalr.exceptions.ScaleWarning")
+def test_the_ready_made_network_takes_features_of_any_size(diabetes):
+    X, y = diabetes
+    small = MetaLRRegressor(
+        param_distributions={"epochs": [3]}, n_candidates=2, cv=0.2, random_state=0
+    )
+    small.fit(X[:100] * 1e-3, y[:100])

@@ -82,7 +82,7 @@ def pipeline(search):
 # One table after another
 # -----------------------
 # The first searches warn that nothing like them has been recorded, and draw 16 rates at random.
-# What they found out is kept in a file, one search a line; rows of the tables are not in it.
+# What they found out is kept in a file, one search per line; rows of the tables are not in it.
 
 folder = TemporaryDirectory()
 experience = Experience(Path(folder.name) / "experience.jsonl")

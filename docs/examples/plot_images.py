@@ -97,8 +97,8 @@ assert np.mean(ratios[1:]) < 8
 # %%
 # Learning curves
 # ---------------
-# One curve a candidate, the mean over splits. A cross marks where a candidate left: at the end of a
-# rung, or because it diverged.
+# One curve for each candidate, the mean over splits. A cross marks where halving dropped a
+# candidate, a triangle where one diverged.
 
 LearningCurvesDisplay.from_estimator(chosen)
 plt.show()

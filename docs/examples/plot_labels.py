@@ -1,5 +1,5 @@
 """
-Several labels a row: what goes into a concrete
+Several labels per row: what goes into a concrete
 ===============================================
 
 A recipe of concrete may call for slag, for fly ash and for superplasticizer, for all of them or for

@@ -14,8 +14,10 @@ from . import drawing
 class LearningCurvesDisplay:
     """Learning curves of all candidates: held-out loss against epochs.
 
-    Each line is a candidate. Its colour shows the learning rate; its style the optimizer and the
-    schedule, as far as they were searched. Create one with :meth:`from_estimator`.
+    Each line is a candidate. Its colour shows the learning rate; its style the listed values that
+    were searched, such as optimizer and schedule. These are losses as measured: before calibration,
+    and of the weights, not of their averages. The chosen number of epochs therefore need not be at
+    the lowest point of its curve. Create one with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class LearningCurvesDisplay:
     baseline_loss : float
         Loss of the best constant prediction, such as that of the class frequencies.
     labels : list of str or None, default=None
-        Optimizer and schedule of each candidate; None if all have the same.
+        Listed values of each candidate, such as optimizer and schedule; None if all have the same.
     diverged : bool ndarray of shape (n_candidates,) or None, default=None
         Whether each candidate diverged; None if none did. Other curves that end early belong to
         candidates that the search left behind.

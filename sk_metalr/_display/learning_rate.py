@@ -82,7 +82,7 @@ class LearningRateDisplay:
     Parameters
     ----------
     curves : list of ResponseCurve
-        One curve for each combination of optimizer and schedule.
+        One curve for each combination of listed values, such as optimizer, schedule or units.
     best_learning_rate : float
         The chosen learning rate.
     interval : tuple of (float, float)

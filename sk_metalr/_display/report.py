@@ -145,7 +145,8 @@ def _targets(fitted: Any) -> dict[str, str]:
         what = "labels" if isinstance(fitted._seen_task, MultiLabel) else "classes"
         return {f"{len(fitted.classes_)} {what}": _listed(fitted.classes_)}
     means = _listed([f"{one:.4g}" for one in fitted.target_mean_])
-    return {f"{fitted.n_outputs_} numbers to predict": f"of a mean of {means}"}
+    is_known = fitted.target_mean_.any()  # 0 where targets are not centred
+    return {f"{fitted.n_outputs_} numbers to predict": f"of a mean of {means}" * is_known}
 
 
 def _chosen(fitted: Any) -> dict[str, tuple[str, str]]:
@@ -202,7 +203,10 @@ def _worth_knowing(fitted: Any) -> list[str]:
     best, n_chosen, scale = fitted.best_index_, fitted.best_n_epochs_, fitted.feature_scale_
     n_seen, n_epochs = results["n_resources"].max(), curves.shape[2]
     task, rates = fitted._seen_task, results[f"param_{RATE}"].data
-    how = diagnostics.off_scale(scale, curves, rates, baseline, task)
+    how = ""
+    if fitted.estimator is not None:  # the ready-made network scales features itself
+        begin = max(baseline, task.uninformed_loss(getattr(fitted, "classes_", None)))
+        how = diagnostics.off_scale(scale, curves, rates, begin, task)
     name, _, is_loss = _decisive(fitted)
     edge = at_baseline = harm = ""
     if not diagnostics.is_edge_known(fitted.n_candidates, fitted.search_cost_):

@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent / "default.jsonl"
 class Experience:
     """Finished searches that the next one learns from, in memory or in a file.
 
-    The file holds one search a line, in JSON. It is only ever appended to, under a lock, so that
+    The file holds one search per line, in JSON. It is only ever appended to, under a lock, so that
     many processes may record at a time; a fit reads what others have added. Rows of a table are
     not in it, only hashes that tell whether another table shares rows with it.
 
@@ -141,7 +141,7 @@ class Experience:
         Parameters
         ----------
         fitted : MetaLRClassifier or MetaLRRegressor
-            Fitted, by any search but hypergradient, to the end of its budget.
+            Fitted by any search except hypergradient; one that ended early adds nothing.
         X, y : array-like of shape (n_samples, n_features) or (n_samples, ...), and (n_samples,)
             The features and the targets that it was fitted on.
         sample_weight, groups : array-like of shape (n_samples,), default=None
@@ -160,7 +160,9 @@ class Experience:
         sklearn.exceptions.NotFittedError, TypeError
             If it is not fitted, or neither of these.
         ValueError
-            If the data are not those that it was fitted on, or its candidates changed their rates.
+            If the data are not those of the fit, if other hyperparameters than rates, optimizers
+            and schedules were searched, if it was loaded from a file, or if its candidates changed
+            their rates.
         OSError
             If the file cannot be written.
         """

@@ -11,13 +11,14 @@ from .given import (
     REGRESSORS,
     Wrappers,
     as_wrapper,
+    check_apart,
     check_fresh,
     input_dtype,
     keep_fit_kwargs,
     models_given,
 )
 from .keras_model import n_outputs, optimizer_label, suited, with_routed_settings
-from .opened import check_model, open_estimator, task_features
+from .opened import check_model, open_estimator, rows_to_try, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import (
     TrainingPlan,

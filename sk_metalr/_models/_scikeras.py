@@ -3,9 +3,11 @@
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from threading import get_ident
 from typing import Any
 
+import keras
 import numpy as np
 from scikeras import wrappers
 from scikeras.utils import random_state
@@ -18,6 +20,18 @@ READY_MADE = {
     KerasRegressor: "mean_squared_error",
 }
 """Losses that most models are trained on."""
+
+
+def _reduced(loss: keras.losses.Loss) -> tuple[Any, ...]:
+    """Return what pickles and copies of a loss are made of: its class and all that it holds.
+
+    SciKeras takes the config of a loss instead, which leaves out the ``delta`` of a Huber loss, and
+    whatever a class of the user's does not tell; it also refuses a class that is not registered.
+    """
+    return __newobj__, (type(loss),), loss.__getstate__()
+
+
+keras.losses.Loss.__reduce__ = _reduced  # in place of SciKeras's, which is set there likewise
 
 
 def is_plain(estimator: BaseWrapper) -> bool:

@@ -175,6 +175,20 @@ def models_given(estimator: Any) -> list[keras.Model]:
     return [one for one in given if isinstance(one, keras.Model)]
 
 
+def check_apart(opened: list[BaseWrapper]) -> None:
+    """Raise ValueError where opened estimators train variables in common."""
+    seen: set[int] = set()
+    for one in opened:
+        variables = {id(variable) for variable in one.model_.trainable_variables}
+        if seen & variables:
+            raise ValueError(
+                "Several refits (n_models) need layers of their own for each, but those that the "
+                "wrapped estimator's function returns share some. Make all layers, those of a "
+                "pretrained part, too, inside of the function."
+            )
+        seen |= variables
+
+
 def check_fresh(estimator: BaseWrapper) -> None:
     """Raise ValueError where each model of `estimator` starts from the same weights."""
     if models_given(estimator):

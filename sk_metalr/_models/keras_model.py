@@ -32,6 +32,38 @@ def is_builtin(thing: Any) -> bool:
     return str(home.__module__).split(".")[0] == "keras"
 
 
+METHODS = (
+    *("call", "compute_loss", "fit", "predict", "train_step", "predict_step"),
+    *("make_train_function", "train_on_batch"),
+)
+"""Methods of models that subclasses override, and that some set on a model itself."""
+
+
+def copy_changes(given: keras.Model, copied: keras.Model) -> None:
+    """Carry over to a copy of a model what is in no config: values of its variables, which of them
+    train, penalties and constraints. Raise ValueError where the copy is another model.
+    """
+    of_its_own = [name for name in METHODS if name in vars(given)]
+    if of_its_own:
+        raise ValueError(
+            "A Keras model that is given must have its methods from its class, as copies of it do. "
+            f"Got one whose {of_its_own[0]} was set on the model itself instead; write a subclass "
+            "of keras.Model, or give a function that builds the model."
+        )
+    if not given.built:
+        return
+    if [tuple(one.shape) for one in given.weights] != [tuple(one.shape) for one in copied.weights]:
+        raise ValueError(
+            "A Keras model that is given must be one that Keras can copy. Got one whose copy has "
+            f"{len(copied.weights)} arrays of weights instead of {len(given.weights)}, or of other "
+            "shapes; give a function that builds the model."
+        )
+    for of_given, of_copy in zip(given.weights, copied.weights, strict=True):
+        of_copy.assign(of_given)
+        of_copy.trainable = of_given.trainable
+        of_copy.regularizer, of_copy.constraint = of_given.regularizer, of_given.constraint
+
+
 def overrides(model: keras.Model, name: str) -> bool:
     """Tell whether a model, or its class, has a method of its own in place of Keras's."""
     return name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name)
@@ -145,7 +177,7 @@ def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Opt
 
 def untold_settings(optimizer: Any, copy: Any) -> dict[str, Any]:
     """Return what an optimizer of the user's own has other than a copy that was made by its config:
-    numbers and texts by name.
+    settings by name.
     """
     if is_builtin(optimizer):
         return {}
@@ -154,10 +186,17 @@ def untold_settings(optimizer: Any, copy: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if name not in left_out
-        and isinstance(value, bool | Real | str)
-        and vars(copy).get(name) != value
+        if name not in left_out and _is_setting(value) and vars(copy).get(name) != value
     }
+
+
+def _is_setting(value: Any) -> bool:
+    """Tell whether a value is made of numbers, texts and functions, and so no state."""
+    if isinstance(value, dict):
+        return all(_is_setting(one) for pair in value.items() for one in pair)
+    if isinstance(value, list | tuple | set):
+        return all(_is_setting(one) for one in value)
+    return value is None or isinstance(value, bool | Real | str) or inspect.isroutine(value)
 
 
 def _scaled_like(scaling: Any, inner: keras.optimizers.Optimizer) -> Any:
@@ -229,9 +268,10 @@ def set_strategy(
 
 def build_optimizer(model: keras.Model) -> None:
     """Have the optimizer of a compiled model make its variables, where it has not: if a first
-    training step made them, state that starts from the weights would be lost.
+    training step made them, state that starts from the weights would be lost. A step of the model's
+    own may make weights, too, and has to come first.
     """
-    if not model.optimizer.built:
+    if not (model.optimizer.built or overrides(model, "train_step")):
         model.optimizer.build(model.trainable_variables)
 
 

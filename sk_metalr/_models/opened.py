@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import keras
@@ -14,7 +14,10 @@ from .._keras import (
     called,
     copy_decay_exclusions,
     copy_decay_exclusions_of_model,
+    copy_loss,
+    layers_of,
     random_at_zero,
+    training_loss,
 )
 from .._task import Task
 from ._scikeras import compile_model, seeded, seeds_of_its_own
@@ -22,13 +25,18 @@ from .given import models_given
 from .heads import check_head
 from .keras_model import (
     Rate,
+    copy_changes,
+    is_builtin,
     model_features,
+    overrides,
     set_strategy,
     settings_of_estimator,
     with_routed_settings,
 )
 from .plan import TrainingPlan
 from .rows import encode, encode_features
+
+MAX_COLUMNS_TO_TRY = 32
 
 
 def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
@@ -48,18 +56,22 @@ def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
                 "your own with keras.saving.register_keras_serializable, or give a function that "
                 "builds the model."
             ) from error
-    _copy_decay_exclusions(estimator, copy)
+    _carry_over(estimator, copy)
     return copy
 
 
-def _copy_decay_exclusions(estimator: BaseWrapper, copy: BaseWrapper) -> None:
-    """Carry over what optimizers spare of weight decay, which is in no config."""
+def _carry_over(estimator: BaseWrapper, copy: BaseWrapper) -> None:
+    """Carry over what is in no config: what optimizers spare of weight decay, and what a model that
+    was given has changed of its losses and variables.
+    """
     for name in ("optimizer", "compile__optimizer"):
         given = getattr(estimator, name, None)
         if isinstance(given, keras.optimizers.Optimizer):
             copy_decay_exclusions(given, getattr(copy, name))
     for given, copied in zip(models_given(estimator), models_given(copy), strict=True):
+        copy_changes(given, copied)
         if given.compiled:
+            copy_loss(given, copied)
             copy_decay_exclusions_of_model(given, copied)
 
 
@@ -104,8 +116,38 @@ def open_estimator(
     # SciKeras refuses float64 after float32, though Keras casts either.
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     compile_model(opened)
+    _check_compiled(opened.model_)
+    if not all(is_builtin(one) for one in layers_of(opened.model_, include_self=True)):
+        with seeded(opened):
+            _train_once(opened, X[:1], y[:1])
     set_strategy(opened.model_, rate, settings)
     return opened
+
+
+def _check_compiled(model: keras.Model) -> None:
+    """Raise ValueError where a compiled model is not to be trained as Keras trains models."""
+    if overrides(model, "fit"):
+        raise ValueError(
+            f"The wrapped model, a {type(model).__name__}, must be trained by Keras's own fit. Got "
+            "one with a fit of its own instead, which the search does not call; do what it does in "
+            "train_step, or before the data are given."
+        )
+    if type(model.optimizer).__name__ == "MultiOptimizer":
+        raise ValueError(
+            "The optimizer of the wrapped model must have one learning rate. Got a MultiOptimizer "
+            "instead; give the model a single optimizer."
+        )
+
+
+def _train_once(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> None:
+    """Have layers that only training calls make their variables, so that the optimizer knows them.
+
+    Nothing else changes. What fails here fails where it is trained, too, and is told there.
+    """
+    model = opened.model_
+    with suppress(Exception), keras.StatelessScope():
+        x, targets = encode(opened, X, y)
+        training_loss(model, x, targets, called(model, x, training=True), None)
 
 
 def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
@@ -120,14 +162,32 @@ def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
         ) from error
 
 
-def check_model(opened: BaseWrapper, task: Task, X: np.ndarray, y: np.ndarray) -> None:
+def rows_to_try(opened: BaseWrapper, X: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Return the numbers of a few training rows that a model is tried on.
+
+    Where it embeds tokens, those with the least and the greatest of each column are among them: a
+    compiled program would take others than it knows for the last one.
+    """
+    first = train[:8]
+    if not any(isinstance(one, keras.layers.Embedding) for one in layers_of(opened.model_)):
+        return first
+    columns = X.reshape(len(X), -1)[train]
+    if columns.shape[1] > MAX_COLUMNS_TO_TRY:
+        columns = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
+    return np.unique([*first, *train[columns.argmin(axis=0)], *train[columns.argmax(axis=0)]])
+
+
+def check_model(
+    opened: BaseWrapper, task: Task, X: np.ndarray, y_of_rows: np.ndarray, y: np.ndarray
+) -> None:
     """Raise ValueError where an opened estimator does not suit data: a few rows `X` (n_rows, ...)
-    and the targets `y` (n_samples, ...) of all training rows, every class among them.
+    and their targets, and the targets `y` (n_samples, ...) of all training rows, every class among
+    them.
 
     This is so if the model cannot be called on such rows, or its loss or its outputs are not as the
     task requires.
     """
-    x_rows, y_rows = encode(opened, X, y[: len(X)])
+    x_rows, y_rows = encode(opened, X, y_of_rows)
     with keras.StatelessScope():  # a look must not move the model's random generators
         outputs = _outputs(opened.model_, x_rows, X.shape[1:])
     shape: Any = getattr(outputs, "shape", ())

@@ -9,6 +9,7 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper
 
 from .._keras import has_metrics, has_schedule
+from .._task import TargetScaler
 from ._scikeras import callbacks_of, fit_model
 from .keras_model import (
     BuildWithStrategy,
@@ -118,10 +119,12 @@ def fit_with_keras(
     y: np.ndarray,
     sample_weight: np.ndarray | None,
     callbacks: list[keras.callbacks.Callback],
+    scaler: TargetScaler | None,
 ) -> None:
     """Train an opened estimator through Keras's own ``fit``, with its callbacks and metrics.
 
-    Further `callbacks` are called after its own.
+    Further `callbacks` are called after its own. The `scaler` is that of the targets, which those
+    of the user's ``fit__validation_data`` are scaled by, too.
     """
     weights = None
     if has_weights(opened, sample_weight):
@@ -129,13 +132,28 @@ def fit_with_keras(
     n_epochs = getattr(opened, "fit__epochs", opened.epochs)
     build_optimizer(opened.model_)
     x, targets = encode(opened, X, y)
-    fit_model(opened, x, targets, weights, n_epochs, [*_acting_callbacks(opened), *callbacks])
+    callbacks = [*_acting_callbacks(opened), *callbacks]
+    held_out = getattr(opened, "fit__validation_data", None)
+    if scaler is not None and isinstance(held_out, list | tuple):
+        rows, held_out_targets, *weight = held_out
+        scaled = scaler.transform(np.asarray(held_out_targets, np.float64))
+        opened.fit__validation_data = rows, scaled.astype(targets.dtype), *weight
+    try:
+        fit_model(opened, x, targets, weights, n_epochs, callbacks)
+    finally:
+        if held_out is not None:
+            opened.fit__validation_data = held_out
 
 
 def is_finite(fitted: BaseWrapper) -> bool:
-    """Tell whether a fitted estimator kept a finite loss and finite weights."""
-    weights = fitted.model_.get_weights()
-    return all(np.isfinite(values).all() for values in [fitted.history_["loss"], *weights])
+    """Tell whether a fitted estimator kept a finite loss and finite weights.
+
+    What does not train may be infinite from the start, as a mask of attention is.
+    """
+    trained = [variable.numpy() for variable in fitted.model_.trainable_variables]
+    others = [variable.numpy() for variable in fitted.model_.non_trainable_variables]
+    is_finite = all(np.isfinite(values).all() for values in [fitted.history_["loss"], *trained])
+    return is_finite and not any(np.isnan(values).any() for values in others)
 
 
 def load_trained(opened: BaseWrapper, member: Any) -> BaseWrapper:

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any
 
 import joblib
+import keras
 from sklearn.base import BaseEstimator
 
 from .._data import TrainingData
@@ -87,6 +88,8 @@ def _contents(value: Any, depth: int) -> Any:
             return described(sorted(value.get_params(deep=False).items()))
     if hasattr(value, "get_weights"):  # a Keras model; its structure is looked at where it is built
         return joblib.hash(value.get_weights())
+    if isinstance(value, keras.losses.Loss):  # whose config may leave out arguments
+        return described((k, v) for k, v in sorted(vars(value).items()) if k != "name")
     if hasattr(value, "get_config"):  # Keras numbers the names of what it has made
         return described((k, v) for k, v in sorted(value.get_config().items()) if k != "name")
     parts: dict[str, bytes] = {}

@@ -10,7 +10,7 @@ static setting, in threads here or by `workers` elsewhere; `population` puts blo
 """
 
 from .architecture import architecture_key
-from .averaging import Averaging, DeliverAverages, has_averages_of_its_own
+from .averaging import Averaging, DeliverAverages, may_be_averaged
 from .block import Block
 from .held_out import HeldOut
 from .lanes import COMPILED_LANES

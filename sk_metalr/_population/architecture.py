@@ -58,7 +58,7 @@ OF_BATCHES = {"dice", "tversky", "circle"}
 
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
-OVERRIDDEN = ("train_step", "predict_step", "make_train_function", "train_on_batch")
+OVERRIDDEN = ("train_step", "predict_step", "predict", "make_train_function", "train_on_batch")
 """Methods that a model trains or predicts by in ways that no compiled program knows."""
 
 

@@ -96,12 +96,18 @@ class Averaging:
         return step % self.stride == 0 or step == self.n_steps
 
 
-def has_averages_of_its_own(model: keras.Model) -> bool:
-    """Tell whether the optimizer of a model delivers other weights than those that it trains."""
-    optimizer = model.optimizer
+def may_be_averaged(model: keras.Model) -> bool:
+    """Tell whether averages of a model's weights are models like it.
+
+    They are not scored where the optimizer delivers averages of its own, and where a constraint
+    holds for weights but not for their mean, as that of a unit norm.
+    """
+    optimizer, convex = model.optimizer, (keras.constraints.MaxNorm, keras.constraints.NonNeg)
     finalize = type(optimizer).finalize_variable_values
-    is_own = finalize is not keras.optimizers.Optimizer.finalize_variable_values
-    return bool(getattr(optimizer, "use_ema", False) or is_own)
+    has_own = finalize is not keras.optimizers.Optimizer.finalize_variable_values
+    constraints = [variable.constraint for variable in model.trainable_variables]
+    is_kept = all(one is None or isinstance(one, convex) for one in constraints)
+    return is_kept and not (has_own or getattr(optimizer, "use_ema", False))
 
 
 class DeliverAverages(keras.callbacks.Callback):

@@ -185,6 +185,7 @@ class Block:
             except BaseException:
                 trainer.is_halted.set()  # every thread ends after the epoch it is in
                 raise
+        self.lane.rest()
 
     def halt(self) -> None:
         """Have training end after the epoch that it is in."""

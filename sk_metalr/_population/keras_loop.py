@@ -124,6 +124,10 @@ class KerasLoop:
         outputs = outputs_as_predicted(self.model, x)
         return self.task.predictions(outputs).numpy()[None]
 
+    def rest(self) -> None:
+        """Put back what the model started from, as it may share layers with other models."""
+        self._load(self._start)
+
     def delivered(self, state: GroupState, position: int) -> MemberState:
         """Return the member; see :meth:`.Program.delivered`."""
         self._load_delivered(state)
@@ -180,6 +184,8 @@ def _variables(model: keras.Model) -> list[Any]:
     # TensorFlow does not look into the lists and dicts that layers hold.
     for layer in layers_of(model, include_self=True):
         parts += _leaves(vars(layer))
+    for loss in keras.tree.flatten(model.loss):
+        parts += _leaves(getattr(loss, "__dict__", {}))
     found = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
     natives = [_native(variable) for variable in [*model.variables, *found]]
     return list({id(variable): variable for variable in natives}.values())

@@ -68,6 +68,12 @@ class Lane:
             return [self.group_size] * n_groups + [1] * rest
         return [self.group_size] * ceil(n_members / self.group_size)
 
+    def rest(self) -> None:
+        """End training for now; models of Keras's own loop are as they were before."""
+        for program in self.programs:
+            if isinstance(program, KerasLoop):
+                program.rest()
+
     @property
     def trains_in_threads(self) -> bool:
         """Tell whether several groups are trained side by side."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from .._keras import called, has_schedule, seed_states, training_loss
+from .._keras import called, clock_of, has_schedule, seed_states, training_loss
 from .._models.keras_model import build_optimizer
 from .._space import RATE
 from .._task import Task
@@ -105,7 +105,7 @@ class Member:
         model = self.model
         with tf.GradientTape() as tape:
             tape.watch(state.weights)
-            with self._scope(state, shared, tape) as scope:
+            with self._scope(state, shared, tape, rate) as scope:
                 outputs = called(model, x, training=True)
                 loss = training_loss(model, x, y, outputs, weight if self.is_weighted else None)
         if scope.unknown:
@@ -194,11 +194,19 @@ class Member:
         with self._scope(state, shared):
             return called(self.model, x, training=False)
 
-    def _scope(self, state: MemberState, shared: SharedState, tape: Any = None) -> Scope:
-        """Return a scope in which the model's variables have a member's values."""
+    def _scope(
+        self, state: MemberState, shared: SharedState, tape: Any = None, rate: Any = None
+    ) -> Scope:
+        """Return a scope in which the model's variables have a member's values.
+
+        A loss may ask the model's optimizer for the step or, in training, for the learning rate.
+        """
         non_trainable, seeds = split_variables(self.model)
-        variables = [*self.model.trainable_variables, *non_trainable, *seeds]
-        values = [*state.weights, *state.non_trainable, *shared.seeds]
+        iteration, learning_rate = clock_of(self.model.optimizer)
+        variables = [*self.model.trainable_variables, *non_trainable, *seeds, iteration]
+        values = [*state.weights, *state.non_trainable, *shared.seeds, shared.iteration]
+        if rate is not None and learning_rate is not None:
+            variables, values = [*variables, learning_rate], [*values, rate]
         return Scope(self.model, list(zip(variables, values, strict=True)), tape)
 
 

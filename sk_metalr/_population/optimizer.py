@@ -6,6 +6,7 @@ the variables to. Putting the base methods back makes every optimizer a pure fun
 member's weights, gradients and state, norms and exclusions included.
 """
 
+from inspect import isfunction
 from typing import Any
 
 import keras
@@ -41,10 +42,23 @@ def stateless_optimizer(model: keras.Model) -> Any:
         )
     if type(own).apply_gradients is not keras.optimizers.Optimizer.apply_gradients:
         raise NotVectorizableError(f"The optimizer {name} applies gradients in a way of its own.")
+    if names := _names_read_by(own):
+        raise NotVectorizableError(
+            f"The optimizer {name} treats variables by their {names[0]}, which TensorFlow's have "
+            "other ones of."
+        )
     optimizer = _made_again(own)
     optimizer.build(model.trainable_variables)
     spare_of_decay(optimizer, model)
     return optimizer
+
+
+def _names_read_by(own: Any) -> list[str]:
+    """Return which names the methods of a user's own optimizer look at, of variables presumably."""
+    classes = [kind for kind in type(own).__mro__ if not is_builtin(kind) and kind is not object]
+    functions = [one for kind in classes for one in vars(kind).values() if isfunction(one)]
+    read = {name for one in functions for name in one.__code__.co_names}
+    return [name for name in ("name", "path") if name in read]
 
 
 def _made_again(own: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from .._progress import Seen, Step
 from .._recorded import Recorded
 from .._space import RATE, rates_at
-from .averaging import Averaging, averaged, has_averages_of_its_own
+from .averaging import Averaging, averaged, may_be_averaged
 from .batches import (
     rows_per_score_batch,
     shuffled,
@@ -47,7 +47,7 @@ class Trainer:
         self._kept_epochs = kept_epochs(options.budget) if options.keeps_predictions else ()
         self._averaging = [
             Averaging(setup, options.budget)
-            if options.averages and not has_averages_of_its_own(setup.model)
+            if options.averages and may_be_averaged(setup.model)
             else None
             for setup in setups
         ]

@@ -20,9 +20,9 @@ LARGE, SMALL = 10.0, 0.01
 """Root mean squares beyond which features are off the scale. Networks start from about 1."""
 
 FAR_WORSE = 3.0
-"""Loss of a network that large features make sure and wrong from its start, in multiples of the
-baseline loss: 4 to 12 on five tables with raw or blown-up features, 0.8 to 1.3 with scaled ones and
-behind an embedding."""
+"""Loss of a network that large features make sure and wrong from its start, in multiples of that of
+one that knows nothing: 4 to 12 on five tables with raw or blown-up features, 0.8 to 1.3 with scaled
+ones and behind an embedding."""
 
 HARMED_BY_LARGE, HARMED_BY_SMALL = 0.1, 0.5
 """Losses, in multiples of the baseline loss, up to which features off the scale did no harm that
@@ -30,9 +30,12 @@ would be seen: digits of 0 … 16 end at 0.04, as scaled ones do, those of 0 …
 
 
 def diagnose(
-    result: SearchResult, data: TrainingData, n_candidates: int | None
+    result: SearchResult, data: TrainingData, n_candidates: int | None, scales_itself: bool
 ) -> Iterator[UserWarning]:
-    """Yield reasons to doubt what a search found; `n_candidates` is the classifier's parameter."""
+    """Yield reasons to doubt what a search found; `n_candidates` is the classifier's parameter.
+
+    A network that `scales_itself` takes features of any size.
+    """
     feature_scale, baseline_loss = data.feature_scale, data.baseline_loss
     history, choice, best = result.history, result.choice, result.choice.index
     n_epochs, n_seen = history.budget, history.n_resources.max()
@@ -46,7 +49,10 @@ def diagnose(
         yield exceptions.EdgeOfSpaceWarning(at_edge)
     losses, n_chosen = history.recorded.loss, choice.n_epochs[best]
     task, rates = data.task, history.candidates.learning_rates
-    how = off_scale(feature_scale, losses, rates, baseline_loss, task)
+    how = ""
+    if not scales_itself:
+        begin = max(baseline_loss, task.uninformed_loss(data.classes))
+        how = off_scale(feature_scale, losses, rates, begin, task)
     is_own_score, loss = history.baseline_loss is not None, choice.losses[best]
     at_baseline = baseline_message(loss, baseline_loss, how, task) if is_own_score else ""
     harm = scale_message(how, losses[best, :, n_chosen - 1].mean(), baseline_loss, feature_scale)
@@ -120,17 +126,17 @@ def budget_message(
 
 
 def off_scale(
-    feature_scale: float, losses: np.ndarray, rates: np.ndarray, baseline_loss: float, task: Task
+    feature_scale: float, losses: np.ndarray, rates: np.ndarray, begin: float, task: Task
 ) -> str:
     """Say how features are off the scale that a network starts from; empty if they are not.
 
     A network that begins with an embedding, a normalization or a rescaling takes features of any
     size. So large ones, by their largest root mean square, count only where the network begins far
-    worse than the baseline, as the lowest of the rates (n_candidates,) shows. The held-out losses
-    are of shape (n_candidates, n_splits, n_epochs).
+    worse than one that knows nothing, which would `begin` at this loss, as the lowest of the rates
+    (n_candidates,) shows. The held-out losses are of shape (n_candidates, n_splits, n_epochs).
     """
     begins = losses[np.argmin(rates), :, 0].mean()
-    if feature_scale > LARGE and not begins < FAR_WORSE * baseline_loss:
+    if feature_scale > LARGE and not begins < FAR_WORSE * begin:
         return (
             f"the features have root mean squares of up to {feature_scale:.2g}, and the network "
             f"begins at a loss of {begins:.3g}{task.unit}"

@@ -145,11 +145,14 @@ class Evaluation:
         for number in wanted:
             train, test = self.splits[number]
             X = models.features_to_open(self.estimator, self.data.X, train)
-            y, seed = self.data.targets(train)[0][train], self.seed + number
+            labels, seed = self.data.targets(train)[0], self.seed + number
             with preserved_random_state():
-                opened = self.open(X, y, settings, seed)
+                opened = self.open(X, labels[train], settings, seed)
             if number == 0:
-                models.check_model(opened, self.data.task, self.data.X[train[:8]], y)
+                some = models.rows_to_try(opened, self.data.X, train)
+                models.check_model(
+                    opened, self.data.task, self.data.X[some], labels[some], labels[train]
+                )
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)
         first = next(iter(setups.values()))
         for number, (train, test) in enumerate(self.splits):

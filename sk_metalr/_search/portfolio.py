@@ -24,7 +24,7 @@ takes hardly longer than one."""
 
 
 class Portfolio(BaseSearch):
-    """A few learning rates, of which one was good, or nearly so, on every task before.
+    """A few learning rates, at least one of which was good on every earlier task, or nearly so.
 
     Finished searches of tasks like this one count for more. Where there were none like it,
     candidates are drawn at random, as many as for random search, and a warning says so. Where the

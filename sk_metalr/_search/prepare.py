@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import psutil
@@ -53,6 +54,11 @@ class Prepared:
     scoring: Scoring
     refit_seeds: tuple[int, int]
     n_models: int
+
+    @property
+    def held_out_rows(self) -> list[int]:
+        """Checksums that tell which rows each split holds out."""
+        return [crc32(np.asarray(test).tobytes()) for _, test in self.evaluation.splits]
 
     @cached_property
     def situation(self) -> Situation:

@@ -68,8 +68,8 @@ class Scoring:
     """The scores of a search, and the losses that its choice is made on.
 
     The scorer of what is recorded anyway, such as the log-loss, is None; `decisive` names the one
-    that chooses. The baseline loss is that of the best constant prediction. `names` are those of
-    the metrics that are computed from predictions.
+    that chooses. The baseline loss is that of the best constant prediction. `names` are those under
+    which the metrics that are computed from predictions are recorded.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class Scoring:
     ) -> None:
         self.decisive = decisive
         self.calibrate = calibrate
-        self.names = [name for name, scorer in scorers.items() if scorer is not None]
+        self._computed = [name for name, scorer in scorers.items() if scorer is not None]
+        self.names = [_recorded_as(name) for name in self._computed]
         self._scorers, self._classes, self._baseline_loss = scorers, rows.classes, baseline_loss
         self._task = rows.task
         # Predictions are probabilities already, whatever the model's outputs are.
@@ -97,26 +98,36 @@ class Scoring:
         self._held_out = [
             (rows.y[test], None if weight is None else weight[test]) for _, test in splits
         ]
-        for split in range(len(splits) if self.names else 0):
-            self._check(split)
+        self._unweighted: set[str] = set()
+        alike = [self._of_equal_predictions(split) for split in range(len(splits))]
+        self._knowing_nothing = {
+            name: -float(np.mean([one[name] for one in alike])) for name in self._computed
+        }
 
-    def _check(self, split: int) -> None:
-        """Raise ValueError where a scorer cannot score the rows of a split at all."""
-        n_test = len(self._held_out[split][0])
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of equal predictions much is undefined
-                self._scores_of(split, self._task.alike(n_test, self._width))
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                "The 'scoring' parameter must suit what is held out. One of "
-                f"{self.names} cannot score the rows of split {split}: {error}"
-            ) from error
+    def _of_equal_predictions(self, split: int) -> dict[str, float]:
+        """Return scores by name where all rows of a split are predicted alike; raise ValueError
+        where a scorer cannot score these rows at all.
+        """
+        n_test, scores = len(self._held_out[split][0]), {}
+        if not self._computed:
+            return {}
+        predicted, y, weight = self._predicted(split, self._task.alike(n_test, self._width))
+        for name in self._computed:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of equal predictions much is undefined
+                    scores[name] = self._score(name, predicted, y, weight)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise ValueError(
+                    f"The 'scoring' parameter must suit what is held out. {name!r} cannot score "
+                    f"the rows of split {split}: {error}"
+                ) from error
+        return scores
 
     @property
     def worst_loss(self) -> float | None:
         """The baseline loss; None where another score than what the task records chooses."""
-        return None if self.decisive in self.names else self._baseline_loss
+        return None if self.decisive in self._computed else self._baseline_loss
 
     def losses(self, recorded: Recorded) -> list[np.ndarray]:
         """Return the losses that the choice is made on, those recorded or negatives of a score.
@@ -126,8 +137,9 @@ class Scoring:
         return [self._losses(view) for view in recorded.views]
 
     def _losses(self, recorded: Recorded) -> np.ndarray:
-        if self.decisive in self.names:
-            losses = -recorded[self.decisive]
+        if self.decisive in self._computed:
+            losses = -recorded[_recorded_as(self.decisive)]
+            losses = flattened(losses, self._knowing_nothing[self.decisive])
             # A prediction that a scorer refuses is as bad as the worst, and has not diverged.
             known = np.isfinite(losses)
             worst = losses[known].max(initial=-np.inf) if known.any() else np.nan
@@ -180,7 +192,7 @@ class Scoring:
             positions = self._positions(recorded)
             own = -self._at(positions, Classification.at_temperatures(recorded))
         return {
-            name: own if scorer is None else recorded[name]
+            name: own if scorer is None else recorded[_recorded_as(name)]
             for name, scorer in self._scorers.items()
         }
 
@@ -192,8 +204,8 @@ class Scoring:
         return np.asarray(reduce(np.fmax, map(self._decisive_score, recorded.views)))
 
     def _decisive_score(self, means: Recorded) -> np.ndarray:
-        if self.decisive in self.names:
-            return means[self.decisive]
+        if self.decisive in self._computed:
+            return means[_recorded_as(self.decisive)]
         if not self.calibrate:
             return self._task.mean_scores(means, self._scalers)
         smoothed = Classification.at_temperatures(means, self._n_held_out / ROWS_ADDED)
@@ -204,37 +216,66 @@ class Scoring:
 
         One is NaN where its scorer refuses numbers, as that of logarithms does negative ones.
         """
-        return self._scores_of(split, predictions, refused=np.nan)
+        predicted, y, weight = self._predicted(split, predictions)
+        scores = []
+        for name in self._computed:
+            try:
+                scores.append(self._score(name, predicted, y, weight))
+            except ValueError:
+                if self._scalers[split] is None:
+                    raise
+                scores.append(np.nan)
+        return np.array(scores)
 
-    def _scores_of(
-        self, split: int, predictions: np.ndarray, refused: float | None = None
-    ) -> np.ndarray:
+    def _predicted(self, split: int, predictions: np.ndarray) -> tuple[Any, np.ndarray, Any]:
+        """Return an estimator that has predicted the held-out rows, their targets and weights."""
         y, weight = self._held_out[split]
         predictions = self._of_predictions.predicted(predictions.astype(np.float64))
         scaler = self._scalers[split]
         if scaler is None:
-            predicted: Any = _Classified(self._task, self._classes, predictions)
-        else:
-            predicted = _Predicted(scaler.inverse(predictions).reshape(y.shape))
-        rows, scores = np.arange(len(y))[:, None], []
-        for name in self.names:
-            try:
-                scores.append(_score(self._scorers[name], predicted, rows, y, weight))
-            except ValueError:
-                if refused is None or scaler is None:
-                    raise
-                scores.append(refused)
-        return np.array(scores)
+            return _Classified(self._task, self._classes, predictions), y, weight
+        return _Predicted(scaler.inverse(predictions).reshape(y.shape)), y, weight
+
+    def _score(self, name: str, predicted: Any, y: np.ndarray, weight: Any) -> float:
+        """Return a score of predictions; weights count where scorers take them.
+
+        A function of the user's need not know weights. One of scikit-learn's may refuse them, as
+        the area under several curves does, one against one.
+        """
+        scorer, rows = self._scorers[name], np.arange(len(y))[:, None]
+        function = getattr(scorer, "_score_func", None)
+        if weight is not None and function is not None and name not in self._unweighted:
+            parameters = inspect.signature(function).parameters.values()
+            if any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
+                try:
+                    return float(scorer(predicted, rows, y, sample_weight=weight))
+                except ValueError as error:
+                    if "sample_weight" not in str(error):
+                        raise
+                    self._unweighted.add(name)
+        return float(scorer(predicted, rows, y))
 
 
-def _score(scorer: Any, predicted: Any, rows: np.ndarray, y: np.ndarray, weight: Any) -> float:
-    function = getattr(scorer, "_score_func", None)
-    if weight is not None and function is not None:
-        # A function of the user's need not know weights; scikit-learn's own do.
-        parameters = inspect.signature(function).parameters.values()
-        if any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
-            return float(scorer(predicted, rows, y, sample_weight=weight))
-    return float(scorer(predicted, rows, y))
+def flattened(losses: np.ndarray, knowing_nothing: float) -> np.ndarray:
+    """Return negative scores, those that are worse than where all predictions are alike flattened.
+
+    Smoothing averages neighbours, and the score of one that is about to diverge may be as low as
+    any number. Above L₀, the loss of equal predictions, a loss L becomes L₀ + s log(1 + (L - L₀) /
+    s), at most L₀ + 2 s; s is how far the lowest loss is from L₀.
+    """
+    if not np.isfinite(knowing_nothing) or not np.isfinite(losses).any():
+        return losses
+    span = abs(knowing_nothing - losses[np.isfinite(losses)].min())
+    if span == 0:
+        return losses
+    above = np.maximum(losses - knowing_nothing, 0.0)
+    flat = knowing_nothing + span * np.minimum(np.log1p(above / span), 2.0)
+    return np.where(losses > knowing_nothing, flat, losses)
+
+
+def _recorded_as(name: str) -> str:
+    """Return the name under which a score is recorded: not that of a loss."""
+    return f"score {name}"
 
 
 class _Classified(ClassifierMixin, BaseEstimator):

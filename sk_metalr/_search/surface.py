@@ -24,7 +24,7 @@ epoch. Where a model learns and overfits within a few epochs, its best epoch is 
 a mean over others hides it; late epochs are all alike."""
 
 MAX_COMPRESSED = 3.0
-"""Highest compressed loss, in multiples of the baseline loss."""
+"""Compressed loss, in multiples of the baseline loss, above which others hardly rise."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,12 @@ def compress_losses(losses: np.ndarray, baseline_loss: float) -> np.ndarray:
 
     Smoothing averages neighbours. A neighbour that diverged has a loss of thousands of nats, or
     none at all, and would push a good rate away by itself. Above L₀ = `baseline_loss` a loss L
-    becomes L₀ (1 + log(L / L₀)), at most 3 L₀.
+    becomes L₀ (1 + log(L / L₀)), and hardly more than 3 L₀: from there on, the logarithm counts a
+    thousandth, which still tells bad losses apart where all are bad.
     """
     ratio = np.where(np.isnan(losses), np.inf, losses) / baseline_loss
-    bent = np.minimum(1.0 + np.log(np.maximum(ratio, 1.0)), MAX_COMPRESSED)
+    bent = 1.0 + np.log(np.clip(ratio, 1.0, np.finfo(np.float32).max))
+    bent = np.minimum(bent, MAX_COMPRESSED) + 0.001 * np.maximum(bent - MAX_COMPRESSED, 0.0)
     return np.where(ratio > 1.0, baseline_loss * bent, losses)
 
 

@@ -126,6 +126,19 @@ class Candidates:
         columns = {name: column[index] for name, column in self.columns.items()}
         return Candidates(columns, self.levels, is_own)
 
+    def distinct(self) -> "Candidates":
+        """Return the candidates without repetitions, the first of equal ones in its place.
+
+        It has the estimator's own values if one of the equal ones is said to.
+        """
+        rows = np.stack(list(self.columns.values()), axis=1).astype(float)
+        rows[np.isnan(rows)] = -np.inf
+        _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        if self.is_own is None:
+            return self.take(np.sort(first))
+        is_own = np.bincount(number.reshape(-1), weights=self.is_own) > 0
+        return replace(self, is_own=is_own[number.reshape(-1)]).take(np.sort(first))
+
     @staticmethod
     def concat(parts: Sequence["Candidates"]) -> "Candidates":
         """Return candidates of one space, one part after the other."""

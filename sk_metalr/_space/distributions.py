@@ -45,6 +45,11 @@ class LearningRates:
         sampler = ParameterSampler({"rate": self._drawn_from}, n_iter, random_state=random_state)
         return np.sort(_check_rates([params["rate"] for params in sampler]))
 
+    @property
+    def listed(self) -> list[float]:
+        """The rates of a list, in increasing order."""
+        return list(self._drawn_from)
+
     def at(self, quantiles: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         """Return learning rates at quantiles (n,), or drawn ones where quantiles are not known."""
         return _check_rates(Dimension(RATE, self._drawn_from).at(quantiles, random_state))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
+from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE
 from .distributions import UNKNOWN, Dimension
@@ -35,6 +36,8 @@ def draw(
     (McKay, Beckman & Conover, 1979, doi:10.1080/00401706.1979.10489755), schedules in equal shares.
     Of all static settings, one is drawn for every eight candidates, but at least two, in which each
     listed value comes about as often as the others; a setting's learning rates are spread over all.
+    Where lists hold fewer than eight for a setting, there are more settings, and where they hold no
+    more than the candidates that there are to be, all are taken.
     The candidates of one setting, or else a quarter of them, differ in their rates alone: they have
     the values that parameters have of their `own` where they are not searched, or those of the
     space that are nearest. So what a search of the rate alone would choose is compared with all
@@ -110,8 +113,13 @@ def _drawn_from(
     columns = {RATE: part.rates.at(quantiles[:, 0], random_state)}
     for column, (name, one) in enumerate(free.items(), start=1):
         columns[name] = one.at(quantiles[:, column], random_state)
-    settings = _settings(static, max(min(2, n), n // PER_SETTING), random_state)
+    n_free = part.rates.n_listed * prod(one.n_listed for one in free.values())
+    n_settings = max(min(2, n), int(n // min(PER_SETTING, n_free)))
+    settings = _settings(static, n_settings, random_state)
     settings = _with_own(settings, {name: v for name, v in known.items() if name in static})
+    if len(settings) * n_free <= n:
+        grid = ParameterGrid({RATE: part.rates.listed} | {n: o.highest for n, o in free.items()})
+        return [one | setting for setting in settings for one in grid]
     # Neighbours by rate are dealt different settings.
     rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]
     dealt = np.concatenate(rounds)[:n]
@@ -149,5 +157,7 @@ def _settings(
         different = [one for i, one in enumerate(drawn) if one not in drawn[:i]]
         best = max(best, different, key=len)
         if len(best) == n:
-            break
-    return best
+            return best
+    return (
+        list(ParameterGrid({name: o.highest for name, o in static.items()})) if n == n_all else best
+    )

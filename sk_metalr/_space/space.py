@@ -202,8 +202,8 @@ class StrategySpace:
         At most `n_candidates` are drawn, of some combinations where there are more of these, or 16
         of each where that is None. Combinations whose rates are the same distribution are drawn the
         same rates. Where other parameters are searched, too, :func:`.draw` draws all of them, 32
-        candidates where `n_candidates` is None. The candidates come in order of the listed values,
-        then of the learning rate.
+        candidates where `n_candidates` is None, and equal ones are one. The candidates come in
+        order of the listed values, then of the learning rate.
         """
         if self.is_joint:
             n = N_JOINT_CANDIDATES if n_candidates is None else n_candidates
@@ -232,7 +232,7 @@ class StrategySpace:
                 levels = [one if one is UNSET else Level(_name_of(one), one) for one in values]
                 columns[name] = np.array(self._positions(name, levels))
         is_own = np.array([row[IS_OWN] for row in rows])
-        return Candidates(columns, self.levels, is_own).sort()
+        return Candidates(columns, self.levels, is_own).distinct().sort()
 
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState

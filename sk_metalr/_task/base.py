@@ -101,6 +101,10 @@ class Task(ABC):
         The rows have encoded targets (n_rows, ...), scaled, and a `weight` (n_rows,).
         """
 
+    def uninformed_loss(self, classes: Any) -> float:
+        """Return the loss of equal probabilities; 0 where there are none."""
+        return 0.0
+
     @abstractmethod
     def predictions(self, outputs: Any) -> Any:
         """Return the predictions (n_rows, n) that the outputs of a model stand for."""

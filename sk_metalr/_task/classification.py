@@ -223,6 +223,10 @@ class Classification(Task):
         """Return negative log-losses, in nats."""
         return -means["log_loss"]
 
+    def uninformed_loss(self, classes: Any) -> float:
+        """Return the loss of equal probabilities."""
+        return float(np.log(len(classes)))
+
     def alike(self, n_rows: int, width: int) -> np.ndarray:
         """Return equal probabilities."""
         return np.full((n_rows, width), 1 / width)

@@ -107,6 +107,10 @@ class MultiLabel(Classification):
         """Return the number of labels."""
         return int(target.shape[1])
 
+    def uninformed_loss(self, classes: Any) -> float:
+        """Return the loss of probabilities of a half."""
+        return float(np.log(2))
+
     def alike(self, n_rows: int, width: int) -> np.ndarray:
         """Return probabilities of a half."""
         return np.full((n_rows, width), 0.5)

@@ -202,7 +202,7 @@ def test_keras_own_wrapper_is_accepted(labels):
     assert models.training_plan(estimator) == models.TrainingPlan(3, 8, True)
     assert estimator.fit__initial_epoch == 0
     opened = models.open_estimator(estimator, X, labels, seed=0)
-    models.check_model(opened, Classification(), X, labels)
+    models.check_model(opened, Classification(), X, labels, labels)
     assert opened.model_.layers[0].units == 7
     classes = np.unique(labels)
     _, targets = models.encode(opened, X, labels)
@@ -319,7 +319,7 @@ def outputs_as(form):
 def test_models_that_do_not_suit_the_data_are_refused(estimator, y, said):
     def check():
         opened = models.open_estimator(estimator, X, y, seed=0)
-        models.check_model(opened, Classification(), X, y)
+        models.check_model(opened, Classification(), X, y, y)
 
     with pytest.raises((ValueError, TypeError), match=said):
         check()

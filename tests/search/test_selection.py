@@ -6,6 +6,7 @@ import pytest
 from sk_metalr._recorded import Recorded
 from sk_metalr._search.halving import survivors
 from sk_metalr._search.history import Rung
+from sk_metalr._search.scoring import flattened
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import (
     compress_losses,
@@ -117,9 +118,9 @@ def test_compression_keeps_order_and_what_is_better_than_the_baseline():
     losses = np.array([0.1, 0.69, 0.7, 0.71, 5.0, 1e3])
     compressed = compress_losses(losses, BASELINE)
     np.testing.assert_array_equal(compressed[:3], losses[:3])
-    assert (np.diff(compressed[:-1]) > 0).all()
-    assert compressed[-1] <= 3 * BASELINE
-    assert compress_losses(np.array([np.nan]), BASELINE)[0] == 3 * BASELINE
+    assert (np.diff(compressed) > 0).all()
+    assert compressed[-1] <= 3.1 * BASELINE
+    assert compressed[-1] < compress_losses(np.array([np.nan]), BASELINE)[0] <= 3.1 * BASELINE
 
 
 def test_smoothing_keeps_constants_and_mixes_close_rates_only():
@@ -314,3 +315,25 @@ def test_a_usable_range_lies_between_no_progress_and_divergence(better, expected
     losses[better] = 0.5
     losses[9] = np.nan
     np.testing.assert_allclose(usable_range(rates, losses, BASELINE), expected, rtol=1e-9)
+
+
+def test_scores_worse_than_those_of_equal_predictions_are_flattened():
+    losses = np.array([-0.9, -0.5, 0.0, 0.5, 1e3, 1e12, np.nan])
+    flat = flattened(losses, knowing_nothing=0.0)
+    np.testing.assert_array_equal(flat[:3], losses[:3])
+    assert (np.diff(flat[2:5]) > 0).all()
+    assert flat[5] == 0.9 * 2
+    assert np.isnan(flat[6])
+    np.testing.assert_array_equal(flattened(losses, np.nan), losses)
+
+
+def test_a_rate_beside_one_that_blows_up_is_chosen_by_any_score():
+    """As by R², which has no lowest value: -1e12 is finite."""
+    rates = np.geomspace(1e-3, 1, 10)
+    by_rate = np.array([-0.1, -0.2, -0.3, -0.5, -0.7, -0.8, 1e2, 1e6, 1e12, np.nan])
+    losses = np.zeros((10, 2, 3)) + by_rate[:, None, None]
+    chosen = [
+        choose(response_surface(one, rates, baseline_loss=None), rates).index
+        for one in (losses, flattened(losses, 0.0))
+    ]
+    assert chosen == [2, 4]

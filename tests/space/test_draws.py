@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import loguniform, randint, uniform
 
-from sk_metalr._space import RATE, SCHEDULE, StrategySpace
+from sk_metalr._space import RATE, SCHEDULE, Candidates, StrategySpace
 from sk_metalr._space.distributions import UNKNOWN, Dimension
 
 SPACE = {
@@ -197,3 +197,26 @@ def test_positions_are_about_the_quantiles():
     dropout = candidates.columns["model__dropout"]
     np.testing.assert_allclose(candidates.positions[:, 0], dropout / 0.6, atol=1 / 32)
     assert drawn({}, 4, set()).positions.shape == (4, 0)
+
+
+def test_what_lists_bring_twice_is_one_candidate():
+    space = {RATE: [1e-3, 1e-2, 1e-1], "optimizer__momentum": [0.0, 0.4, 0.9]}
+    candidates = drawn(space, members={"optimizer__momentum"})
+    pairs = {(one[RATE], one["optimizer__momentum"]) for one in candidates.params()}
+    assert len(pairs) == len(candidates) == 9
+
+
+def test_lists_that_hold_few_candidates_are_used_up():
+    units = [16, 32, 64, 128, 256, 512]
+    space = {RATE: [1e-3], "model__units": units}
+    assert sorted(one["model__units"] for one in drawn(space).params()) == units
+    space |= {"batch_size": [16, 32, 64]}
+    assert len(drawn(space)) == 18
+    assert len(drawn(space, n=10)) == 10
+
+
+def test_equal_candidates_keep_that_one_has_the_own_values():
+    columns = {RATE: np.array([0.1, 0.1, 0.2, 0.1]), "units": np.array([np.nan, np.nan, 1, 2])}
+    distinct = Candidates(columns, {}, np.array([False, True, False, False])).distinct()
+    np.testing.assert_array_equal(distinct.learning_rates, [0.1, 0.2, 0.1])
+    np.testing.assert_array_equal(distinct.is_own, [True, False, False])
