@@ -370,6 +370,24 @@ QUOTED = {
         "epochs, «Quality/default rate, early stopping/mean excess» with early stopping, and "
         f"«{OURS}/mean excess» for `MetaLRClassifier`",
     ],
+    "docs/benchmarks.md": [
+        f"takes «{COST_OF_JOINT}/numbers alone/later fits/× one plain fit» × a plain fit instead "
+        "of 2 ×. Where units and batch size are searched, too, its first fit in a process takes "
+        f"«{COST_OF_JOINT}/all/first fit in a process/× one plain fit» × instead of 8 ×",
+        "of one model by «Joint searches/joint/against rate alone:3» nats instead of −0.004",
+        "by «Joint searches/joint, halving/against rate alone:3», and the worst table's by "
+        "«Joint searches/joint, halving/worst table against it:3»",
+        f"time grows by «{GROWTH}» × instead of 2 ×",
+        "Two Dask workers take «Bars/two Dask workers against one process: time ≤ 1.1 ×, the same "
+        "choice/measured» ×",
+        f"costs «{WIDTH} 512/MetaLRClassifier, 1 split/{TIMES}» × a plain fit instead of 2.5 ×",
+        "costs «Bars/MetaLRClassifier, 5 splits, n_models=10, digits, width 128: ≤ 1.5 × the same "
+        "with calibrate=False/measured» × a fit with `calibrate=False` instead of 1.5 ×",
+        f"tables: «{OURS}/log-loss» against «{UNCALIBRATED}/log-loss», and "
+        f"«{OURS}, n_models=10/log-loss» against «{UNCALIBRATED}, n_models=5/log-loss».",
+        f"is higher: «{OURS}/ECE» against «{UNCALIBRATED}/ECE».",
+        f"the excess is «{OURS}/worst table» nats, and «{UNCALIBRATED}/worst table» without",
+    ],
     "docs/comparison.md": [
         f"| `MetaLRClassifier`, later fit | «{DIGITS}/MetaLRClassifier, 1 split/{TIMES}» "
         f"| «{DIGITS}/MetaLRClassifier, 5 splits/{TIMES}:1» | «{ONE_SPLIT}/mean excess» "
@@ -517,27 +535,11 @@ QUOTED = {
         "retracing/measured» MB a fit",
     ],
     "docs/user_guide/limits.md": [
-        f"takes «{COST_OF_JOINT}/numbers alone/later fits/× one plain fit» × a plain fit instead "
-        "of 2 ×. Where units and batch size are searched, too, its first fit in a process takes "
-        f"«{COST_OF_JOINT}/all/first fit in a process/× one plain fit» × instead of 8 ×",
-        "of one model by «Joint searches/joint/against rate alone:3» nats instead of −0.004",
-        "by «Joint searches/joint, halving/against rate alone:3», and the worst table's by "
-        "«Joint searches/joint, halving/worst table against it:3»",
         f"(«Quality/HistGradientBoosting/accuracy» and «Quality/RandomForest/accuracy» against "
         f"«{OURS}/accuracy»), at a worse log-loss («Quality/HistGradientBoosting/log-loss» and "
         f"«Quality/RandomForest/log-loss» against «{OURS}/log-loss»)",
         "a mean excess of «Quality/default rate, early stopping/mean excess» and of "
         f"«{OURS}/mean excess» nats",
-        f"time grows by «{GROWTH}» × instead of 2 ×",
-        "Two Dask workers take «Bars/two Dask workers against one process: time ≤ 1.1 ×, the same "
-        "choice/measured» ×",
-        f"costs «{WIDTH} 512/MetaLRClassifier, 1 split/{TIMES}» × a plain fit instead of 2.5 ×",
-        "costs «Bars/MetaLRClassifier, 5 splits, n_models=10, digits, width 128: ≤ 1.5 × the same "
-        "with calibrate=False/measured» × a fit with `calibrate=False` instead of 1.5 ×",
-        f"tables: «{OURS}/log-loss» against «{UNCALIBRATED}/log-loss», and "
-        f"«{OURS}, n_models=10/log-loss» against «{UNCALIBRATED}, n_models=5/log-loss».",
-        f"is higher: «{OURS}/ECE» against «{UNCALIBRATED}/ECE».",
-        f"the excess is «{OURS}/worst table» nats, and «{UNCALIBRATED}/worst table» without",
     ],
     "docs/user_guide/refits.md": [
         f"a mean test log-loss of «{STRATEGIES['five models']}/log-loss» against "
