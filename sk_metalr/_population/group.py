@@ -87,7 +87,7 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         ]
         return tf.nest.map_structure(lambda *of_members: convert(np.stack(of_members)), *rows)
 
-    # All groups of a split took the same steps, but for those that ended early.
+    # All groups of a split took the same steps, except those that ended early.
     states = [group.state for group, _ in kept if group.state is not None]
     latest = max(states, key=lambda state: int(state.shared.iteration))
     members, loss_sum, is_finite = gathered(

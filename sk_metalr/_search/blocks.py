@@ -189,7 +189,7 @@ def _followed(
     if not np.allclose(inputs[known] @ linear, seen, rtol=1e-9, atol=1e-12):
         return {}
     values = inputs @ linear
-    values[np.abs(values) < 1e-13 * np.abs(seen).max(axis=0)] = 0.0  # but for roundings
+    values[np.abs(values) < 1e-13 * np.abs(seen).max(axis=0)] = 0.0  # except for roundings
     # A number that is rounded apart would be data of the program, and slow it down.
     values = np.where((seen == seen[0]).all(axis=0), seen[0], values)
     return {

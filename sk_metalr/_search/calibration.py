@@ -1,9 +1,9 @@
 """Calibration: held-out log-losses at the temperature that is best for each model.
 
 Over-confidence separates learning rates and epochs in the log-loss, and is the one thing that a
-single number mends afterwards: a temperature, by which logits are divided (Guo et al., "On
+single number corrects afterwards: a temperature, by which logits are divided (Guo et al., "On
 calibration of modern neural networks", 2017, arXiv:1706.04599). So models are compared as they are
-once it is mended (Berta et al., "Rethinking early stopping: refine, then calibrate", 2025,
+once it is corrected (Berta et al., "Rethinking early stopping: refine, then calibrate", 2025,
 arXiv:2501.19195).
 """
 

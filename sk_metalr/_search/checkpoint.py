@@ -1,7 +1,7 @@
 """A search that is saved while it goes on, so that it outlives its process.
 
 All that a search does depends on its data, parameters and random state. So a search that is
-started again does the same again, but for the training that was saved: that is remembered.
+started again does the same again, except for the training that was saved: that is remembered.
 """
 
 import os
@@ -150,7 +150,7 @@ class Checkpoint:
 def search_identity(estimator: Any, algorithm: Any, prepared: Any) -> dict[str, str]:
     """Return what a search depends on, by its name in a message: parameters, data, versions."""
     of_algorithm = algorithm.get_params(deep=False)
-    of_algorithm.pop("experience", None)  # but for the candidates that it proposes
+    of_algorithm.pop("experience", None)  # except for the candidates that it proposes
     given = estimator.get_params(deep=False) | {"search": [type(algorithm), of_algorithm]}
     if not isinstance(estimator.random_state, Integral):
         given["random_state"] = None  # the one that the search began with is saved

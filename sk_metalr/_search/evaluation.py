@@ -156,7 +156,7 @@ class Evaluation:
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)
         first = next(iter(setups.values()))
         for number, (train, test) in enumerate(self.splits):
-            if number not in setups:  # which is only counted, but for the shapes of its rows
+            if number not in setups:  # which is only counted, except for the shapes of its rows
                 setups[number] = replace(
                     first,
                     train=train,
