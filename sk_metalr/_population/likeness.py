@@ -22,8 +22,8 @@ NAMES = ("shared_name", "container")  # attributes of operations that hold names
 
 
 def first_alike(setups: list[SplitSetup], data: Collection[str] = ()) -> list[int]:
-    """Return for each setup the number of the first whose model is the same function, except for the
-    numbers that it takes as `data`.
+    """Return for each setup the number of the first whose model is the same function, whatever
+    the numbers are that it takes as `data`.
     """
     models = {id(setup.model): setup for setup in setups}
     if len(models) == 1:
