@@ -129,8 +129,8 @@ def with_validation_rows(
 
 def check_no_times(X: Any) -> None:
     """Raise TypeError where features are dates or durations, which NumPy casts to numbers."""
-    dtypes = getattr(X, "dtypes", None)
-    dtypes = [getattr(X, "dtype", None)] if dtypes is None else list(dtypes)
+    dtypes: Any = getattr(X, "dtypes", None)  # of a series it is a single one
+    dtypes = list(dtypes) if hasattr(dtypes, "__iter__") else [getattr(X, "dtype", None)]
     times = [dtype for dtype in dtypes if getattr(dtype, "kind", "") in ("m", "M")]
     if times:
         raise TypeError(f"X holds times ({times[0]}); give numbers, such as days since a date.")

@@ -142,7 +142,7 @@ class _Shown:
         self._n_taken, self._n_drawn = 0, 0
         self._seen: defaultdict[tuple[int, int], dict[int, np.ndarray]] = defaultdict(dict)
         self._names: tuple[str, ...] = ()
-        self._redraws = False
+        self._redraws, self._pause = False, SECONDS_BETWEEN_DRAWINGS
         with suppress(Exception):  # stdout may be missing, or a stream of somebody's own
             in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
             self._redraws = sys.stdout.isatty() or in_notebook
@@ -156,10 +156,13 @@ class _Shown:
             self._names, values = seen.recorded.names, seen.recorded.values.T
             for candidate, of_one in zip(seen.candidates.tolist(), values, strict=True):
                 self._seen[candidate, seen.epoch][seen.split] = of_one
-        if self._redraws and perf_counter() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
-            left = (perf_counter() - self._start) * (self._n_steps / self._n_taken - 1)
+        now = perf_counter()
+        if self._redraws and now - self._drawn_at > self._pause:
+            left = (now - self._start) * (self._n_steps / self._n_taken - 1)
             self._draw(f"{left:.0f} s left")
             self._drawn_at = perf_counter()
+            # The best mean of many epochs takes a while to find.
+            self._pause = max(SECONDS_BETWEEN_DRAWINGS, 20 * (self._drawn_at - now))
 
     def end(self) -> None:
         """Say how it went."""

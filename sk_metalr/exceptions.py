@@ -72,7 +72,9 @@ class RareClassWarning(UserWarning):
 
 
 class ScaleWarning(UserWarning):
-    """Features are so large, or so small, that the network was hard to train."""
+    """Features are so large, or so small, that the network was hard to train, or whole numbers so
+    large that they are rounded.
+    """
 
 
 class SingleCandidateWarning(UserWarning):

@@ -1195,3 +1195,18 @@ def behind_a_rescaling(meta):
             layers.Dense(2, activation="softmax"),
         ]
     )
+
+
+def test_whole_numbers_that_are_rounded_are_warned_of(iris):
+    X, y = iris
+    ids = np.arange(2**24, 2**24 + len(y))[:, None]
+    with pytest.warns(exceptions.ScaleWarning, match="up to 16,777,365.*OrdinalEncoder"):
+        make(cv=0.2).fit(ids, y)
+    with pytest.warns(exceptions.ScaleWarning, match="up to 16,777,365"):
+        make(cv=0.2).fit(pd.DataFrame({"id": ids[:, 0], "length": X[:, 0]}), y)
+
+
+def test_a_series_is_no_table_of_features(iris):
+    X, y = iris
+    with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
+        make().fit(pd.Series(X[:, 0]), y)

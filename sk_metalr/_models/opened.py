@@ -36,7 +36,7 @@ from .keras_model import (
 from .plan import TrainingPlan
 from .rows import encode, encode_features
 
-MAX_COLUMNS_TO_TRY = 32
+MAX_COLUMNS_TO_TRY, ROWS_TO_LOOK_AT = 32, 100_000
 
 
 def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
@@ -171,10 +171,14 @@ def rows_to_try(opened: BaseWrapper, X: np.ndarray, train: np.ndarray) -> np.nda
     first = train[:8]
     if not any(isinstance(one, keras.layers.Embedding) for one in layers_of(opened.model_)):
         return first
-    columns = X.reshape(len(X), -1)[train]
-    if columns.shape[1] > MAX_COLUMNS_TO_TRY:
-        columns = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
-    return np.unique([*first, *train[columns.argmin(axis=0)], *train[columns.argmax(axis=0)]])
+    found = [first]
+    for start in range(0, len(train), ROWS_TO_LOOK_AT):
+        rows = train[start : start + ROWS_TO_LOOK_AT]
+        columns = X[rows].reshape(len(rows), -1)
+        if columns.shape[1] > MAX_COLUMNS_TO_TRY:
+            columns = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
+        found += [rows[columns.argmin(axis=0)], rows[columns.argmax(axis=0)]]
+    return np.unique(np.concatenate(found))
 
 
 def check_model(

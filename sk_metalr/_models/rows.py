@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from scikeras.wrappers import BaseWrapper, KerasRegressor
+from sklearn import config_context
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -18,7 +19,8 @@ def encode(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.n
 
     SciKeras makes classes one-hot only for a categorical cross-entropy that it is told of.
     """
-    targets = np.asarray(opened.target_encoder_.transform(y))
+    with config_context(transform_output="default"):
+        targets = np.asarray(opened.target_encoder_.transform(y))
     if isinstance(opened, KerasRegressor):
         # A loss of a user's own need not know that a column and a row of numbers are alike.
         return encode_features(opened, X), targets.reshape(len(targets), -1)
@@ -30,7 +32,10 @@ def encode(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.n
 def encode_features(opened: BaseWrapper, X: np.ndarray) -> Any:
     """Return features as the Keras model takes them: an array, or a list or dict of arrays."""
     encoder = opened.feature_encoder_
-    return X if is_identity(encoder) else encoder.transform(X)
+    if is_identity(encoder):
+        return X
+    with config_context(transform_output="default"):  # arrays, whatever Pipelines are to return
+        return encoder.transform(X)
 
 
 def is_identity(encoder: Any) -> bool:

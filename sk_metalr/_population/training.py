@@ -165,9 +165,8 @@ class Trainer:
             state = program.train(state, values, x, y, weight, n_rows, n_steps)
             step += n_steps
             if averaging is not None and averaging.is_due(step - first):
-                group.averages = averaged(
-                    group.averages, state.members, averaging.decay, program.jit
-                )
+                jit = program.jit and program.uses_xla  # XLA may have failed on this machine
+                group.averages = averaged(group.averages, state.members, averaging.decay, jit)
         return state
 
     def _batches(self, setup: SplitSetup, order: np.ndarray) -> Iterator[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from .checkpoint import Checkpoint
 from .clock import Clock
 
 SAVE_SECONDS = 20.0
-"""About how long is trained between two saves."""
+"""About how long is trained between two saves; ten times what a save takes, if that is longer."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Run:
         self.recorded: Recorded | None = None  # before the first epoch
         self._execution = execution
         self._number, self._saved, self._saved_at = 0, None, perf_counter()
-        self._epoch_seconds = 1.0
+        self._epoch_seconds, self._save_after = 1.0, SAVE_SECONDS
         if execution.checkpoint is not None:
             self._number, self._saved = execution.checkpoint.begin(population)
 
@@ -133,8 +133,10 @@ class Run:
 
     def _save_if_due(self, left: int) -> None:
         checkpoint = self._execution.checkpoint
-        if checkpoint is None or (left and perf_counter() - self._saved_at < SAVE_SECONDS):
+        start = perf_counter()
+        if checkpoint is None or (left and start - self._saved_at < self._save_after):
             return
         assert self.recorded is not None
         checkpoint.save(self._number, self.recorded, self.population.snapshots())
         self._saved_at = perf_counter()
+        self._save_after = max(SAVE_SECONDS, 10 * (self._saved_at - start))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -20,7 +21,7 @@ from .._progress import warn
 from .._space import OPTIMIZER, StrategySpace
 from .._splits import Split, make_splits, renumbered
 from .._task.checks import check_unmasked
-from ..exceptions import CallbackWarning, IgnoredRateWarning
+from ..exceptions import CallbackWarning, IgnoredRateWarning, ScaleWarning
 from .blocks import buildable, with_members
 from .evaluation import Evaluation
 from .scoring import Scoring, check_scorers
@@ -30,6 +31,11 @@ NO_NUMBERS = (
     *("The DType", "int too large", "setting an array element"),
 )
 """Beginnings of NumPy's messages that something is not an array of numbers."""
+
+CGROUP = Path("/sys/fs/cgroup")
+
+MAX_WHOLE = 2**24
+"""Greatest whole number up to which float32 holds all."""
 
 TRAINING = "epochs", "batch_size", "verbose", "callbacks", "shuffle", "class_weight"
 OTHER_ARGUMENTS = {
@@ -89,6 +95,7 @@ def prepare(
         wrapped = models.largest_budget(wrapped, epochs)
     plan = models.training_plan(wrapped)
     _warn_of_ignored_settings(wrapped, estimator.refit)
+    _warn_of_rounding(X)
     task = estimator._task()
     scorers, decisive = check_scorers(estimator.scoring, estimator.refit, task)
     X, y = validated(estimator, X, y, ensure_min_samples=2)
@@ -135,10 +142,22 @@ def _options(
         metrics=scoring if scoring.names else None,
         averages=estimator.calibrate,
         keeps_predictions=estimator.calibrate and bool(estimator.refit) and is_ensemble,
-        max_memory=psutil.virtual_memory().available / 4 if memory is None else memory,
+        max_memory=_free_memory() / 4 if memory is None else memory,
         n_rows_later=len(data.y) if refits_alike else 0,
         engine=estimator.engine,
     )
+
+
+def _free_memory() -> float:
+    """Return how many bytes are free, of the machine or of the container that this runs in."""
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (
+            int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current")
+        )
+    except (OSError, ValueError):  # there is no limit
+        return free
+    return min(free, max(limit - used, limit // 4))
 
 
 def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> TrainingData:
@@ -146,8 +165,8 @@ def _with_loss(data: TrainingData, wrapped: Any, space: StrategySpace) -> Traini
 
     Raises ValueError where losses are searched that cannot be compared.
     """
-    every = np.arange(len(data.y))
-    X, (labels, _) = models.features_to_open(wrapped, data.X, every), data.targets(every)
+    X = models.features_to_open(wrapped, data.X, slice(None))
+    labels, _ = data.targets(np.arange(len(data.y)))
     tasks = []
     for settings in _settings_of_losses(space):
         with preserved_random_state(), buildable(settings):
@@ -190,6 +209,24 @@ def _warn_of_ignored_settings(wrapped: Any, refit: Any) -> None:
             "the grid of an outer search, and give rates to choose from as learning_rates=[...]."
         )
         warn(IgnoredRateWarning(message), stacklevel=5)
+
+
+def _warn_of_rounding(X: Any) -> None:
+    """Warn of whole numbers that float32 does not tell apart, such as those of customers."""
+    if models.input_dtype() != np.float32:
+        return
+    is_frame = hasattr(X, "select_dtypes")
+    columns = X.select_dtypes("integer").to_numpy() if is_frame else X
+    if not isinstance(columns, np.ndarray) or columns.dtype.kind not in "iu" or not columns.size:
+        return
+    largest = max(abs(int(columns.min())), abs(int(columns.max())))
+    if largest > MAX_WHOLE:
+        message = (
+            f"X holds whole numbers of up to {largest:,}, and float32, which they are cast to, "
+            f"holds neighbouring ones only up to {MAX_WHOLE:,}. Number what you look up from 0, for "
+            "instance with sklearn.preprocessing.OrdinalEncoder, and scale what you measure."
+        )
+        warn(ScaleWarning(message), stacklevel=5)
 
 
 def _split(

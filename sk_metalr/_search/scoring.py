@@ -17,7 +17,7 @@ from .._task import Task
 from .._task.classification import TEMPERATURES, Classification
 from .calibration import at_positions, best_positions, restrained, temperature_at
 from .selection import Choice
-from .surface import weights_over_epochs
+from .surface import weights_around
 
 ROWS_ADDED = 0.2
 """Rows that are added to those held out where the temperature of the refit is fitted. On six tables
@@ -179,7 +179,7 @@ class Scoring:
         index, n_epochs = choice.index, choice.n_epochs[choice.index]
         chosen = recorded.views[int(choice.is_averaged[index])].take([index], axis=0)
         (positions,) = self._positions(chosen)
-        weight = weights_over_epochs(len(positions))[n_epochs - 1] * np.isfinite(positions)
+        weight = weights_around(n_epochs, np.arange(1, len(positions) + 1)) * np.isfinite(positions)
         return temperature_at(weight @ np.nan_to_num(positions) / weight.sum(), TEMPERATURES)
 
     def scores(self, recorded: Recorded) -> dict[str, np.ndarray]:

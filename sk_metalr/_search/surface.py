@@ -23,6 +23,9 @@ EPOCH_BANDWIDTH, OF_EPOCH = 2.0, 0.4
 epoch. Where a model learns and overfits within a few epochs, its best epoch is like no other, and
 a mean over others hides it; late epochs are all alike."""
 
+EPOCHS_AROUND, EPOCHS_AT_ONCE = 80, 1000
+"""How far epochs count at all, and how many are smoothed at once."""
+
 MAX_COMPRESSED = 3.0
 """Compressed loss, in multiples of the baseline loss, above which others hardly rise."""
 
@@ -164,19 +167,33 @@ def smooth_losses(losses: np.ndarray, over_rates: np.ndarray, is_trained: np.nda
     absence of the others, means over rates are chained, as price indices are: the mean of an epoch
     is that of the epoch before, plus the mean change of those that were trained for both.
     """
-    over_epochs = weights_over_epochs(losses.shape[2])
     share = (over_rates @ is_trained)[:, None]
     changes = np.diff(losses, axis=2, prepend=0.0) * is_trained[:, None]
     total = np.einsum("ij,jse->ise", over_rates, changes)
     steps = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
     with np.errstate(invalid="ignore"):  # far from all epochs that were trained
-        return (share * steps.cumsum(axis=2)) @ over_epochs.T / (share @ over_epochs.T)
+        return over_epochs(share * steps.cumsum(axis=2)) / over_epochs(share)
 
 
-def weights_over_epochs(n_epochs: int) -> np.ndarray:
-    """Return weights (n_epochs, n_epochs), not normalized, that average over epochs around each."""
-    epochs = np.arange(1, n_epochs + 1)
-    return _kernel(epochs, np.minimum(OF_EPOCH * epochs, EPOCH_BANDWIDTH)[:, None])
+def over_epochs(values: np.ndarray) -> np.ndarray:
+    """Return sums of values (..., n_epochs) over epochs, with weights of those around each.
+
+    Weights of epochs that are far away are 0; of many epochs, they are not even kept.
+    """
+    n_epochs = values.shape[-1]
+    parts = []
+    for start in range(0, n_epochs, EPOCHS_AT_ONCE):
+        mine = np.arange(start, min(start + EPOCHS_AT_ONCE, n_epochs))
+        near = np.arange(max(0, start - EPOCHS_AROUND), min(n_epochs, mine[-1] + EPOCHS_AROUND + 1))
+        weights = np.stack([weights_around(epoch + 1, near + 1) for epoch in mine])
+        parts.append(values[..., near] @ weights.T)
+    return np.concatenate(parts, axis=-1)
+
+
+def weights_around(epoch: int, epochs: np.ndarray) -> np.ndarray:
+    """Return weights (n_epochs,), not normalized, of epochs in the mean around one of them."""
+    bandwidth = min(OF_EPOCH * epoch, EPOCH_BANDWIDTH)
+    return np.asarray(np.exp(-0.5 * ((epochs - epoch) / bandwidth) ** 2))
 
 
 def weights_over_rates(
