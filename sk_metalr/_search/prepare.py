@@ -223,7 +223,7 @@ def _warn_of_rounding(X: Any) -> None:
     if largest > MAX_WHOLE:
         message = (
             f"X holds whole numbers of up to {largest:,}, and float32, which they are cast to, "
-            f"holds neighbouring ones only up to {MAX_WHOLE:,}. Number what you look up from 0, for "
+            f"holds all of only up to {MAX_WHOLE:,}. Number what you look up from 0, for "
             "instance with sklearn.preprocessing.OrdinalEncoder, and scale what you measure."
         )
         warn(ScaleWarning(message), stacklevel=5)
