@@ -74,12 +74,15 @@ def copy_loss(source: keras.Model, target: keras.Model) -> None:
     """Give a copy of a compiled model the loss of the model itself, whose config may not tell all
     of its arguments.
     """
-    made = source._compile_loss
-    if made is not None:
-        target.loss = deepcopy(source.loss)
-        target._compile_loss = type(made)(
-            target.loss, loss_weights(source), output_names=made.output_names
-        )
+    if source._compile_loss is not None:
+        set_loss(target, deepcopy(source.loss))
+
+
+def set_loss(model: keras.Model, loss: Any) -> None:
+    """Replace the loss of a compiled model."""
+    names = model._compile_loss.output_names
+    whole = type(model._compile_loss)(loss, loss_weights(model), output_names=names)
+    vars(model).update(loss=loss, _compile_loss=whole)  # untracked, as ``compile`` has them
 
 
 def spared_of_decay(model: keras.Model) -> list[int]:

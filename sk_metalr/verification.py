@@ -51,7 +51,8 @@ def verify(
     TypeError, sklearn.exceptions.NotFittedError
         If it is neither, or not fitted.
     ValueError
-        If it was loaded from a file, or the data are not those that it was fitted on.
+        If it was loaded from a file, or the data, or the rows that ``cv`` holds out, are not those
+        that it was fitted on.
 
     Examples
     --------
@@ -100,12 +101,18 @@ def _weight_difference(fitted: Any, prepared: Prepared) -> float:
         return 0.0
     models_of_keras = chosen_refit(fitted, prepared).train_by_keras(refitted.uses_xla)
     differences = [
-        np.abs(mine.numpy() - theirs).max(initial=0.0)
+        _largest_difference(mine.numpy(), theirs)
         for one, variables in zip(fitted.estimators_, models_of_keras, strict=True)
         for mine, theirs in zip(one.model_.variables, variables, strict=True)
         if np.issubdtype(theirs.dtype, np.floating)
     ]
     return float(max(differences, default=0.0))
+
+
+def _largest_difference(mine: np.ndarray, theirs: np.ndarray) -> float:
+    """Return how far arrays of one shape are from each other, where they are not infinite alike."""
+    is_apart = mine != theirs
+    return float(np.abs(mine[is_apart] - theirs[is_apart]).max(initial=0.0))
 
 
 def _loss_difference(

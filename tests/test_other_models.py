@@ -4,6 +4,7 @@
 """
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -804,8 +805,11 @@ def test_a_loss_keeps_arguments_that_its_config_does_not_tell():
             outside = weights(KerasRegressor(build, loss=one, optimizer="sgd", epochs=2, verbose=0))
             assert np.allclose(outside[0], inside[0]) == is_alike
     given = compiled(keras.losses.Huber(delta=0.05))
-    fitted = MetaLRRegressor(given, learning_rates=[3e-2], cv=0.2, random_state=0).fit(X, X[:, 0])
-    assert fitted.best_estimator_.model_.loss._fn_kwargs == {"delta": 0.05}
+    model = clone(MetaLRRegressor(given, learning_rates=[3e-2], cv=0.2, random_state=0))
+    copies = [model.fit(X, X[:, 0]).best_estimator_.model_, pickle.loads(pickle.dumps(given))]
+    for copied in copies:
+        assert copied.loss._fn_kwargs == copied._compile_loss._user_loss._fn_kwargs
+        assert copied.loss._fn_kwargs == {"delta": 0.05}
 
 
 def test_held_out_rows_of_the_refit_are_scaled_as_its_targets_are():
@@ -821,7 +825,7 @@ def test_held_out_rows_of_the_refit_are_scaled_as_its_targets_are():
     fitted = MetaLRRegressor(wrapped, learning_rates=[3e-2], cv=0.2, random_state=0)
     fitted.fit(X, target)
     assert max(fitted.best_estimator_.history_["val_loss"]) < 10
-    assert fitted.best_estimator_.fit__validation_data is held_out
+    np.testing.assert_array_equal(fitted.best_estimator_.fit__validation_data[1], held_out[1])
 
 
 class OnlyInTraining(keras.Model):
@@ -839,6 +843,7 @@ class OnlyInTraining(keras.Model):
         return self.out(hidden)
 
 
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
 @pytest.mark.parametrize("settings", [{}, {"metrics": ["accuracy"]}])
 def test_layers_that_only_training_calls_are_trained(settings):
     def build():
@@ -871,6 +876,7 @@ class HeadOfItsOwn(keras.Model):
         return {"loss": loss}
 
 
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
 def test_layers_that_only_a_training_step_calls_are_trained():
     def build():
         model = HeadOfItsOwn()
@@ -917,6 +923,9 @@ def test_a_given_model_keeps_what_was_changed_of_its_variables():
     kernel, bias, _, _ = fitted.best_estimator_.model_.get_weights()
     np.testing.assert_array_equal(kernel, model.layers[0].kernel.numpy())
     assert bias.any()
+    assert fitted.search_cost_["lane"] == "vectorized"
+    for copied in (clone(fitted).estimator, pickle.loads(pickle.dumps(model))):
+        assert [one.trainable for one in copied.weights] == [False, True, True, True]
 
     model = given()
     model.layers[0].enable_lora(2)
@@ -950,7 +959,19 @@ class ByName(keras.optimizers.SGD):
         super().update_step(gradient, variable, learning_rate * factor)
 
 
-@pytest.mark.parametrize("optimizer", [lambda: ByLayer({2: 0.0}), lambda: ByName()])
+def first_layer_rests(names):
+    return any("first" in name for name in names)
+
+
+class ByNames(ByName):
+    """Does so in a comprehension."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        rests = first_layer_rests([one.name for one in [variable]])
+        keras.optimizers.SGD.update_step(self, gradient, variable, 0.0 if rests else learning_rate)
+
+
+@pytest.mark.parametrize("optimizer", [lambda: ByLayer({2: 0.0}), ByName, ByNames])
 def test_an_optimizer_of_ones_own_may_treat_variables_apart(optimizer):
     def build():
         return sequential(layers.Dense(6, "relu", name="first"), optimizer=optimizer())
@@ -967,10 +988,11 @@ def test_tokens_beyond_the_vocabulary_are_refused():
     def build():
         return sequential(layers.Embedding(20, 4), layers.Flatten())
 
-    beyond = TOKENS.copy()
-    beyond[70, 3] = 20
-    with pytest.raises(ValueError, match=r"20 is not in \[0, 20\)"):
-        fit(build, beyond)
+    for row in range(0, 100, 25):  # held out or not
+        beyond = TOKENS.copy()
+        beyond[row, 3] = 20
+        with pytest.raises(ValueError, match=r"20 is not in \[0, 20\)"):
+            fit(build, beyond)
 
 
 def test_layers_that_are_shared_by_builds_cannot_be_refitted_several_times():
@@ -1056,7 +1078,7 @@ def test_predict_of_ones_own_is_what_is_scored_and_fit_is_refused():
     fitted = fit(build, verified=0)
     assert fitted.search_cost_["lane"] == "keras"
     assert fitted.predict_proba(X).min() > 1 / 6
-    assert -fitted.best_score_ < 1.1
+    assert fitted.learning_curves_.max() < np.log(6)  # of the least probability that there is
     with pytest.raises(ValueError, match="fit of its own"):
         fit(lambda: build(FitsItself))
 

@@ -145,7 +145,7 @@ def _targets(fitted: Any) -> dict[str, str]:
         what = "labels" if isinstance(fitted._seen_task, MultiLabel) else "classes"
         return {f"{len(fitted.classes_)} {what}": _listed(fitted.classes_)}
     means = _listed([f"{one:.4g}" for one in fitted.target_mean_])
-    is_known = fitted.target_mean_.any()  # 0 where targets are not centred
+    is_known = bool(fitted.target_mean_.any())  # 0 where targets are not centred
     return {f"{fitted.n_outputs_} numbers to predict": f"of a mean of {means}" * is_known}
 
 

@@ -160,9 +160,9 @@ class Experience:
         sklearn.exceptions.NotFittedError, TypeError
             If it is not fitted, or neither of these.
         ValueError
-            If the data are not those of the fit, if other hyperparameters than rates, optimizers
-            and schedules were searched, if it was loaded from a file, or if its candidates changed
-            their rates.
+            If the data, or the rows that ``cv`` holds out, are not those of the fit, if other
+            hyperparameters than rates, optimizers and schedules were searched, if it was loaded
+            from a file, or if its candidates changed their rates.
         OSError
             If the file cannot be written.
         """

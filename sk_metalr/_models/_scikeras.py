@@ -3,17 +3,19 @@
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from copyreg import __newobj__  # type: ignore[attr-defined]
 from threading import get_ident
 from typing import Any
 
 import keras
 import numpy as np
-from scikeras import wrappers
+from scikeras import _saving_utils, wrappers
 from scikeras.utils import random_state
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 
-from .._keras import seeds_drawn_from
+from .._keras import seeds_drawn_from, set_loss
+from .keras_model import copy_changes
 
 READY_MADE = {
     KerasClassifier: "sparse_categorical_crossentropy",
@@ -22,16 +24,57 @@ READY_MADE = {
 """Losses that most models are trained on."""
 
 
-def _reduced(loss: keras.losses.Loss) -> tuple[Any, ...]:
-    """Return what pickles and copies of a loss are made of: its class and all that it holds.
+# SciKeras copies and pickles losses and models by their configs. These leave out the ``delta`` of a
+# Huber loss, whatever a class of the user's does not tell, and what was changed of a model's
+# variables. So the methods that it has put into Keras's classes are replaced by these.
 
-    SciKeras takes the config of a loss instead, which leaves out the ``delta`` of a Huber loss, and
-    whatever a class of the user's does not tell; it also refuses a class that is not registered.
-    """
+
+def _reduced_loss(loss: keras.losses.Loss) -> tuple[Any, ...]:
+    """Return what pickles of a loss are made of: its class and all that it holds."""
     return __newobj__, (type(loss),), loss.__getstate__()
 
 
-keras.losses.Loss.__reduce__ = _reduced  # in place of SciKeras's, which is set there likewise
+def _copied_loss(loss: keras.losses.Loss, memo: dict[Any, Any]) -> keras.losses.Loss:
+    """Return a copy of a loss and all that it holds, or else of what its config tells."""
+    try:
+        state = deepcopy(vars(loss), memo)
+    except TypeError:  # a lock or a table, for instance
+        return type(loss).from_config(loss.get_config())
+    copy = __newobj__(type(loss))
+    vars(copy).update(state)
+    return copy
+
+
+def _copied_model(model: keras.Model, memo: dict[Any, Any]) -> keras.Model:
+    """Return a copy of a model, with what is in no config."""
+    copy = _saving_utils.deepcopy_model(model, memo)
+    copy_changes(model, copy)
+    return copy
+
+
+def _reduced_model(model: keras.Model) -> tuple[Any, ...]:
+    """Return what pickles of a model are made of: what SciKeras's are, its losses, and which of its
+    variables train.
+    """
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    has_losses = any(isinstance(one, keras.losses.Loss) for one in losses)
+    trainable = [variable.trainable for variable in model.weights]
+    made_of = _saving_utils.pack_keras_model(model)
+    return _unpickled, (made_of, model.loss if has_losses else None, trainable)
+
+
+def _unpickled(made_of: tuple[Any, ...], loss: Any, trainable: list[bool]) -> keras.Model:
+    unpack, arguments = made_of
+    model = unpack(*arguments)
+    for variable, trains in zip(model.weights, trainable, strict=False):
+        variable.trainable = trains
+    if loss is not None:
+        set_loss(model, loss)
+    return model
+
+
+keras.losses.Loss.__reduce__, keras.losses.Loss.__deepcopy__ = _reduced_loss, _copied_loss
+keras.Model.__reduce__, keras.Model.__deepcopy__ = _reduced_model, _copied_model
 
 
 def is_plain(estimator: BaseWrapper) -> bool:

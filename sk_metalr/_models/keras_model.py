@@ -11,7 +11,10 @@ import numpy as np
 
 from .._keras import (
     copy_decay_exclusions,
+    copy_decay_exclusions_of_model,
+    copy_loss,
     has_schedule,
+    layers_of,
     output_activation,
     replace_optimizer,
 )
@@ -39,10 +42,8 @@ METHODS = (
 """Methods of models that subclasses override, and that some set on a model itself."""
 
 
-def copy_changes(given: keras.Model, copied: keras.Model) -> None:
-    """Carry over to a copy of a model what is in no config: values of its variables, which of them
-    train, penalties and constraints. Raise ValueError where the copy is another model.
-    """
+def check_copy(given: keras.Model, copied: keras.Model) -> None:
+    """Raise ValueError where the copy of a model that was given is another model."""
     of_its_own = [name for name in METHODS if name in vars(given)]
     if of_its_own:
         raise ValueError(
@@ -50,18 +51,38 @@ def copy_changes(given: keras.Model, copied: keras.Model) -> None:
             f"Got one whose {of_its_own[0]} was set on the model itself instead; write a subclass "
             "of keras.Model, or give a function that builds the model."
         )
-    if not given.built:
-        return
     if [tuple(one.shape) for one in given.weights] != [tuple(one.shape) for one in copied.weights]:
         raise ValueError(
             "A Keras model that is given must be one that Keras can copy. Got one whose copy has "
             f"{len(copied.weights)} arrays of weights instead of {len(given.weights)}, or of other "
             "shapes; give a function that builds the model."
         )
+
+
+def copy_changes(given: keras.Model, copied: keras.Model) -> None:
+    """Carry over to a copy of a model what is in no config: arguments of its losses, values of its
+    variables, which of them train, penalties and constraints.
+    """
+    if given.compiled:
+        copy_loss(given, copied)
+    if len(given.weights) != len(copied.weights):
+        return
+    trained = len(copied.trainable_variables)
     for of_given, of_copy in zip(given.weights, copied.weights, strict=True):
         of_copy.assign(of_given)
         of_copy.trainable = of_given.trainable
-        of_copy.regularizer, of_copy.constraint = of_given.regularizer, of_given.constraint
+        for name in ("regularizer", "constraint"):
+            if _config_of(getattr(of_given, name)) != _config_of(getattr(of_copy, name)):
+                setattr(of_copy, name, getattr(of_given, name))
+    if copied.compiled and copied.optimizer is not None:
+        if len(copied.trainable_variables) != trained:  # for which the optimizer was built
+            replace_optimizer(copied, at_rate(copied.optimizer, _rate_of(copied.optimizer)))
+        copy_decay_exclusions_of_model(given, copied)
+
+
+def _config_of(thing: Any) -> Any:
+    """Return the class and the config of a regularizer or a constraint."""
+    return thing if thing is None else (type(thing), getattr(thing, "get_config", dict)())
 
 
 def overrides(model: keras.Model, name: str) -> bool:
@@ -162,6 +183,12 @@ class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
 Rate = Any  # a float, or one of Keras's learning-rate schedules
 
 
+def _rate_of(optimizer: Any) -> Rate:
+    """Return the learning rate of an optimizer, or its schedule."""
+    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    return float(rate) if isinstance(rate, keras.Variable) else rate
+
+
 def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:
     """Return a new optimizer, like this one or of this name, at a learning rate."""
     optimizer = keras.optimizers.get(optimizer)
@@ -186,7 +213,10 @@ def untold_settings(optimizer: Any, copy: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if name not in left_out and _is_setting(value) and vars(copy).get(name) != value
+        if name not in left_out
+        and not name.startswith("_exclude_from_weight_decay")  # see copy_decay_exclusions
+        and _is_setting(value)
+        and not _is_alike(value, vars(copy).get(name))
     }
 
 
@@ -196,7 +226,14 @@ def _is_setting(value: Any) -> bool:
         return all(_is_setting(one) for pair in value.items() for one in pair)
     if isinstance(value, list | tuple | set):
         return all(_is_setting(one) for one in value)
-    return value is None or isinstance(value, bool | Real | str) or inspect.isroutine(value)
+    return value is None or isinstance(value, bool | Real | str) or inspect.isfunction(value)
+
+
+def _is_alike(value: Any, other: Any) -> bool:
+    """Tell whether settings are alike: functions by code; what is empty is like what is missing."""
+    if inspect.isfunction(value) and inspect.isfunction(other):
+        return value.__code__ is other.__code__ and value.__closure__ == other.__closure__
+    return bool(value == other) or (other is None and isinstance(value, list | dict) and not value)
 
 
 def _scaled_like(scaling: Any, inner: keras.optimizers.Optimizer) -> Any:
@@ -266,12 +303,18 @@ def set_strategy(
         replace_optimizer(model, at_rate(model.optimizer, rate))
 
 
+def is_built(model: keras.Model) -> bool:
+    """Tell whether all layers of a model have their variables."""
+    return all(layer.built for layer in layers_of(model, include_self=True))
+
+
 def build_optimizer(model: keras.Model) -> None:
     """Have the optimizer of a compiled model make its variables, where it has not: if a first
     training step made them, state that starts from the weights would be lost. A step of the model's
     own may make weights, too, and has to come first.
     """
-    if not (model.optimizer.built or overrides(model, "train_step")):
+    waits = overrides(model, "train_step") and not is_built(model)
+    if not (model.optimizer.built or waits):
         model.optimizer.build(model.trainable_variables)
 
 

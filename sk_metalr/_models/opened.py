@@ -13,8 +13,6 @@ from sklearn.base import clone
 from .._keras import (
     called,
     copy_decay_exclusions,
-    copy_decay_exclusions_of_model,
-    copy_loss,
     layers_of,
     random_at_zero,
     training_loss,
@@ -25,8 +23,8 @@ from .given import models_given
 from .heads import check_head
 from .keras_model import (
     Rate,
-    copy_changes,
-    is_builtin,
+    check_copy,
+    is_built,
     model_features,
     overrides,
     set_strategy,
@@ -56,23 +54,13 @@ def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
                 "your own with keras.saving.register_keras_serializable, or give a function that "
                 "builds the model."
             ) from error
-    _carry_over(estimator, copy)
-    return copy
-
-
-def _carry_over(estimator: BaseWrapper, copy: BaseWrapper) -> None:
-    """Carry over what is in no config: what optimizers spare of weight decay, and what a model that
-    was given has changed of its losses and variables.
-    """
     for name in ("optimizer", "compile__optimizer"):
         given = getattr(estimator, name, None)
         if isinstance(given, keras.optimizers.Optimizer):
             copy_decay_exclusions(given, getattr(copy, name))
     for given, copied in zip(models_given(estimator), models_given(copy), strict=True):
-        copy_changes(given, copied)
-        if given.compiled:
-            copy_loss(given, copied)
-            copy_decay_exclusions_of_model(given, copied)
+        check_copy(given, copied)
+    return copy
 
 
 def open_estimator(
@@ -117,8 +105,8 @@ def open_estimator(
     opened.X_dtype_ = np.promote_types(opened.X_dtype_, np.float64)
     compile_model(opened)
     _check_compiled(opened.model_)
-    if not all(is_builtin(one) for one in layers_of(opened.model_, include_self=True)):
-        with seeded(opened):
+    if not is_built(opened.model_):
+        with seeds_of_its_own(), seeded(opened):
             _train_once(opened, X[:1], y[:1])
     set_strategy(opened.model_, rate, settings)
     return opened
@@ -130,7 +118,8 @@ def _check_compiled(model: keras.Model) -> None:
         raise ValueError(
             f"The wrapped model, a {type(model).__name__}, must be trained by Keras's own fit. Got "
             "one with a fit of its own instead, which the search does not call; do what it does in "
-            "train_step, or before the data are given."
+            "train_step or before the data are given, or leave it out: keras.Model(model.inputs, "
+            "model.outputs)."
         )
     if type(model.optimizer).__name__ == "MultiOptimizer":
         raise ValueError(
@@ -142,7 +131,7 @@ def _check_compiled(model: keras.Model) -> None:
 def _train_once(opened: BaseWrapper, X: np.ndarray, y: np.ndarray) -> None:
     """Have layers that only training calls make their variables, so that the optimizer knows them.
 
-    Nothing else changes. What fails here fails where it is trained, too, and is told there.
+    Keras's variables do not change. What fails here fails in training, too, and is told there.
     """
     model = opened.model_
     with suppress(Exception), keras.StatelessScope():
@@ -162,18 +151,18 @@ def _outputs(model: keras.Model, x: Any, shape: tuple[int, ...]) -> Any:
         ) from error
 
 
-def rows_to_try(opened: BaseWrapper, X: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return the numbers of a few training rows that a model is tried on.
+def rows_to_try(opened: BaseWrapper, X: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Return the numbers of a few rows, out of `every` number, that a model is tried on.
 
     Where it embeds tokens, those with the least and the greatest of each column are among them: a
     compiled program would take others than it knows for the last one.
     """
-    first = train[:8]
+    first = every[:8]
     if not any(isinstance(one, keras.layers.Embedding) for one in layers_of(opened.model_)):
         return first
     found = [first]
-    for start in range(0, len(train), ROWS_TO_LOOK_AT):
-        rows = train[start : start + ROWS_TO_LOOK_AT]
+    for start in range(0, len(every), ROWS_TO_LOOK_AT):
+        rows = every[start : start + ROWS_TO_LOOK_AT]
         columns = X[rows].reshape(len(rows), -1)
         if columns.shape[1] > MAX_COLUMNS_TO_TRY:
             columns = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)

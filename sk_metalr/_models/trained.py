@@ -136,8 +136,8 @@ def fit_with_keras(
     held_out = getattr(opened, "fit__validation_data", None)
     if scaler is not None and isinstance(held_out, list | tuple):
         rows, held_out_targets, *weight = held_out
-        scaled = scaler.transform(np.asarray(held_out_targets, np.float64))
-        opened.fit__validation_data = rows, scaled.astype(targets.dtype), *weight
+        scaled = scaler.transform(np.asarray(held_out_targets, np.float64)).astype(targets.dtype)
+        opened.fit__validation_data = rows, scaled.reshape(len(scaled), -1), *weight
     try:
         fit_model(opened, x, targets, weights, n_epochs, callbacks)
     finally:

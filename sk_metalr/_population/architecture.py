@@ -281,7 +281,7 @@ def _own_functions(model: keras.Model) -> list[FunctionType]:
 
 def _is_closed(function: FunctionType) -> bool:
     """Tell whether a function, with those defined in it, reads nothing global but libraries."""
-    for name in set(_names_read(function.__code__)) & function.__globals__.keys():
+    for name in set(names_read(function.__code__)) & function.__globals__.keys():
         value = function.__globals__[name]
         is_module = isinstance(value, ModuleType)
         home = value.__name__ if is_module else getattr(value, "__module__", "")
@@ -332,12 +332,12 @@ def _penalties(model: keras.Model) -> list[Any] | None:
     return found
 
 
-def _names_read(code: CodeType) -> Iterator[str]:
+def names_read(code: CodeType) -> Iterator[str]:
     """Yield the names that code, and the functions and comprehensions in it, look up."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names_read(constant)
+            yield from names_read(constant)
 
 
 def _values(config: Any, key: str) -> Iterator[str]:

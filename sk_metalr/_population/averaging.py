@@ -69,7 +69,7 @@ def _moved(before: Averages, weights: list[Any], others: list[Any], decay: Any) 
         if not new.dtype.is_floating:
             return new
         share = tf.reshape(1.0 / total, [-1] + [1] * (len(new.shape) - 1))
-        return old + tf.cast(share, new.dtype) * (new - old)
+        return tf.where(new == old, old, old + tf.cast(share, new.dtype) * (new - old))
 
     return (
         [moved(old, new) for old, new in zip(before.weights, weights, strict=True)],
@@ -138,7 +138,11 @@ class DeliverAverages(keras.callbacks.Callback):
         self._total = self._averaging.decay * self._total + 1.0
         values = [variable.numpy() for variable in self._variables()]
         pairs = zip(self._averages or values, values, strict=True)
-        self._averages = [(old + (new - old) / self._total).astype(new.dtype) for old, new in pairs]
+        self._averages = [
+            # What is infinite stays so.
+            np.where(new == old, old, old + (new - old) / self._total).astype(new.dtype)
+            for old, new in pairs
+        ]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Replace the weights by their averages."""

@@ -207,7 +207,9 @@ class Member:
         values = [*state.weights, *state.non_trainable, *shared.seeds, shared.iteration]
         if rate is not None and learning_rate is not None:
             variables, values = [*variables, learning_rate], [*values, rate]
-        return Scope(self.model, list(zip(variables, values, strict=True)), tape)
+        scope = Scope(self.model, list(zip(variables, values, strict=True)), tape)
+        scope.refuse(iteration, learning_rate)
+        return scope
 
 
 def cosine(gradients: list[Any], after: list[Any], before: list[Any]) -> Any:

@@ -14,6 +14,7 @@ import keras
 from .._keras import StatelessOptimizer, spare_of_decay
 from .._models.keras_model import is_builtin, untold_settings
 from ..exceptions import NotVectorizableError
+from .architecture import names_read
 from .scope import ValueScope
 
 _NOT_YET = {
@@ -23,6 +24,10 @@ _NOT_YET = {
 }
 # ScheduleFreeAdamW reads its momentum after changing it, where TensorFlow holds the variables.
 _NOT_YET_CLASSES = {"LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
+
+
+BEFORE_STEPS = "__init__", "build", "get_config", "from_config"
+"""Methods of optimizers in which names are those of settings, or of Keras's variables."""
 
 
 def stateless_optimizer(model: keras.Model) -> Any:
@@ -44,8 +49,8 @@ def stateless_optimizer(model: keras.Model) -> Any:
         raise NotVectorizableError(f"The optimizer {name} applies gradients in a way of its own.")
     if names := _names_read_by(own):
         raise NotVectorizableError(
-            f"The optimizer {name} treats variables by their {names[0]}, which TensorFlow's have "
-            "other ones of."
+            f"The optimizer {name} reads the {names[0]} of variables, which is another one in a "
+            "compiled program."
         )
     optimizer = _made_again(own)
     optimizer.build(model.trainable_variables)
@@ -54,10 +59,15 @@ def stateless_optimizer(model: keras.Model) -> Any:
 
 
 def _names_read_by(own: Any) -> list[str]:
-    """Return which names the methods of a user's own optimizer look at, of variables presumably."""
+    """Return which names the steps of a user's own optimizer look at, of variables presumably."""
     classes = [kind for kind in type(own).__mro__ if not is_builtin(kind) and kind is not object]
-    functions = [one for kind in classes for one in vars(kind).values() if isfunction(one)]
-    read = {name for one in functions for name in one.__code__.co_names}
+    functions = [
+        one
+        for kind in classes
+        for name, one in vars(kind).items()
+        if isfunction(one) and name not in BEFORE_STEPS
+    ]
+    read = {name for one in functions for name in names_read(one.__code__)}
     return [name for name in ("name", "path") if name in read]
 
 

@@ -1,5 +1,6 @@
 """Prediction by several models of one architecture, in one call where TensorFlow allows it."""
 
+from inspect import signature
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -95,7 +96,9 @@ def _one_by_one(models: list[keras.Model], x: list[Any]) -> np.ndarray:
 def outputs_as_predicted(model: keras.Model, x: Any) -> Any:
     """Return what a model's ``predict`` would, in one batch."""
     if overrides(model, "predict"):
-        return model.predict(x, verbose=0)
+        of_predict = str(signature(model.predict))
+        is_quiet = "verbose" in of_predict or "**" in of_predict
+        return model.predict(x, verbose=0) if is_quiet else model.predict(x)
     if overrides(model, "predict_step"):
         return model.predict_on_batch(x)
     return called(model, x, training=False)

@@ -35,6 +35,10 @@ class Scope(ValueScope):
         self.assigned: dict[int, list[Any]] = {}
         self.unknown: list[str] = []
 
+    def refuse(self, *variables: Any) -> None:
+        """Count variables, although they have values, as `unknown` ones where they are assigned."""
+        self._known -= {id(variable) for variable in variables}
+
     def add_update(self, update: tuple[Any, Any]) -> None:
         """Note an assignment; called by Keras."""
         variable, value = update

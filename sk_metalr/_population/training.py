@@ -116,7 +116,7 @@ class Trainer:
             held_out = list(scorer(_views(group)))
             if epoch in self._kept_epochs:
                 group.kept.append(self._kept(group))
-        if self.options.averages and len(held_out) == 1:  # the optimizer delivers some of its own
+        if self.options.averages and len(held_out) == 1:  # there are none of this model
             held_out *= 2
         return np.where(is_finite, np.vstack(held_out), np.nan)
 

@@ -142,6 +142,7 @@ class Evaluation:
         batch_size = self.plan_of(settings).rows_per_batch(n_rows)
         wanted = range(len(self.splits)) if trained is None else sorted(trained)
         setups: dict[int, SplitSetup] = {}
+        opened_before: list[Any] = []
         for number in wanted:
             train, test = self.splits[number]
             X = models.features_to_open(self.estimator, self.data.X, train)
@@ -149,10 +150,14 @@ class Evaluation:
             with preserved_random_state():
                 opened = self.open(X, labels[train], settings, seed)
             if number == 0:
-                some = models.rows_to_try(opened, self.data.X, train)
+                every = np.concatenate([train, test])
+                some = models.rows_to_try(opened, self.data.X, every)
                 models.check_model(
                     opened, self.data.task, self.data.X[some], labels[some], labels[train]
                 )
+            if self.options.keeps_predictions:  # there are going to be several refits
+                models.check_apart([*opened_before, opened])
+                opened_before.append(opened)
             setups[number] = make_setup(opened, self.data, train, test, batch_size, seed)
         first = next(iter(setups.values()))
         for number, (train, test) in enumerate(self.splits):

@@ -116,7 +116,7 @@ class Scoring:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of equal predictions much is undefined
-                    scores[name] = self._score(name, predicted, y, weight)
+                    scores[name] = self._weighted_or_not(name, predicted, y, weight)
             except (TypeError, ValueError, AttributeError) as error:
                 raise ValueError(
                     f"The 'scoring' parameter must suit what is held out. {name!r} cannot score "
@@ -134,12 +134,15 @@ class Scoring:
 
         They are of the shape of what was recorded; one array for the weights, and one for averages.
         """
-        return [self._losses(view) for view in recorded.views]
-
-    def _losses(self, recorded: Recorded) -> np.ndarray:
+        views = recorded.views
         if self.decisive in self._computed:
-            losses = -recorded[_recorded_as(self.decisive)]
-            losses = flattened(losses, self._knowing_nothing[self.decisive])
+            scores = np.stack([view[_recorded_as(self.decisive)] for view in views])
+            flat = flattened(-scores, self._knowing_nothing[self.decisive])
+            return [self._losses(view, one) for view, one in zip(views, flat, strict=True)]
+        return [self._losses(view) for view in views]
+
+    def _losses(self, recorded: Recorded, losses: np.ndarray | None = None) -> np.ndarray:
+        if losses is not None:
             # A prediction that a scorer refuses is as bad as the worst, and has not diverged.
             known = np.isfinite(losses)
             worst = losses[known].max(initial=-np.inf) if known.any() else np.nan
@@ -236,6 +239,16 @@ class Scoring:
             return _Classified(self._task, self._classes, predictions), y, weight
         return _Predicted(scaler.inverse(predictions).reshape(y.shape)), y, weight
 
+    def _weighted_or_not(self, name: str, predicted: Any, y: np.ndarray, weight: Any) -> float:
+        """Return a score, and note whether its scorer refuses the weights that it names."""
+        try:
+            return self._score(name, predicted, y, weight)
+        except ValueError as error:
+            if weight is None or "sample_weight" not in str(error):
+                raise
+        self._unweighted.add(name)
+        return self._score(name, predicted, y, weight)
+
     def _score(self, name: str, predicted: Any, y: np.ndarray, weight: Any) -> float:
         """Return a score of predictions; weights count where scorers take them.
 
@@ -247,12 +260,7 @@ class Scoring:
         if weight is not None and function is not None and name not in self._unweighted:
             parameters = inspect.signature(function).parameters.values()
             if any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
-                try:
-                    return float(scorer(predicted, rows, y, sample_weight=weight))
-                except ValueError as error:
-                    if "sample_weight" not in str(error):
-                        raise
-                    self._unweighted.add(name)
+                return float(scorer(predicted, rows, y, sample_weight=weight))
         return float(scorer(predicted, rows, y))
 
 

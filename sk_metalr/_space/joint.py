@@ -118,8 +118,8 @@ def _drawn_from(
     settings = _settings(static, n_settings, random_state)
     settings = _with_own(settings, {name: v for name, v in known.items() if name in static})
     if len(settings) * n_free <= n:
-        grid = ParameterGrid({RATE: part.rates.listed} | {n: o.highest for n, o in free.items()})
-        return [one | setting for setting in settings for one in grid]
+        every = _grid(free, **{RATE: part.rates.listed})
+        return [one | setting for setting in settings for one in every]
     # Neighbours by rate are dealt different settings.
     rounds = [random_state.permutation(len(settings)) for _ in range(0, n, len(settings))]
     dealt = np.concatenate(rounds)[:n]
@@ -158,6 +158,13 @@ def _settings(
         best = max(best, different, key=len)
         if len(best) == n:
             return best
-    return (
-        list(ParameterGrid({name: o.highest for name, o in static.items()})) if n == n_all else best
-    )
+    if n_all == np.inf:
+        return best
+    left = [one for one in _grid(static) if one not in best]
+    more = random_state.choice(len(left), n - len(best), replace=False)
+    return [*best, *(left[int(i)] for i in more)]
+
+
+def _grid(listed: dict[str, Dimension], **others: list[Any]) -> list[dict[str, Any]]:
+    """Return all combinations of listed values."""
+    return list(ParameterGrid({name: one.highest for name, one in listed.items()} | others))
