@@ -1,6 +1,7 @@
 """Names of SciKeras outside of its public interface; written for version 0.13."""
 
 import random
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -45,9 +46,18 @@ def _copied_loss(loss: keras.losses.Loss, memo: dict[Any, Any]) -> keras.losses.
     return copy
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave out Keras's warning of a compiled but untrained model."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        yield
+
+
 def _copied_model(model: keras.Model, memo: dict[Any, Any]) -> keras.Model:
     """Return a copy of a model, with what is in no config."""
-    copy = _saving_utils.deepcopy_model(model, memo)
+    with _quietly():
+        copy = _saving_utils.deepcopy_model(model, memo)
     copy_changes(model, copy)
     return copy
 
@@ -65,7 +75,8 @@ def _reduced_model(model: keras.Model) -> tuple[Any, ...]:
 
 def _unpickled(made_of: tuple[Any, ...], loss: Any, trainable: list[bool]) -> keras.Model:
     unpack, arguments = made_of
-    model = unpack(*arguments)
+    with _quietly():
+        model = unpack(*arguments)
     for variable, trains in zip(model.weights, trainable, strict=False):
         variable.trainable = trains
     if loss is not None:

@@ -1,7 +1,6 @@
 """The wrapped estimator opened: its model built, compiled and checked."""
 
 import re
-import warnings
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -37,23 +36,19 @@ from .rows import encode, encode_features
 MAX_COLUMNS_TO_TRY, ROWS_TO_LOOK_AT = 32, 100_000
 
 
-def clone_quietly(estimator: BaseWrapper) -> BaseWrapper:
-    """Clone without Keras's warning of a compiled but untrained model; raise ValueError if the
-    estimator holds a model that Keras cannot copy.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        try:
-            copy = clone(estimator)
-        except Exception as error:  # whatever a layer of the user's may raise
-            if not models_given(estimator):
-                raise
-            raise ValueError(
-                "The Keras model that was given cannot be copied, as every candidate needs it to "
-                f"be: {str(error).strip().splitlines()[-1][:300]} Register layers and functions of "
-                "your own with keras.saving.register_keras_serializable, or give a function that "
-                "builds the model."
-            ) from error
+def cloned(estimator: BaseWrapper) -> BaseWrapper:
+    """Return a clone; raise ValueError if the estimator holds a model that Keras cannot copy."""
+    try:
+        copy = clone(estimator)
+    except Exception as error:  # whatever a layer of the user's may raise
+        if not models_given(estimator):
+            raise
+        raise ValueError(
+            "The Keras model that was given cannot be copied, as every candidate needs it to be: "
+            f"{str(error).strip().splitlines()[-1][:300]} Register layers and functions of your "
+            "own with keras.saving.register_keras_serializable, or give a function that builds the "
+            "model."
+        ) from error
     for name in ("optimizer", "compile__optimizer"):
         given = getattr(estimator, name, None)
         if isinstance(given, keras.optimizers.Optimizer):
@@ -86,7 +81,7 @@ def open_estimator(
     """
     settings = with_routed_settings(estimator, settings or {})
     of_estimator = settings_of_estimator(settings)
-    opened = clone_quietly(estimator).set_params(**of_estimator)
+    opened = cloned(estimator).set_params(**of_estimator)
     if seed is not None:
         opened.set_params(random_state=seed)
     is_alike = is_candidate and bool(of_estimator)

@@ -7,7 +7,7 @@ from typing import Any
 from scikeras.wrappers import BaseWrapper
 
 from ._scikeras import own_kind
-from .opened import clone_quietly
+from .opened import cloned
 from .plan import training_plan
 
 ROUTED = "model__", "optimizer__", "loss__"
@@ -63,10 +63,10 @@ def largest_budget(estimator: BaseWrapper, epochs: Iterable[Any]) -> BaseWrapper
     Raises ValueError if one of them is no number of epochs.
     """
     budgets = [
-        training_plan(clone_quietly(estimator).set_params(**_epochs(estimator, one))).n_epochs
+        training_plan(cloned(estimator).set_params(**_epochs(estimator, one))).n_epochs
         for one in epochs
     ]
-    return clone_quietly(estimator).set_params(**_epochs(estimator, max(budgets)))
+    return cloned(estimator).set_params(**_epochs(estimator, max(budgets)))
 
 
 def _epochs(estimator: BaseWrapper, n_epochs: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .keras_model import (
     settings_of_estimator,
     takes_settings,
 )
-from .opened import clone_quietly
+from .opened import cloned
 from .plan import asks_for_keras_loop
 from .rows import encode, has_weights, training_weights
 
@@ -36,7 +36,7 @@ def with_strategy(
     the model that its function builds. (A ``_keras_build_fn`` of a subclass is left alone.)
     """
     optimizer, of_optimizer = optimizer_settings(settings)
-    tuned = clone_quietly(estimator).set_params(**settings_of_estimator(settings))
+    tuned = cloned(estimator).set_params(**settings_of_estimator(settings))
     tuned.set_params(epochs=n_epochs)
     if hasattr(tuned, "fit__epochs"):
         tuned.set_params(fit__epochs=n_epochs)
@@ -104,7 +104,7 @@ def has_callbacks(estimator: BaseWrapper) -> bool:
 def without_callbacks(estimator: BaseWrapper) -> BaseWrapper:
     """Return a clone that has no callbacks."""
     names = [name for name in ("callbacks", "fit__callbacks") if hasattr(estimator, name)]
-    return clone_quietly(estimator).set_params(**dict.fromkeys(names))
+    return cloned(estimator).set_params(**dict.fromkeys(names))
 
 
 def refits_with_keras(opened: BaseWrapper) -> bool:
