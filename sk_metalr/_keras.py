@@ -34,6 +34,12 @@ def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     return not isinstance(_inner(optimizer)._learning_rate, keras.Variable)
 
 
+def rate_of(optimizer: Any) -> Any:
+    """Return the learning rate of an optimizer as a float, or its schedule."""
+    rate = _inner(optimizer)._learning_rate
+    return float(rate) if isinstance(rate, keras.Variable) else rate
+
+
 def clock_of(optimizer: Any) -> tuple[Any, Any]:
     """Return the variables of an optimizer's step and, without a schedule, of its learning rate."""
     rate = optimizer._learning_rate

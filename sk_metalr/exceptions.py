@@ -72,9 +72,7 @@ class RareClassWarning(UserWarning):
 
 
 class ScaleWarning(UserWarning):
-    """Features are so large, or so small, that the network was hard to train, or whole numbers so
-    large that they are rounded.
-    """
+    """Features are so large or so small that the network was hard to train, or are rounded."""
 
 
 class SingleCandidateWarning(UserWarning):

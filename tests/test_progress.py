@@ -174,6 +174,7 @@ def test_the_best_that_is_shown_is_the_score_that_chooses(iris, capsys, options)
 
 def test_a_search_that_goes_on_shows_the_best_of_all(iris, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(execution, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "TIMES_A_SAVE", 0.0)
     with monkeypatch.context() as patched:
         interrupt_in_epoch(patched, 5)
         with pytest.raises(KeyboardInterrupt):

@@ -16,6 +16,7 @@ from .._keras import (
     has_schedule,
     layers_of,
     output_activation,
+    rate_of,
     replace_optimizer,
 )
 from .._task import MultiLabel, Task
@@ -76,7 +77,7 @@ def copy_changes(given: keras.Model, copied: keras.Model) -> None:
                 setattr(of_copy, name, getattr(of_given, name))
     if copied.compiled and copied.optimizer is not None:
         if len(copied.trainable_variables) != trained:  # for which the optimizer was built
-            replace_optimizer(copied, at_rate(copied.optimizer, _rate_of(copied.optimizer)))
+            replace_optimizer(copied, at_rate(copied.optimizer, rate_of(copied.optimizer)))
         copy_decay_exclusions_of_model(given, copied)
 
 
@@ -181,12 +182,6 @@ class TabulatedRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 Rate = Any  # a float, or one of Keras's learning-rate schedules
-
-
-def _rate_of(optimizer: Any) -> Rate:
-    """Return the learning rate of an optimizer, or its schedule."""
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
-    return float(rate) if isinstance(rate, keras.Variable) else rate
 
 
 def at_rate(optimizer: Any, rate: Rate, **settings: Any) -> keras.optimizers.Optimizer:

@@ -14,8 +14,8 @@ from .._recorded import Recorded
 from .checkpoint import Checkpoint
 from .clock import Clock
 
-SAVE_SECONDS = 20.0
-"""About how long is trained between two saves; ten times what a save takes, if that is longer."""
+SAVE_SECONDS, TIMES_A_SAVE = 20.0, 10.0
+"""About how long is trained between two saves: so many seconds, or times what a save takes."""
 
 
 @dataclass(frozen=True)
@@ -139,4 +139,4 @@ class Run:
         assert self.recorded is not None
         checkpoint.save(self._number, self.recorded, self.population.snapshots())
         self._saved_at = perf_counter()
-        self._save_after = max(SAVE_SECONDS, 10 * (self._saved_at - start))
+        self._save_after = max(SAVE_SECONDS, TIMES_A_SAVE * (self._saved_at - start))

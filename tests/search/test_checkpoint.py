@@ -37,6 +37,7 @@ SEARCHES = {
 @pytest.fixture(autouse=True)
 def saved_after_every_epoch(monkeypatch):
     monkeypatch.setattr(execution, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "TIMES_A_SAVE", 0.0)
 
 
 def make(folder=None, epochs=8, estimator=None, **params):
@@ -191,6 +192,7 @@ def begun(iris, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(execution, "SAVE_SECONDS", 0.0)
+        patch.setattr(execution, "TIMES_A_SAVE", 0.0)
         patch.setattr(Block, "train", train_once)
         with pytest.raises(Killed):
             make(folder).fit(*iris)
@@ -327,7 +329,7 @@ from sklearn.datasets import load_iris
 from sk_metalr import Halving
 from sk_metalr._search import execution
 from test_checkpoint import make
-execution.SAVE_SECONDS = 0.0
+execution.SAVE_SECONDS = execution.TIMES_A_SAVE = 0.0
 X, y = load_iris(return_X_y=True)
 fitted = make(sys.argv[1], epochs=60, search=Halving(2)).fit(X, y)
 print("fitted", fitted.best_learning_rate_, fitted.best_n_epochs_, fitted.predict_proba(X).sum(0))

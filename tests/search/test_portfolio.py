@@ -372,6 +372,7 @@ def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
         return train_epoch(self, group, setup, epoch)
 
     monkeypatch.setattr(execution, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "TIMES_A_SAVE", 0.0)
     monkeypatch.setattr(Trainer, "_train_epoch", dies_in_epoch_3)
     with pytest.raises(KeyboardInterrupt):
         informed(learned, checkpoint_dir=tmp_path).fit(X, y)
