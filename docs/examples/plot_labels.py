@@ -1,6 +1,6 @@
 """
 Several labels per row: what goes into a concrete
-===============================================
+=================================================
 
 A recipe of concrete may call for slag, for fly ash and for superplasticizer, for all of them or for
 none. Which of the three went into a sample is to be told from the other columns: three labels that
