@@ -205,8 +205,8 @@ def _worth_knowing(fitted: Any) -> list[str]:
     task, rates = fitted._seen_task, results[f"param_{RATE}"].data
     how = ""
     if fitted.estimator is not None:  # the ready-made network scales features itself
-        begin = max(baseline, task.uninformed_loss(getattr(fitted, "classes_", None)))
-        how = diagnostics.off_scale(scale, curves, rates, begin, task)
+        classes = getattr(fitted, "classes_", None)
+        how = diagnostics.off_scale(scale, curves, rates, baseline, task, classes)
     name, _, is_loss = _decisive(fitted)
     edge = at_baseline = harm = ""
     if not diagnostics.is_edge_known(fitted.n_candidates, fitted.search_cost_):

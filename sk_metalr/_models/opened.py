@@ -34,6 +34,7 @@ from .plan import TrainingPlan
 from .rows import encode, encode_features
 
 MAX_COLUMNS_TO_TRY, ROWS_TO_LOOK_AT = 32, 100_000
+"""Columns up to which the extremes of each are tried, and rows that are looked at at a time."""
 
 
 def cloned(estimator: BaseWrapper) -> BaseWrapper:

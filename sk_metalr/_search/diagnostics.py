@@ -51,8 +51,7 @@ def diagnose(
     task, rates = data.task, history.candidates.learning_rates
     how = ""
     if not scales_itself:
-        begin = max(baseline_loss, task.uninformed_loss(data.classes))
-        how = off_scale(feature_scale, losses, rates, begin, task)
+        how = off_scale(feature_scale, losses, rates, baseline_loss, task, data.classes)
     is_own_score, loss = history.baseline_loss is not None, choice.losses[best]
     at_baseline = baseline_message(loss, baseline_loss, how, task) if is_own_score else ""
     harm = scale_message(how, losses[best, :, n_chosen - 1].mean(), baseline_loss, feature_scale)
@@ -126,17 +125,24 @@ def budget_message(
 
 
 def off_scale(
-    feature_scale: float, losses: np.ndarray, rates: np.ndarray, begin: float, task: Task
+    feature_scale: float,
+    losses: np.ndarray,
+    rates: np.ndarray,
+    baseline_loss: float,
+    task: Task,
+    classes: Any,
 ) -> str:
     """Say how features are off the scale that a network starts from; empty if they are not.
 
     A network that begins with an embedding, a normalization or a rescaling takes features of any
     size. So large ones, by their largest root mean square, count only where the network begins far
-    worse than one that knows nothing, which would `begin` at this loss, as the lowest of the rates
-    (n_candidates,) shows. The held-out losses are of shape (n_candidates, n_splits, n_epochs).
+    worse than one that knows nothing, be that the baseline or equal probabilities of all classes,
+    as the lowest of the rates (n_candidates,) shows. The held-out losses are of shape
+    (n_candidates, n_splits, n_epochs).
     """
+    knowing_nothing = max(baseline_loss, task.uninformed_loss(classes))
     begins = losses[np.argmin(rates), :, 0].mean()
-    if feature_scale > LARGE and not begins < FAR_WORSE * begin:
+    if feature_scale > LARGE and not begins < FAR_WORSE * knowing_nothing:
         return (
             f"the features have root mean squares of up to {feature_scale:.2g}, and the network "
             f"begins at a loss of {begins:.3g}{task.unit}"
