@@ -25,6 +25,24 @@ def test_auto_holds_out_about_two_thousand_rows(n_rows, expected):
         assert [len(test) for _, test in splits_of(y)] == [n_rows // 5] * expected
 
 
+@pytest.mark.parametrize(
+    ("n_of_class", "expected"),
+    [
+        ([90_000, 10_000], 20_000),
+        ([500_000, 500_000], 20_000),
+        ([999_000, 1_000], 100_000),
+        ([999_800, 200], 200_000),
+        ([200_000], 20_000),
+    ],
+)
+def test_auto_holds_out_no_more_rows_than_tell_candidates_apart(n_of_class, expected):
+    y = np.repeat(np.arange(len(n_of_class)), n_of_class)
+    ((train, test),) = splits_of(y)
+    assert len(test) == expected
+    assert len(train) == len(y) - expected
+    np.testing.assert_allclose(np.bincount(y[test]) / len(test), np.array(n_of_class) / len(y))
+
+
 def test_splits_are_stratified_disjoint_and_of_the_asked_size():
     y = np.repeat([0, 1, 2], [120, 60, 20])
     splits = splits_of(y, cv=5)

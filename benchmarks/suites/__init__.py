@@ -34,6 +34,7 @@ SUITES = {
     "memory": Suite(),
     "workers": Suite(),
     "start": Suite(),
+    "large": Suite(),
     "strategies": Suite(at_a_time=2, is_on_demand=True),
     "portfolio": Suite(at_a_time=2, is_on_demand=True),
     "rivals": Suite(is_on_demand=True),

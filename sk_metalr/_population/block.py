@@ -14,6 +14,7 @@ from .._progress import Seen, Step, ignore
 from .._recorded import Recorded
 from .._space import RATE, Schedule
 from ..exceptions import NotVectorizableError
+from .allocator import memory_kept
 from .group import Group, regrouped
 from .held_out import HeldOut, kept_epochs, kept_rows
 from .lanes import LANES, next_lane, open_lane
@@ -174,7 +175,11 @@ class Block:
         n_threads = 1
         if self.lane.trains_in_threads:
             n_threads = min(self.options.n_threads or cpu_count(), len(self._groups))
-        with ThreadPoolExecutor(n_threads) as threads, ThreadPoolExecutor(1) as beside:
+        with (
+            memory_kept(),
+            ThreadPoolExecutor(n_threads) as threads,
+            ThreadPoolExecutor(1) as beside,
+        ):
             size = max(map(len, self._groups))
             compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
             trained = threads.map(lambda group: trainer.train(group, epochs, step), self._groups)

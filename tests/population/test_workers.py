@@ -1,7 +1,10 @@
 """Groups trained by other processes: joblib's own, Dask's and Ray's."""
 
 import os
+import platform
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -203,3 +206,36 @@ def test_workers_compute_in_the_types_of_this_process(iris):
         keras.config.set_dtype_policy(policy)
     np.testing.assert_allclose(shared.learning_curves_, alone.learning_curves_, atol=1e-5)
     assert not np.allclose(alone.learning_curves_, before.learning_curves_, atol=1e-4)
+
+
+PAGE_FAULTS = """
+from contextlib import nullcontext
+from resource import RUSAGE_SELF, getrusage
+
+import numpy as np
+
+from sk_metalr._population.allocator import memory_kept
+
+
+def faults(context):
+    with context:
+        before = getrusage(RUSAGE_SELF).ru_minflt
+        for _ in range(100):
+            np.ones(2**17)
+        return getrusage(RUSAGE_SELF).ru_minflt - before
+
+
+print(faults(nullcontext()), faults(memory_kept()), faults(nullcontext()))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about the GNU C library")
+def test_freed_memory_is_kept_where_dask_has_told_the_process_not_to():
+    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    command = [sys.executable, "-c", PAGE_FAULTS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    before, kept, after = map(int, done.stdout.split())
+    # Each of a hundred arrays of 1 MB has 256 pages.
+    assert before > 20_000
+    assert kept < 2_000
+    assert after > 20_000

@@ -1,0 +1,1 @@
+"""Large: a million rows, against one plain fit."""
