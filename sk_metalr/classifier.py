@@ -143,7 +143,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         score that the choice was made on) and ``selection_standard_error``, ``n_epochs`` (where the
         candidate is scored), ``averaged`` (whether averages of its weights
         did better), ``diverged``, ``diverged_epoch`` (0 where not), ``n_resources``
-        (epochs that it was trained for) and ``iter`` (the last rung it reached).
+        (epochs that it was trained for; 0 if it left during the first, and is scored as it was
+        then) and ``iter`` (the last rung it reached).
     learning_curves_, laplace_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Held-out log-loss after every epoch, in nats, NaN once diverged or not trained; and the same
         Laplace-smoothed, as if one more row had been held out whose class nobody knows.

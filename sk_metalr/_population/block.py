@@ -29,6 +29,9 @@ Executor = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, lis
 some of its groups, a snapshot of these after training, and what was recorded of each, of shape
 (n_recorded, n_candidates, n_epochs)."""
 
+TrainsGroup = Callable[[Group], np.ndarray]
+"""Trains a group, and returns what was recorded: (n_recorded, n_candidates, n_epochs)."""
+
 
 class Block:
     """Candidates that differ in data of one compiled program only, on all splits.
@@ -56,6 +59,7 @@ class Block:
         self.options = options
         self.n_epochs = 0
         self._executor = executor
+        self._groups: list[Group] = []
         # Seconds in all and of compiling, and the cost of groups that were dissolved.
         self._cost: Any = Counter()
         is_free = options.engine == "auto"
@@ -68,13 +72,20 @@ class Block:
         how = reason, self.setups, n_members, self.options, self.data
         self.lane = next_lane(self._lanes_left, *how)
         self._trainer = Trainer(self.setups, self.lane, self.options, self.data)
-        every, size = np.arange(len(self)), self.lane.group_size
+        every, size = self._staying, self.lane.group_size
         self._groups = [
             self._make_group(split, mine[start : start + size])
             for split in range(len(self.setups))
             for mine in [every[split : split + 1] if self.one_each else every]
             for start in range(0, len(mine), size)
         ]
+
+    @property
+    def _staying(self) -> np.ndarray:
+        """The candidates that go on: (n_staying,), in increasing order."""
+        if not self._groups:
+            return np.arange(len(self))
+        return np.unique(np.concatenate([group.candidates for group in self._groups]))
 
     def _make_group(self, split: int, candidates: np.ndarray) -> Group:
         members = np.pad(candidates, (0, self.lane.group_size - len(candidates)), mode="edge")
@@ -101,6 +112,11 @@ class Block:
         return len(self._groups)
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Steps of the shortest epoch; 0 where other processes train, which take whole epochs."""
+        return 0 if self._executor else min(setup.steps_per_epoch for setup in self.setups)
+
+    @property
     def uses_xla(self) -> bool:
         """Tell whether XLA compiles training."""
         return self.lane.programs[0].uses_xla
@@ -118,9 +134,9 @@ class Block:
         return {"compiling": compiling, "training": rest * share, "scoring": rest * (1 - share)}
 
     @property
-    def member_epochs(self) -> int:
+    def member_epochs(self) -> float:
         """Epochs trained so far, of all members."""
-        return int(self._costs("member_epochs"))
+        return float(self._costs("member_epochs"))
 
     def _costs(self, name: str) -> float:
         """Return what all groups have cost, those that were dissolved included."""
@@ -144,15 +160,30 @@ class Block:
         epoch of a group, with what it showed.
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
+        recorded = self._train(epochs, step, lambda group: self._trainer.train(group, epochs, step))
+        self.n_epochs += n_epochs
+        return recorded
+
+    def train_part(self, share: float, step: Step = ignore) -> Recorded:
+        """Train every member up to a share of the first epoch, and score it then.
+
+        What is recorded is of shape (n_candidates, n_splits, 1). Training goes on from there;
+        `step` is called after each group.
+        """
+        return self._train(
+            range(1), step, lambda group: self._trainer.train_part(group, share, step)
+        )
+
+    def _train(self, epochs: range, step: Step, train: TrainsGroup) -> Recorded:
         while True:
             try:
-                return self._train_groups(epochs, step)
+                return self._train_groups(epochs, step, train)
             except NotVectorizableError as error:
                 if not self._lanes_left or self.n_epochs:
                     raise
                 self._open_next_lane(str(error))
 
-    def _train_groups(self, epochs: range, step: Step) -> Recorded:
+    def _train_groups(self, epochs: range, step: Step, train: TrainsGroup) -> Recorded:
         start, compiled = perf_counter(), self.lane.seconds_compiling
         names = self.options.recorded
         losses = np.full((len(names), len(self), len(self.setups), len(epochs)), np.nan)
@@ -160,15 +191,14 @@ class Block:
             if self._groups and self._executor is not None:
                 self._train_by_executor(self._executor, losses, epochs, step)
             elif self._groups:  # there are none where none of these candidates went on
-                self._train_here(losses, epochs, step)
+                self._train_here(losses, train)
         finally:
             self._cost["all"] += perf_counter() - start
             if self._executor is None:
                 self._cost["compiling"] += self.lane.seconds_compiling - compiled
-        self.n_epochs += len(epochs)
         return Recorded(names, losses)
 
-    def _train_here(self, losses: np.ndarray, epochs: range, step: Step) -> None:
+    def _train_here(self, losses: np.ndarray, train: TrainsGroup) -> None:
         """Train groups in threads, and write what is recorded into `losses`."""
         trainer = self._trainer
         trainer.is_halted.clear()
@@ -182,7 +212,7 @@ class Block:
         ):
             size = max(map(len, self._groups))
             compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
-            trained = threads.map(lambda group: trainer.train(group, epochs, step), self._groups)
+            trained = threads.map(train, self._groups)
             try:
                 for group, of_group in zip(self._groups, trained, strict=True):
                     losses[:, group.candidates, group.split] = of_group

@@ -32,6 +32,7 @@ class Group:
     trajectory : list of ndarray of shape (n_members,), the learning rates of each epoch
     kept : list of float16 ndarray of shape (n_views, n_members, n_rows, n_classes)
         Predictions that are kept, by epoch; see :class:`.HeldOut`.
+    begun : int, steps that were taken of an epoch that is not over
     ends : like those, or None
         Predictions of the model that each member has ended with, or would end with if it stopped.
     cost : Counter
@@ -49,6 +50,7 @@ class Group:
     train_losses: list[np.ndarray] = field(default_factory=list)
     trajectory: list[np.ndarray] = field(default_factory=list)
     kept: list[np.ndarray] = field(default_factory=list)
+    begun: int = 0
     ends: np.ndarray | None = None
     cost: Any = field(default_factory=Counter)
 
@@ -111,6 +113,7 @@ def regrouped(kept: list[tuple[Group, int]], size: int) -> Group:
         averages=averages,
         train_losses=train_losses,
         kept=_kept([(group.kept, at) for group, at in padded]),
+        begun=kept[0][0].begun,
         ends=ends[0] if ends else None,
         trajectory=trajectory,
     )

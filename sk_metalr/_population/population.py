@@ -1,5 +1,6 @@
 """All candidates × all splits, as one population of blocks."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,8 @@ from .block import Block
 from .held_out import HeldOut
 from .lanes import COMPILED_LANES
 from .snapshot import Snapshot
+
+TrainsBlock = Callable[[Block, Step], Recorded]
 
 
 class Trained(NamedTuple):
@@ -54,29 +57,31 @@ class Population:
         return self.blocks[0].n_epochs
 
     def train(self, n_epochs: int, step: Step = ignore) -> Recorded:
-        """Train every member further; see :meth:`.Block.train`.
+        """Train every member further; see :meth:`.Block.train`."""
+        return self._train(lambda block, of_block: block.train(n_epochs, of_block), step)
 
-        Blocks of compiled programs are trained side by side.
-        """
+    def train_part(self, share: float, step: Step = ignore) -> Recorded:
+        """Train every member for a part of the first epoch; see :meth:`.Block.train_part`."""
+        return self._train(lambda block, of_block: block.train_part(share, of_block), step)
+
+    def _train(self, train: TrainsBlock, step: Step) -> Recorded:
+        """Train all blocks, those of compiled programs side by side."""
         is_compiled = all(block.lane.name in COMPILED_LANES for block in self.blocks)
         n_threads = min(cpu_count(), len(self.blocks)) if is_compiled else 1
         steps: list[Step] = [partial(_renumbered, step, numbers) for numbers in self._candidates]
         if n_threads == 1:
-            recorded = [
-                block.train(n_epochs, of_block)
-                for block, of_block in zip(self.blocks, steps, strict=True)
-            ]
+            recorded = [train(*pair) for pair in zip(self.blocks, steps, strict=True)]
         else:
-            recorded = self._train_side_by_side(n_epochs, steps, n_threads)
+            recorded = self._train_side_by_side(train, steps, n_threads)
         return Recorded.concat(recorded, axis=0).take(self._order, axis=0)
 
     def _train_side_by_side(
-        self, n_epochs: int, steps: list[Step], n_threads: int
+        self, train: TrainsBlock, steps: list[Step], n_threads: int
     ) -> list[Recorded]:
         start, before = perf_counter(), self._all_seconds()
         with ThreadPoolExecutor(n_threads) as threads:
             pairs = zip(self.blocks, steps, strict=True)
-            trained = [threads.submit(block.train, n_epochs, step) for block, step in pairs]
+            trained = [threads.submit(train, *pair) for pair in pairs]
             try:
                 recorded = [of_block.result() for of_block in trained]
             except BaseException:  # the others end after the epoch they are in
@@ -148,7 +153,12 @@ class Population:
         return {name: share * sum(one[name] for one in seconds) for name in seconds[0]}
 
     @property
-    def member_epochs(self) -> int:
+    def steps_per_epoch(self) -> int:
+        """Steps of the shortest epoch; see :attr:`.Block.steps_per_epoch`."""
+        return min(block.steps_per_epoch for block in self.blocks)
+
+    @property
+    def member_epochs(self) -> float:
         """Epochs trained so far, of all members."""
         return sum(block.member_epochs for block in self.blocks)
 

@@ -58,15 +58,13 @@ class Trainer:
         Epochs count from 0; after each, `step` is called with what it showed.
         """
         setup, n_candidates = self.setups[group.split], len(group.candidates)
-        if group.state is None:
-            program = self.lane.programs[group.split]
-            group.state = program.initial_state(setup.model, len(group))
+        self._start(group)
         names = self.options.recorded
         losses = np.full((len(names), n_candidates, len(epochs)), np.nan)
         for column, epoch in enumerate(epochs):
             if self.is_halted.is_set():
                 break
-            if group.is_over:
+            if group.is_over and not group.begun:
                 group.trajectory.append(group.rates)
                 group.train_losses.append(group.train_losses[-1])
                 if epoch in self._kept_epochs:
@@ -88,6 +86,25 @@ class Trainer:
             group.state = group.averages = None
         return losses
 
+    def train_part(self, group: Group, share: float, step: Step) -> np.ndarray:
+        """Train a group up to a share of the first epoch; return what was recorded of it then.
+
+        That is of shape (n_recorded, n_candidates, 1). Training goes on from there.
+        """
+        self._start(group)
+        setup, n_candidates = self.setups[group.split], len(group.candidates)
+        with self._timed(group, "training"):
+            group.state = self._train_epoch(group, setup, 0, steps_of_part(setup, share))
+        losses = np.full((len(self.options.recorded), n_candidates, 1), np.nan)
+        losses[:-1, :, 0] = self._scored(group)[:, :n_candidates]
+        step(None)
+        return losses
+
+    def _start(self, group: Group) -> None:
+        if group.state is None:
+            program, setup = self.lane.programs[group.split], self.setups[group.split]
+            group.state = program.initial_state(setup.model, len(group))
+
     def _scorer(self, split: int) -> Scorer:
         if split not in self._scorers:
             program, setup = self.lane.programs[split], self.setups[split]
@@ -104,7 +121,6 @@ class Trainer:
         group.trajectory.append(group.rates)
         with self._timed(group, "training"):
             group.state = self._train_epoch(group, setup, epoch)
-        group.cost["member_epochs"] += len(group.candidates)
         if self.options.adapts_rates:
             towards = -ADAPTATION * scorer.alignment(group.state, before)
             rates = (group.rates * np.exp(towards)).astype(np.float32)
@@ -112,13 +128,20 @@ class Trainer:
         is_finite = np.asarray(group.state.is_finite)
         loss_sum = np.asarray(group.state.loss_sum)
         group.train_losses.append(np.where(is_finite, loss_sum / len(setup.train), np.nan))
-        with self._timed(group, "scoring"):
-            held_out = list(scorer(_views(group)))
-            if epoch in self._kept_epochs:
+        scored = self._scored(group)
+        if epoch in self._kept_epochs:
+            with self._timed(group, "scoring"):
                 group.kept.append(self._kept(group))
+        return scored
+
+    def _scored(self, group: Group) -> np.ndarray:
+        """Return what is recorded of a group as it is now: (n_recorded, n_members)."""
+        assert group.state is not None
+        with self._timed(group, "scoring"):
+            held_out = list(self._scorer(group.split)(_views(group)))
         if self.options.averages and len(held_out) == 1:  # there are none of this model
             held_out *= 2
-        return np.where(is_finite, np.vstack(held_out), np.nan)
+        return np.where(np.asarray(group.state.is_finite), np.vstack(held_out), np.nan)
 
     def _keep_ends(self, group: Group, epoch: int) -> None:
         """Keep predictions of the models that members end with, in place of those after this epoch
@@ -150,20 +173,30 @@ class Trainer:
         seconds = perf_counter() - start - (self.lane.seconds_compiling - compiled)
         group.cost[work] += max(0.0, seconds)
 
-    def _train_epoch(self, group: Group, setup: SplitSetup, epoch: int) -> GroupState:
+    def _train_epoch(
+        self, group: Group, setup: SplitSetup, epoch: int, until: int | None = None
+    ) -> GroupState:
+        """Train a group to the end of an epoch, or until so many of its steps were taken."""
         assert group.state is not None
+        n_steps = setup.steps_per_epoch
+        until = n_steps if until is None else max(until, group.begun)
         order = shuffled(len(setup.train), (setup.seed, epoch), self.options.shuffle)
-        state = group.state._replace(loss_sum=np.zeros(len(group), np.float32))
-        total = self.options.budget * setup.steps_per_epoch
-        step = first = epoch * setup.steps_per_epoch
+        order = order[group.begun * setup.batch_size : until * setup.batch_size]
+        state = group.state
+        if not group.begun:
+            state = state._replace(loss_sum=np.zeros(len(group), np.float32))
+        total, first = self.options.budget * n_steps, epoch * n_steps
+        step = first + group.begun
+        group.cost["member_epochs"] += len(group.candidates) * ((until - group.begun) / n_steps)
+        group.begun = until % n_steps
         averaging = self._averaging[group.split]
-        for x, y, weight, n_rows, n_steps in self._batches(setup, order):
+        for x, y, weight, n_rows, n_used in self._batches(setup, order):
             steps = np.arange(step, step + len(weight))
             values = {name: np.tile(one, (len(steps), 1)) for name, one in group.values.items()}
             values[RATE] = rates_at(steps, total, group.rates, group.schedules)
             program = self.lane.programs[group.split]
-            state = program.train(state, values, x, y, weight, n_rows, n_steps)
-            step += n_steps
+            state = program.train(state, values, x, y, weight, n_rows, n_used)
+            step += n_used
             if averaging is not None and averaging.is_due(step - first):
                 jit = program.jit and program.uses_xla  # XLA may have failed on this machine
                 group.averages = averaged(group.averages, state.members, averaging.decay, jit)
@@ -195,6 +228,12 @@ class Trainer:
             values = {name: np.ones((len(weight), 1), np.float32) for name in self._names}
             state = program.initial_state(setup.model, 1)
             program.train(state, values, x, y, weight, n_rows, 0)
+
+
+def steps_of_part(setup: SplitSetup, share: float) -> int:
+    """Return after how many steps a share of an epoch is over: whole blocks, but not all."""
+    stride, n_steps = steps_per_block(setup.x, setup.batch_size), setup.steps_per_epoch
+    return min(ceil(share * n_steps / stride), (n_steps - 1) // stride) * stride
 
 
 def _views(group: Group) -> list[GroupState]:

@@ -91,10 +91,11 @@ class BaseSearch(BaseEstimator):
             warn(SingleCandidateWarning(message), stacklevel=7)
         return problem.space.sample(problem.n_candidates, problem.random_state)
 
-    def promote(self, rung: Rung) -> tuple[np.ndarray, int]:
+    def promote(self, rung: Rung) -> tuple[np.ndarray, float]:
         """Return which candidates go on, and up to which epoch, before they are compared again.
 
-        Called before the first epoch, too, and then again until the full budget is reached.
+        Called before the first epoch, too, and then again until the full budget is reached. It must
+        answer alike where it is asked twice.
 
         Parameters
         ----------
@@ -105,7 +106,8 @@ class BaseSearch(BaseEstimator):
         -------
         staying : int ndarray of shape (n_staying,)
             Positions of those that go on, out of ``rung.staying``. None end the round.
-        epoch : int
-            Counted from 1; ``rung.budget`` for the full budget.
+        epoch : int or float
+            Counted from 1; ``rung.budget`` for the full budget. Below 1, a share of the first
+            epoch, where ``rung.steps_per_epoch`` is not 0.
         """
         return rung.staying, rung.budget

@@ -53,7 +53,9 @@ class Run:
 
     def __init__(self, population: Population, execution: Execution) -> None:
         self.population = population
-        self.recorded: Recorded | None = None  # before the first epoch
+        self.recorded: Recorded | None = None  # before the end of the first epoch
+        self._parts: Recorded | None = None
+        self._left: tuple[np.ndarray, Recorded] | None = None
         self._execution = execution
         self._number, self._saved, self._saved_at = 0, None, perf_counter()
         self._epoch_seconds, self._save_after = 1.0, SAVE_SECONDS
@@ -74,6 +76,18 @@ class Run:
                 self._train(stride, step)
                 left -= stride
                 self._save_if_due(left)
+
+    def train_part(self, share: float, name: str) -> Recorded:
+        """Train up to a share of the first epoch; return what was recorded after all parts."""
+        with self._execution.stage(name, self.population.n_groups) as step:
+            recorded = self.population.train_part(share, step)
+        parts = [recorded] if self._parts is None else [self._parts, recorded]
+        self._parts = Recorded.concat(parts, axis=2)
+        return self._parts
+
+    def leave(self, has_left: np.ndarray, recorded: Recorded) -> None:
+        """Show of those that left in the first epoch, (n_candidates,), how they were then."""
+        self._left = has_left, recorded
 
     def keep(self, candidates: np.ndarray, until: int) -> None:
         """Go on with these candidates only, up to some epoch, unless it was saved after that."""
@@ -110,6 +124,9 @@ class Run:
         self._add(recorded)
 
     def _add(self, recorded: Recorded) -> None:
+        if self.recorded is None and self._left is not None:
+            has_left, then = self._left
+            recorded.values[:, has_left, :, :1] = then.values[:, has_left]
         parts = [recorded] if self.recorded is None else [self.recorded, recorded]
         self.recorded = Recorded.concat(parts, axis=2)
 

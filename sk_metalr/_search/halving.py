@@ -14,13 +14,17 @@ LOWEST_FACTOR = 3.0
 """Of 16 rates, a factor of 4 trains 30 % less than one of 3, and its choices were worse by 0.007
 nats; of 32 candidates of a joint space they were as good (21 set-aside tables)."""
 
+N_RUNGS, MIN_STEPS = 3, 100
+"""Rungs by default, and the steps of training before the first of them where that is in the first
+epoch. Where epochs are short, the first of three comes after more steps than that."""
+
 
 class Halving(RandomSearch):
     """All candidates are trained for a short while, the better part longer, the best to the end.
 
     Successive halving with epochs as the resource: those who stay go on from where they are. It
-    saves most where training takes long: wide networks, convolutions. Short training flatters high
-    learning rates, so one slow starter stays at each rung beside the best.
+    saves most where training takes long: wide networks, convolutions, many rows. Short training
+    flatters high learning rates, so one slow starter stays at each rung beside the best.
 
     Parameters
     ----------
@@ -29,7 +33,8 @@ class Halving(RandomSearch):
         None: 3, and the square root of half their number for more than 18 candidates, so that about
         three and a slow starter are trained to the end.
     min_epochs : int or None, default=None
-        Epochs of the first rung, at least. None: the budget over `factor` squared.
+        Epochs of the first rung, at least. None: the budget over `factor` squared; of a budget of
+        few long epochs, this may be a part of the first, of at least 100 steps.
 
     References
     ----------
@@ -53,30 +58,39 @@ class Halving(RandomSearch):
         self.factor = factor
         self.min_epochs = min_epochs
 
-    def promote(self, rung: Rung) -> tuple[np.ndarray, int]:
+    def promote(self, rung: Rung) -> tuple[np.ndarray, float]:
         """Return the best so far and one slow starter, and the next rung."""
         if rung.n_rounds:
             return rung.staying, rung.budget  # a few beyond the edge
         factor = self.factor
         if factor is None:
             factor = max(LOWEST_FACTOR, sqrt(len(rung.candidates) / 2))
-        epochs = rungs(rung.budget, factor, self.min_epochs)
+        epochs = rungs(rung.budget, factor, self.min_epochs, rung.steps_per_epoch)
         later = [epoch for epoch in epochs if epoch > rung.n_trained]
         if not rung.n_trained:
             return rung.staying, later[0]
         return survivors(rung, ceil(len(rung.staying) / factor)), later[0]
 
 
-def rungs(n_epochs: int, factor: float, min_epochs: int | None) -> list[int]:
+def rungs(
+    n_epochs: int, factor: float, min_epochs: int | None, steps_per_epoch: int = 0
+) -> list[float]:
     """Return the epochs, counted from the start, at which candidates are compared.
 
     The last rung is the full budget, each has `factor` times as many epochs as the one before, and
-    the first no fewer than `min_epochs`; None for the budget over `factor` squared.
+    the first no fewer than `min_epochs`; None for the budget over `factor` squared. In that case,
+    where there are fewer than three, the first ones are shares of an epoch that has enough steps.
     """
-    lowest = ceil(n_epochs / factor**2) if min_epochs is None else min_epochs
-    result = [n_epochs]
+    lowest = ceil(n_epochs / factor ** (N_RUNGS - 1)) if min_epochs is None else min_epochs
+    result: list[float] = [n_epochs]
     while lowest <= (epoch := ceil(result[0] / factor)) < result[0]:
         result.insert(0, epoch)
+    if min_epochs is None:
+        while (
+            len(result) < N_RUNGS
+            and MIN_STEPS / max(1, steps_per_epoch) <= (share := result[0] / factor) < 1
+        ):
+            result.insert(0, share)
     return result
 
 
@@ -90,9 +104,9 @@ def survivors(rung: Rung, n_keep: int) -> np.ndarray:
     estimator in their rates alone one goes on, too, as the choice may prefer it; see
     :func:`.choose`.
     """
-    trained = rung.n_trained
+    trained, times = rung.n_trained, rung.times
     _, lowest = rung.surface.lowest
-    lowest = np.where(rung.n_resources == trained, lowest, np.inf)
+    lowest = np.where(rung.n_resources == len(times), lowest, np.inf)
     order = lowest.argsort(kind="stable")
     order = order[np.isfinite(lowest[order])]
     best, rest = order[:n_keep], order[n_keep:]
@@ -101,8 +115,9 @@ def survivors(rung: Rung, n_keep: int) -> np.ndarray:
         best = np.append(best[: max(1, n_keep - 1)], rest[is_own[rest]][:1])
         rest = order[~np.isin(order, best)]
     if rest.size:
-        mean, half = rung.surface.smoothed.mean(axis=1), max(1, trained // 2)
-        slope = (mean[:, trained - 1] - mean[:, half - 1]) / np.log(max(2, trained / half))
-        promised = mean[:, trained - 1] + slope * np.log(rung.budget / trained)
+        mean = rung.surface.smoothed.mean(axis=1)
+        half = max(0, int(np.searchsorted(times, trained / 2, side="right")) - 1)
+        slope = (mean[:, -1] - mean[:, half]) / np.log(max(2, trained / times[half]))
+        promised = mean[:, -1] + slope * np.log(rung.budget / trained)
         best = np.append(best, rest[promised[rest].argmin()])
     return np.sort(best)

@@ -20,16 +20,20 @@ class Rung:
     Attributes
     ----------
     candidates : Candidates, all of this round, those that have left, too
-    losses : ndarray of shape (n_candidates, n_splits, n_trained)
+    losses : ndarray of shape (n_candidates, n_splits, n_times)
         Held-out losses after each epoch, as the choice sees them: those recorded unless another
         scorer chooses, lower is better; NaN where a candidate diverged or was not trained.
-    n_resources : int ndarray of shape (n_candidates,), epochs that each was trained for
+    n_resources : int ndarray of shape (n_candidates,), for how many of these each was trained
     staying : int ndarray of shape (n_staying,), positions of those that are still trained
     budget : int, in epochs
     n_rounds : int, how many rounds of candidates there were before
     baseline_loss : float or None, of the best constant; None where another scorer chooses
     views : list of ndarray of shape (n_candidates, n_splits, n_trained)
         Losses of the weights, and of their averages; the lower of these are the `losses`.
+    steps_per_epoch : int
+        Steps of the shortest epoch; 0 where candidates cannot be compared before it is over.
+    parts : tuple of float
+        While the first epoch lasts, the shares of it after which there are losses.
     """
 
     candidates: Candidates
@@ -40,11 +44,18 @@ class Rung:
     n_rounds: int
     baseline_loss: float | None
     views: Sequence[np.ndarray] = ()
+    steps_per_epoch: int = 0
+    parts: tuple[float, ...] = ()
 
     @property
-    def n_trained(self) -> int:
-        """Epochs trained so far."""
-        return int(self.losses.shape[-1])
+    def times(self) -> np.ndarray:
+        """Epochs after which there are losses: (n_times,)."""
+        return np.array(self.parts or range(1, self.losses.shape[-1] + 1))
+
+    @property
+    def n_trained(self) -> float:
+        """Epochs trained so far; below 1 while the first one lasts."""
+        return self.parts[-1] if self.parts else int(self.losses.shape[-1])
 
     @cached_property
     def surface(self) -> ResponseSurface:

@@ -141,11 +141,12 @@ class _Rounds:
             keeps_predictions=self.evaluation.options.keeps_predictions and not adapts_rates,
         )
         trained = Run(population, self.execution)
-        iteration = self._climbed(rung, until, trained)
+        rung, until, iteration = self._begun(rung, int(until), trained)
+        self._climb(rung, until, trained, iteration)
         trained.finish()
         history = History(
             candidates,
-            self._settled(trained, budget),
+            self._settled(trained.recorded, budget),
             resources,
             iteration,
             n_rounds + 1,
@@ -159,36 +160,87 @@ class _Rounds:
             history = _joined(before, history)
         return self._with_choice(history), population
 
-    def _climbed(self, rung: Rung, until: int, trained: Run) -> np.ndarray:
-        """Train from rung to rung; return the last one that each reached: (n_candidates,).
+    def _begun(self, rung: Rung, first: int, run: Run) -> tuple[Rung, int, np.ndarray]:
+        """Train parts of the first epoch, for as long as the algorithm asks for them.
+
+        Returns who is left, the next rung, which is the `first` where there are no parts, and the
+        last one that each reached: (n_candidates,), -1 for none. Those that left count as trained
+        for no epoch, or for the first where they had diverged.
+        """
+        n, resources, checkpoint = len(rung.candidates), rung.n_resources, self.execution.checkpoint
+        name, iteration = f"first epoch of round {rung.n_rounds}", np.full(n, -1)
+        if checkpoint is not None and run.population.n_epochs:  # it was saved after that
+            known = checkpoint.remember(name, {})
+            if not known:
+                return rung, first, iteration
+            resources[:] = known["n_resources"]
+            return replace(rung, staying=known["staying"]), known["until"], known["iteration"]
+        if not self.algorithm.adapts_rates:
+            rung = replace(rung, steps_per_epoch=run.population.steps_per_epoch)
+        _, until = self._promoted(rung)
+        parts: tuple[float, ...] = ()
+        while until < 1:
+            iteration[rung.staying] += 1
+            told = f"search, {until:.0%} of the first epoch: {len(rung.staying)} of {n} candidates"
+            parts = (*parts, until)
+            seen = self._settled(run.train_part(until, told), len(parts))
+            views = self.scoring.losses(seen)
+            rung = replace(
+                rung,
+                losses=lower_losses(views),
+                views=views,
+                n_resources=iteration + 1,
+                parts=parts,
+            )
+            staying, until = self._promoted(rung)
+            if not len(staying):
+                staying, until = rung.staying, 1  # all diverged, as the epoch is going to show
+            run.keep(staying, 1)
+            rung = replace(rung, staying=staying)
+        if not parts:
+            return rung, int(until), iteration
+        last = iteration[None, :, None, None]
+        then = seen.map(lambda values: np.take_along_axis(values, last, axis=3))
+        has_left = ~np.isin(np.arange(n), rung.staying)
+        resources[has_left & ~np.isfinite(then.loss).all(axis=(1, 2))] = 1
+        run.leave(has_left, then)
+        if checkpoint is not None:
+            known = {"staying": rung.staying, "until": int(until)}
+            checkpoint.remember(name, known | {"n_resources": resources, "iteration": iteration})
+        return replace(rung, n_resources=resources, parts=()), int(until), iteration
+
+    def _climb(self, rung: Rung, until: int, trained: Run, iteration: np.ndarray) -> None:
+        """Train from rung to rung; count in `iteration`, (n_candidates,), those that each reached.
 
         The epochs that each was trained for are written into ``rung.n_resources``.
         """
-        n, number = len(rung.candidates), 0
-        iteration = np.zeros(n, int)
+        n = len(rung.candidates)
         name = "search" if until == rung.budget else f"search, up to epoch {until}"
+        if len(rung.staying) < n:
+            name += f": {len(rung.staying)} of {n} candidates"
         while True:
             trained.train(until, name)
             done = trained.n_epochs
-            rung.n_resources[rung.staying], iteration[rung.staying] = done, number
+            rung.n_resources[rung.staying] = done
+            iteration[rung.staying] += 1
             is_over = done < until or done == rung.budget  # out of time, or complete
             if is_over or not self.execution.has_time(done + 1):
-                return iteration
-            seen = self._settled(trained, done)
+                return
+            seen = self._settled(trained.recorded, done)
             if self.execution.told is not None:
                 tell(_best_so_far(self.execution.told, seen, rung))
             views = self.scoring.losses(seen)
             rung = replace(rung, losses=lower_losses(views), views=views)
-            staying, until = self._promoted(rung)
+            staying, then = self._promoted(rung)
             if not len(staying):
-                return iteration  # all diverged
+                return  # all diverged
+            until = int(then)
             trained.keep(staying, until)
-            rung, number = replace(rung, staying=staying), number + 1
+            rung = replace(rung, staying=staying)
             name = f"search, up to epoch {until}: {len(staying)} of {n} candidates"
 
-    def _settled(self, run: Run, n_epochs: int) -> Recorded:
+    def _settled(self, recorded: Recorded | None, n_epochs: int) -> Recorded:
         """Return what was recorded, padded to `n_epochs`; NaN from where a member diverged on."""
-        recorded = run.recorded
         assert recorded is not None
         names = self.evaluation.options.task.recorded
         finite = np.all([np.isfinite(recorded[name]) for name in names], axis=0)
@@ -201,7 +253,7 @@ class _Rounds:
 
         return recorded.map(settled)
 
-    def _promoted(self, rung: Rung) -> tuple[np.ndarray, int]:
+    def _promoted(self, rung: Rung) -> tuple[np.ndarray, float]:
         """Return who goes on and until when, or say what is wrong with the algorithm's answer."""
         staying, until = self.algorithm.promote(rung)
         staying = np.sort(np.asarray(staying, int))
@@ -211,13 +263,18 @@ class _Rounds:
                 f"{name}.promote must return an epoch after {rung.n_trained}, up to the budget of "
                 f"{rung.budget}. Got {until!r} instead."
             )
+        if until < 1 and not rung.steps_per_epoch:
+            raise ValueError(
+                f"{name}.promote must return an epoch from 1 on, as rung.steps_per_epoch is 0 and "
+                f"the first is not trained in parts. Got {until!r} instead."
+            )
         lacks_some = len(staying) < len(rung.staying) and not rung.n_trained
         if lacks_some or not np.isin(staying, rung.staying).all():
             raise ValueError(
                 f"{name}.promote must return positions out of rung.staying, all of them before the "
                 f"first epoch. Got {staying.tolist()} out of {rung.staying.tolist()} instead."
             )
-        return staying, int(until)
+        return staying, until
 
     def _with_choice(self, history: History) -> History:
         """Return a history with the best candidate; with none where there is none."""

@@ -1,6 +1,7 @@
 """Results of a search, in scikit-learn's form, and as records for searches to come."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -46,11 +47,14 @@ def cv_results(
         columns[f"mean_test_{name}"] = mean
         columns[f"std_test_{name}"] = column.std(axis=1)
         columns[f"rank_test_{name}"] = rankdata(ranked, method="min").astype(np.int32)
-    finite = np.isfinite(choice.losses)
+    losses, is_early = choice.losses.copy(), history.n_resources == 0
+    if is_early.any() and history.surface is not None:  # they left before there was a smoothed one
+        losses[is_early] = history.surface.compressed[is_early, :, 0].mean(axis=1)
+    finite = np.isfinite(losses)
     return {
         "params": params,
         **columns,
-        "selection_score": np.where(finite, -choice.losses, np.nan),
+        "selection_score": np.where(finite, -losses, np.nan),
         "selection_standard_error": np.where(finite, choice.standard_errors, np.nan),
         "n_epochs": choice.n_epochs,
         "averaged": choice.is_averaged,
@@ -65,7 +69,7 @@ def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -
     """Return ``search_cost_``: what was trained, refits included, how, and in which time."""
     history, seconds = result.history, dict(execution.seconds)
     n_candidates, n_splits, n_epochs = history.recorded.shape
-    member_epochs = int(seconds.pop("member_epochs"))
+    member_epochs = ceil(round(seconds.pop("member_epochs"), 6))
     return {
         "n_candidates": n_candidates,
         "n_splits": n_splits,

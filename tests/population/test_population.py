@@ -800,3 +800,31 @@ def test_few_that_are_left_over_train_alone(n_members, n_steps, may_be_alone, ex
 )
 def test_groups_are_of_like_size_and_fit_the_cache(n_candidates, megabytes, expected):
     assert lanes.group_size(n_candidates, int(megabytes * 2**20)) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "jit"),
+    [("vectorized", False), ("vectorized", True), ("compiled", False), ("keras", False)],
+)
+def test_an_epoch_in_parts_is_the_same_epoch(engine, jit):
+    rows = {"train": np.tile(np.arange(54), 3), "test": np.arange(54, N_ROWS)}
+
+    def block():
+        model = make_model(lambda: [*normalised(), layers.Dropout(0.2, seed=1)])
+        setup = setup_for(model, np.random.default_rng(0), batch_size=1, **rows)
+        return make_block([setup], RATES[2:5], jit=jit, engine=engine, averages=True)
+
+    whole, parts = block(), block()  # of 162 steps an epoch, in blocks of 64
+    in_one = whole.train(2)
+    after = [parts.train_part(share)["log_loss"] for share in (0.1, 0.5)]
+    in_parts = parts.train(2)
+    np.testing.assert_array_equal(in_one.values, in_parts.values)
+    assert len({float(losses[0, 0, 0]) for losses in [*after, in_one["log_loss"]]}) == 3
+    assert whole.member_epochs == pytest.approx(parts.member_epochs)
+    for candidate in range(3):
+        for mine, theirs in zip(
+            whole.trained_member(candidate, 0).weights,
+            parts.trained_member(candidate, 0).weights,
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, theirs)

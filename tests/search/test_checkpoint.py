@@ -58,13 +58,13 @@ def kill_at(monkeypatch):
     def kill(*moments):
         moments, n_trained = list(moments), [0]  # in epochs of groups
 
-        def mortal(self, group, setup, epoch):
+        def mortal(self, group, setup, epoch, *until):
             if len(setup.test):  # a refit holds out nothing
                 n_trained[0] += 1
                 if moments and n_trained[0] >= moments[0]:
                     moments.pop(0)
                     raise Killed
-            return train_epoch(self, group, setup, epoch)
+            return train_epoch(self, group, setup, epoch, *until)
 
         monkeypatch.setattr(Trainer, "_train_epoch", mortal)
         return n_trained
@@ -115,6 +115,26 @@ def test_a_search_goes_on_where_it_was(iris, tmp_path, kill_at, kind):
     n_groups = 4 if kind == "optimizers" else 2
     assert n_trained[0] <= n_whole + n_deaths * n_groups
     assert not (tmp_path / checkpoint.FILE).exists()
+
+
+def test_a_search_goes_on_that_compared_in_the_first_epoch(iris, tmp_path, kill_at):
+    X, y = np.tile(iris[0], (5, 1)), np.tile(iris[1], 5)
+    params = {
+        "estimator": small_classifier(epochs=2, batch_size=1),
+        "search": "halving",
+        "n_candidates": 9,
+        "cv": 0.5,
+    }
+    whole = make(**params).fit(X, y)
+    assert set(whole.cv_results_["n_resources"]) == {0, 1, 2}
+    # Two groups train a part of the first epoch, and one the rest, which is saved, and the second.
+    n_trained = kill_at(3, 7)
+    resumed, n_deaths = fitted_at_last(X, y, tmp_path, **params)
+    assert n_deaths == 2
+    assert n_trained[0] == 3 + 4 + 1
+    assert_same(whole, resumed, X)
+    for name in ("n_resources", "iter", "mean_test_score"):
+        np.testing.assert_array_equal(whole.cv_results_[name], resumed.cv_results_[name])
 
 
 def test_a_regression_goes_on_where_it_was(iris, tmp_path, kill_at):

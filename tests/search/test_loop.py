@@ -21,13 +21,14 @@ class FakePopulation:
     """Losses that were written down beforehand."""
 
     n_groups = 1
+    steps_per_epoch = 0
     seconds = {"compiling": 0.0, "training": 0.0, "scoring": 0.0}  # noqa: RUF012
     trajectories = None
 
     def __init__(self, losses):
         self.losses = losses
         self.n_epochs = self.member_epochs = self.n_calls = 0
-        self.staying = np.arange(len(losses))
+        self.staying, self.shares = np.arange(len(losses)), []
         self.trained = [Trained("vectorized", "it is a table", False)] * len(losses)
 
     def train(self, n_epochs, step=None):
@@ -40,6 +41,14 @@ class FakePopulation:
         epochs = np.broadcast_to(np.arange(seen.start, seen.stop) + 1.0, losses.shape)
         names = *NAMES, EPOCHS_OF_MODEL
         return Recorded(names, np.stack([losses] * len(NAMES) + [epochs]))
+
+    def train_part(self, share, step=None):
+        """Losses in the first epoch are a tenth higher than at its end."""
+        self.shares.append((share, len(self.staying)))
+        losses = np.full((*self.losses.shape[:-1], 1), np.nan)
+        losses[self.staying] = 1.1 * self.losses[self.staying, :, :1]
+        names = *NAMES, EPOCHS_OF_MODEL
+        return Recorded(names, np.stack([losses] * len(NAMES) + [np.full_like(losses, np.nan)]))
 
     def keep(self, candidates, until):
         self.staying = candidates
@@ -126,6 +135,23 @@ def test_rungs(n_epochs, factor, min_epochs, expected):
     assert rungs(n_epochs, factor, min_epochs) == expected
 
 
+@pytest.mark.parametrize(
+    ("n_epochs", "factor", "min_epochs", "steps_per_epoch", "expected"),
+    [
+        (1, 3, None, 900, [1 / 9, 1 / 3, 1]),
+        (1, 3, None, 899, [1 / 3, 1]),
+        (1, 3, None, 299, [1]),
+        (1, 3, 1, 10**6, [1]),
+        (2, 4, None, 10**6, [1 / 4, 1, 2]),
+        (3, 3, None, 10**6, [1 / 3, 1, 3]),
+        (9, 3, None, 10**6, [1, 3, 9]),
+        (9, 2, None, 10**6, [3, 5, 9]),
+    ],
+)
+def test_rungs_in_a_long_epoch(n_epochs, factor, min_epochs, steps_per_epoch, expected):
+    np.testing.assert_allclose(rungs(n_epochs, factor, min_epochs, steps_per_epoch), expected)
+
+
 class Lowest(Halving):
     """Halving by the last loss, without a slow starter."""
 
@@ -153,6 +179,35 @@ def test_the_better_part_goes_on_at_each_rung():
     first = losses[:, :, 0].mean(axis=1)
     assert first[history.n_resources > 1].max() < first[history.n_resources == 1].min()
     assert history.n_resources[result.choice.index] == 9
+
+
+@pytest.fixture
+def long_epochs(monkeypatch):
+    monkeypatch.setattr(FakePopulation, "steps_per_epoch", 10_000)
+
+
+def test_the_better_part_goes_on_within_a_long_epoch(long_epochs):
+    losses = table(n_epochs=2)
+    losses[1, 0, 0] = np.nan
+    result, (population,) = searched(losses, Halving())
+    history = result.history
+    assert population.shares == [(1 / 3, 9)]
+    # Of nine, three and a slow starter stay, and of these two and a slow starter.
+    assert sorted(history.n_resources) == [0] * 4 + [1] * 2 + [2] * 3
+    # The one that has diverged counts as trained for the epoch.
+    assert np.flatnonzero((history.iteration == 0) & (history.n_resources == 1)) == 1
+    recorded, left = history.recorded["log_loss"], history.n_resources == 0
+    np.testing.assert_array_equal(recorded[left, :, 0], 1.1 * losses[left, :, 0])
+    went_on = history.iteration > 0
+    np.testing.assert_array_equal(recorded[went_on, :, 0], losses[went_on, :, 0])
+    assert np.flatnonzero(history.is_diverged) == 1
+    assert history.n_resources[result.choice.index] == 2
+
+
+def test_an_algorithm_of_whole_epochs_knows_no_parts(long_epochs):
+    _, (population,) = searched(table(n_epochs=3), Halving(min_epochs=1))
+    assert not population.shares
+    assert population.n_epochs == 3
 
 
 @pytest.mark.parametrize(
@@ -256,3 +311,32 @@ def test_workers_are_sent_several_epochs_at_a_time(allowed, seen):
 def test_halving_ends_within_a_rung(allowed, resources):
     result, _ = searched(table(), Lowest(), Execution(clock=Patience(allowed)))
     assert set(result.history.n_resources) == resources
+
+
+class HalfAnEpoch(BaseSearch):
+    """All are compared after half an epoch."""
+
+    def __init__(self, looks=True):
+        self.looks = looks
+
+    def promote(self, rung):
+        is_half = not rung.n_trained and (rung.steps_per_epoch or not self.looks)
+        return rung.staying, 0.5 if is_half else rung.budget
+
+
+def test_parts_are_refused_where_epochs_are_whole():
+    with pytest.raises(ValueError, match=r"HalfAnEpoch\.promote must return an epoch from 1"):
+        searched(table(), HalfAnEpoch(looks=False))
+
+
+def test_parts_of_an_epoch_are_asked_for_by_an_algorithm(long_epochs):
+    result, (population,) = searched(table(), HalfAnEpoch())
+    assert population.shares == [(0.5, 9)]
+    np.testing.assert_array_equal(result.history.n_resources, 9)
+    np.testing.assert_array_equal(result.history.iteration, 1)
+
+
+def test_where_all_diverge_in_the_first_epoch_it_goes_on_to_its_end(long_epochs):
+    losses = np.full((9, 1, 2), np.nan)
+    with pytest.raises(AllDivergedError):
+        searched(losses, Halving())
