@@ -314,7 +314,7 @@ class Block:
                 for position, candidate in enumerate(group.candidates)
                 if group.split == split and candidate in candidates
             ]
-            for size in self.lane.sizes(len(kept), n_steps):
+            for size in self.lane.sizes(len(kept), n_steps, len(self.setups)):
                 self._groups.append(regrouped(kept[:size], size))
                 kept = kept[size:]
 

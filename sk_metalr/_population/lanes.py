@@ -46,7 +46,8 @@ class Lane:
 
     There is a program for each split; splits whose models are the same function share one.
     `may_pad` tells whether rows of weight 0 may fill up a batch, `group_size` how many members
-    train at once, and `may_be_alone` whether a few that are left over may train alone.
+    train at once, and `steps_alone` from how many steps on a few that are left over train alone;
+    None for never.
     """
 
     name: str
@@ -54,17 +55,19 @@ class Lane:
     programs: Sequence[Program | KerasLoop]
     may_pad: bool
     group_size: int
-    may_be_alone: bool = False
+    steps_alone: int | None = None
 
-    def sizes(self, n_members: int, n_steps: int) -> list[int]:
+    def sizes(self, n_members: int, n_steps: int, n_splits: int) -> list[int]:
         """Return the sizes of the groups that members of one split are put into.
 
         A group is filled up by repeating its last member, and takes as long as a full one. Where
-        groups go on for `n_steps` of all splits, and that is many, a few members train alone.
+        groups go on for `n_steps` of all splits, and that is many, a few members train alone: twice
+        as many where they keep two cores busy, and a group only one of them.
         """
         n_groups, rest = divmod(n_members, self.group_size)
-        is_few = rest <= FEW_OF_GROUP * self.group_size
-        if self.may_be_alone and is_few and n_steps >= MIN_STEPS_ALONE:
+        n_cores = max(1, cpu_count() // (n_splits * (n_groups + 1)))
+        is_few = rest <= n_cores * FEW_OF_GROUP * self.group_size
+        if self.steps_alone is not None and is_few and n_steps >= self.steps_alone:
             return [self.group_size] * n_groups + [1] * rest
         return [self.group_size] * ceil(n_members / self.group_size)
 
@@ -148,8 +151,16 @@ def open_lane(
         )
     programs = [made[number] for number in first]
     size = _group_size(programs[0], setups[0], n_candidates, options) if vectorized else 1
-    may_be_alone = programs[0].jit and not has_loops(setups[0].model)
-    return Lane(name, reason, programs, pads, size, may_be_alone)
+    steps_alone = None
+    if programs[0].jit and not has_loops(setups[0].model):
+        is_compiled = pays_to_compile(steps_later(setups[0], options))
+        steps_alone = 0 if is_compiled else MIN_STEPS_ALONE
+    return Lane(name, reason, programs, pads, size, steps_alone)
+
+
+def steps_later(setup: SplitSetup, options: Options) -> int:
+    """Return how many steps a single member is going to take after the search."""
+    return options.budget * ceil(options.n_rows_later / setup.batch_size)
 
 
 def pays_to_compile(n_steps: int) -> bool:

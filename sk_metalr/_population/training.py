@@ -22,7 +22,7 @@ from .batches import (
 )
 from .group import Group
 from .held_out import kept_epochs
-from .lanes import Lane, pays_to_compile
+from .lanes import Lane, pays_to_compile, steps_later
 from .program import GroupState, Program
 from .scorer import Scorer
 from .setups import Options, SplitSetup
@@ -222,8 +222,7 @@ class Trainer:
             x, target, weight, _ = Scorer(program, setup, 0, None, self._score_rows).blocks[0]
             state = program.initial_state(setup.model, group_size)
             program.score([state] * (2 if self._averaging[0] else 1), x, target, weight, 0)
-        steps_later = self.options.budget * ceil(self.options.n_rows_later / setup.batch_size)
-        if pays_to_compile(steps_later) and group_size > 1:
+        if pays_to_compile(steps_later(setup, self.options)) and group_size > 1:
             x, y, weight, n_rows, _ = next(self._batches(setup, np.arange(len(setup.train))))
             values = {name: np.ones((len(weight), 1), np.float32) for name in self._names}
             state = program.initial_state(setup.model, 1)
