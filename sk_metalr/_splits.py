@@ -23,9 +23,9 @@ MAX_AUTO_SPLITS = 5
 AUTO_FRACTION = 0.2
 AUTO_HELD_OUT_ROWS = 2_000
 ENOUGH_HELD_OUT_ROWS, ENOUGH_OF_CLASS = 20_000, 100
-"""Rows, and rows of the rarest class, beyond which "auto" holds out no more, though they are no
-fifth yet. Of half a million rows, 5,000 led to the same choice as 100,000, four times of four;
-scoring takes as long as there are rows."""
+"""Rows, and rows of the rarest class, beyond which "auto" holds out no more, even if that is less
+than a fifth. Of half a million rows, 5,000 led to the same choice as 100,000, four times out of
+four; scoring takes as long as there are rows."""
 
 FOLD_TOLERANCE = 0.02
 """A third may be written as 0.33."""

@@ -61,7 +61,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as it takes to hold out about 2,000 rows.
+        folds as it takes to hold out about 2,000 rows; from 100,000 rows on, one part of 20,000.
     scoring : str, callable, list or dict, default="neg_log_loss"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         classifier, X and y. The classifier has predicted already; X, of shape (n_test, 1), holds
@@ -146,8 +146,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         (epochs that it was trained for; 0 if it left during the first, and is scored as it was
         then) and ``iter`` (the last rung it reached).
     learning_curves_, laplace_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
-        Held-out log-loss after every epoch, in nats, NaN once diverged or not trained; and the same
-        Laplace-smoothed, as if one more row had been held out whose class nobody knows.
+        Held-out log-loss after every epoch, in nats, NaN once diverged or not trained (the first is
+        that of the moment where a candidate left during that epoch); and the same Laplace-smoothed,
+        as if one more row had been held out whose class nobody knows.
     calibrated_learning_curves_ : ndarray of shape (n_candidates, n_splits, n_epochs)
         Laplace-smoothed losses at the candidate's own temperature after each epoch, which a prior
         holds near 1, of its weights or of their averages, whichever did better. The choice is made

@@ -50,7 +50,7 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of shuffled folds, a fraction of the rows to hold out once, a
         scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as it takes to hold out about 2,000 rows.
+        folds as it takes to hold out about 2,000 rows; from 100,000 rows on, one part of 20,000.
     scoring : str, callable, list, dict or None, default="neg_mean_squared_error"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         regressor, X and y. The regressor has predicted already; X, of shape (n_test, 1), holds row

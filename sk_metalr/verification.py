@@ -77,7 +77,9 @@ def verify(
     check_not_forked()
     prepared = fitted._prepared_again(X, y, sample_weight, groups, (X_val, y_val))
     candidates = prepared.space.named(fitted.cv_results_["params"])
-    sound = np.flatnonzero(~fitted.cv_results_["diverged"])
+    results = fitted.cv_results_
+    # What left during the first epoch was not trained for any.
+    sound = np.flatnonzero(~results["diverged"] & (results["n_resources"] > 0))
     at = np.linspace(0, len(sound) - 1, min(n_candidates, len(sound)))
     rows = sound[np.unique(at.round().astype(int))]
     splits = np.arange(len(rows)) % len(prepared.evaluation.splits)

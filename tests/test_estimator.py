@@ -40,7 +40,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_metalr import Halving, MetaLRClassifier, exceptions, verify
+from sk_metalr import Halving, LearningCurvesDisplay, MetaLRClassifier, exceptions, verify
 from sk_metalr import _models as models
 from sk_metalr._population import Block, lanes
 from sk_metalr._search import loop, sweep
@@ -439,6 +439,30 @@ def test_halving_trains_the_better_ones_for_longer(iris):
     )
     assert not table["diverged"].any()
     np.testing.assert_array_equal(every.cv_results_["n_resources"], 9)
+
+
+def test_halving_of_a_long_epoch(iris):
+    X, y = np.tile(iris[0], (8, 1)), np.tile(iris[1], 8)
+    space = [
+        {"optimizer": ["adam"], "optimizer__learning_rate": list(np.geomspace(1e-4, 1e-2, 8))},
+        {"optimizer": ["sgd"], "optimizer__learning_rate": list(np.geomspace(1e-9, 1e-7, 8))},
+    ]
+    classifier = small_classifier(epochs=1, batch_size=1)
+    params = {"param_distributions": space, "n_candidates": 16, "search": "halving", "cv": 0.2}
+    fitted = make(classifier, **params).fit(X, y)
+    table = fitted.cv_results_
+    left = table["n_resources"] == 0
+    assert 8 < left.sum() < 16
+    assert left[table["param_optimizer"] == "sgd"].all()  # which is slow
+    assert np.isfinite(table["mean_test_score"]).all()
+    assert np.isfinite(table["selection_score"]).all()
+    assert np.isfinite(table["selection_standard_error"][~left]).all()
+    assert table["iter"][left].max() < table["iter"][~left].min()
+    assert 16 / 9 < fitted.search_cost_["member_epochs"] < 10
+    assert verify(fitted, X, y, n_candidates=16)["max_loss_difference"] < 1e-4
+    display = LearningCurvesDisplay.from_estimator(fitted)
+    ends = [line for line in display.ax_.get_lines() if line.get_marker() == "x"]
+    assert len(ends) == left.sum()
 
 
 @pytest.mark.long

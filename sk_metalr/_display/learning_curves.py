@@ -35,6 +35,8 @@ class LearningCurvesDisplay:
     diverged : bool ndarray of shape (n_candidates,) or None, default=None
         Whether each candidate diverged; None if none did. Other curves that end early belong to
         candidates that the search left behind.
+    left_early : bool ndarray of shape (n_candidates,) or None, default=None
+        Whether each was left behind during the first epoch; None if none was.
     loss_label : str
         What the losses are called.
 
@@ -51,6 +53,7 @@ class LearningCurvesDisplay:
     baseline_loss: float
     labels: list[str] | None = None
     diverged: np.ndarray | None = None
+    left_early: np.ndarray | None = None
     loss_label: str = "log-loss (nats)"
 
     @classmethod
@@ -78,6 +81,7 @@ class LearningCurvesDisplay:
             baseline_loss=fitted.baseline_loss_,
             labels=drawing.labels_of(fitted.cv_results_),
             diverged=fitted.cv_results_["diverged"],
+            left_early=fitted.cv_results_["n_resources"] == 0,
             loss_label=fitted._seen_task.loss_label,
         )
         return display.plot(ax)
@@ -143,10 +147,11 @@ class LearningCurvesDisplay:
         n_seen = int(np.isfinite(self.losses).any(axis=0).sum())
         diverged = np.zeros(len(self.losses), bool) if self.diverged is None else self.diverged
         labels = {"^": "diverged", "x": "left behind"}
-        rows = zip(self.learning_rates, self.losses, diverged, strict=True)
-        for rate, curve, has_diverged in rows:
+        left = np.zeros(len(self.losses), bool) if self.left_early is None else self.left_early
+        rows = zip(self.learning_rates, self.losses, diverged, left, strict=True)
+        for rate, curve, has_diverged, has_left in rows:
             n_trained = int(np.isfinite(curve).sum())
-            if n_trained == n_seen and not has_diverged:
+            if n_trained == n_seen and not (has_diverged or has_left):
                 continue
             at = max(1, n_trained)
             loss = min(curve[at - 1] if n_trained else np.inf, drawing.EDGE * top)

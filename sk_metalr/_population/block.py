@@ -22,7 +22,7 @@ from .member import split_variables
 from .setups import Options, SplitSetup, TrainedMember
 from .snapshot import GroupSnapshot, Snapshot
 from .stopping import Watch
-from .training import Trainer
+from .training import Trainer, steps_of_part
 
 Executor = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, list[np.ndarray]]]]
 """Trains groups in other processes: takes a snapshot and a number of epochs; yields positions of
@@ -113,8 +113,13 @@ class Block:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of the shortest epoch; 0 where other processes train, which take whole epochs."""
-        return 0 if self._executor else min(setup.steps_per_epoch for setup in self.setups)
+        """Steps of the shortest epoch; 0 where it is not trained in parts: by other processes, or
+        because it has no more steps than a block of batches.
+        """
+        is_whole = any(steps_of_part(setup, 0.5) == 0 for setup in self.setups)
+        if self._executor or is_whole:
+            return 0
+        return min(setup.steps_per_epoch for setup in self.setups)
 
     @property
     def uses_xla(self) -> bool:
@@ -297,11 +302,11 @@ class Block:
             group.group(self.schedules, self.setups[group.split].stops) for group in snapshot.groups
         ]
 
-    def keep(self, candidates: np.ndarray, until: int) -> None:
+    def keep(self, candidates: np.ndarray, until: int, n_cores: int = 1) -> None:
         """Go on with these candidates only, (n_kept,), in increasing order, up to some epoch.
 
         They are put together in groups as large as before, so that nothing is compiled anew but
-        what trains one member alone, where that pays; see :meth:`.Lane.sizes`.
+        what trains one member alone, where that pays on `n_cores`; see :meth:`.Lane.sizes`.
         """
         groups, self._groups = self._groups, []
         n_steps = (until - self.n_epochs) * sum(setup.steps_per_epoch for setup in self.setups)
@@ -314,7 +319,7 @@ class Block:
                 for position, candidate in enumerate(group.candidates)
                 if group.split == split and candidate in candidates
             ]
-            for size in self.lane.sizes(len(kept), n_steps, len(self.setups)):
+            for size in self.lane.sizes(len(kept), n_steps, n_cores // len(self.setups)):
                 self._groups.append(regrouped(kept[:size], size))
                 kept = kept[size:]
 

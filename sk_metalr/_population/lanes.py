@@ -57,16 +57,16 @@ class Lane:
     group_size: int
     steps_alone: int | None = None
 
-    def sizes(self, n_members: int, n_steps: int, n_splits: int) -> list[int]:
+    def sizes(self, n_members: int, n_steps: int, n_cores: int = 1) -> list[int]:
         """Return the sizes of the groups that members of one split are put into.
 
         A group is filled up by repeating its last member, and takes as long as a full one. Where
-        groups go on for `n_steps` of all splits, and that is many, a few members train alone: twice
-        as many where they keep two cores busy, and a group only one of them.
+        groups go on for `n_steps` of all splits, and that is many, a few members train alone: more
+        of them where they keep `n_cores` busy, and a group only one.
         """
         n_groups, rest = divmod(n_members, self.group_size)
-        n_cores = max(1, cpu_count() // (n_splits * (n_groups + 1)))
-        is_few = rest <= n_cores * FEW_OF_GROUP * self.group_size
+        n_at_once = max(1, n_cores // (n_groups + 1))
+        is_few = rest <= n_at_once * FEW_OF_GROUP * self.group_size
         if self.steps_alone is not None and is_few and n_steps >= self.steps_alone:
             return [self.group_size] * n_groups + [1] * rest
         return [self.group_size] * ceil(n_members / self.group_size)

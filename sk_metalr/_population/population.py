@@ -98,8 +98,9 @@ class Population:
 
     def keep(self, candidates: np.ndarray, until: int) -> None:
         """Go on with these candidates only, up to some epoch; see :meth:`.Block.keep`."""
+        n_cores = cpu_count() // len(self.blocks)
         for block, numbers in zip(self.blocks, self._candidates, strict=True):
-            block.keep(np.flatnonzero(np.isin(numbers, candidates)), until)
+            block.keep(np.flatnonzero(np.isin(numbers, candidates)), until, n_cores)
 
     def held_out(self) -> HeldOut | None:
         """Return the predictions that were kept; see :meth:`.Block.held_out`."""

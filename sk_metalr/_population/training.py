@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from math import ceil
 from threading import Event
 from time import perf_counter
 from typing import Any
@@ -91,12 +90,14 @@ class Trainer:
 
         That is of shape (n_recorded, n_candidates, 1). Training goes on from there.
         """
+        losses = np.full((len(self.options.recorded), len(group.candidates), 1), np.nan)
+        if self.is_halted.is_set():
+            return losses
         self._start(group)
-        setup, n_candidates = self.setups[group.split], len(group.candidates)
+        setup = self.setups[group.split]
         with self._timed(group, "training"):
             group.state = self._train_epoch(group, setup, 0, steps_of_part(setup, share))
-        losses = np.full((len(self.options.recorded), n_candidates, 1), np.nan)
-        losses[:-1, :, 0] = self._scored(group)[:, :n_candidates]
+        losses[:-1, :, 0] = self._scored(group)[:, : len(group.candidates)]
         step(None)
         return losses
 
@@ -176,7 +177,7 @@ class Trainer:
     def _train_epoch(
         self, group: Group, setup: SplitSetup, epoch: int, until: int | None = None
     ) -> GroupState:
-        """Train a group to the end of an epoch, or until so many of its steps were taken."""
+        """Train a group to the end of an epoch, or up to its step `until`."""
         assert group.state is not None
         n_steps = setup.steps_per_epoch
         until = n_steps if until is None else max(until, group.begun)
@@ -230,9 +231,9 @@ class Trainer:
 
 
 def steps_of_part(setup: SplitSetup, share: float) -> int:
-    """Return after how many steps a share of an epoch is over: whole blocks, but not all."""
+    """Return the steps of a share of an epoch, in whole blocks: one at least, but never all."""
     stride, n_steps = steps_per_block(setup.x, setup.batch_size), setup.steps_per_epoch
-    return min(ceil(share * n_steps / stride), (n_steps - 1) // stride) * stride
+    return min(max(1, round(share * n_steps / stride)), (n_steps - 1) // stride) * stride
 
 
 def _views(group: Group) -> list[GroupState]:

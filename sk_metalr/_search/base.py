@@ -94,8 +94,7 @@ class BaseSearch(BaseEstimator):
     def promote(self, rung: Rung) -> tuple[np.ndarray, float]:
         """Return which candidates go on, and up to which epoch, before they are compared again.
 
-        Called before the first epoch, too, and then again until the full budget is reached. It must
-        answer alike where it is asked twice.
+        Called before the first epoch, too, and then again until the full budget is reached.
 
         Parameters
         ----------

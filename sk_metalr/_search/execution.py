@@ -56,6 +56,7 @@ class Run:
         self.recorded: Recorded | None = None  # before the end of the first epoch
         self._parts: Recorded | None = None
         self._left: tuple[np.ndarray, Recorded] | None = None
+        self._share = 0.0  # of the first epoch, after the last part
         self._execution = execution
         self._number, self._saved, self._saved_at = 0, None, perf_counter()
         self._epoch_seconds, self._save_after = 1.0, SAVE_SECONDS
@@ -81,12 +82,13 @@ class Run:
         """Train up to a share of the first epoch; return what was recorded after all parts."""
         with self._execution.stage(name, self.population.n_groups) as step:
             recorded = self.population.train_part(share, step)
+        self._share = share
         parts = [recorded] if self._parts is None else [self._parts, recorded]
         self._parts = Recorded.concat(parts, axis=2)
         return self._parts
 
     def leave(self, has_left: np.ndarray, recorded: Recorded) -> None:
-        """Show of those that left in the first epoch, (n_candidates,), how they were then."""
+        """Record the last losses of those that left in the first epoch: bool (n_candidates,)."""
         self._left = has_left, recorded
 
     def keep(self, candidates: np.ndarray, until: int) -> None:
@@ -118,7 +120,8 @@ class Run:
         start, compiled = perf_counter(), self.population.seconds["compiling"]
         recorded = self.population.train(n_epochs, step)
         compiling = self.population.seconds["compiling"] - compiled
-        self._epoch_seconds = max(1e-6, perf_counter() - start - compiling) / n_epochs
+        trained = n_epochs if self.recorded is not None else n_epochs - self._share
+        self._epoch_seconds = max(1e-6, perf_counter() - start - compiling) / trained
         if self._execution.clock is not None:
             self._execution.clock.search_epoch = self._epoch_seconds
         self._add(recorded)

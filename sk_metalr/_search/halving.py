@@ -33,8 +33,8 @@ class Halving(RandomSearch):
         None: 3, and the square root of half their number for more than 18 candidates, so that about
         three and a slow starter are trained to the end.
     min_epochs : int or None, default=None
-        Epochs of the first rung, at least. None: the budget over `factor` squared; of a budget of
-        few long epochs, this may be a part of the first, of at least 100 steps.
+        Epochs of the first rung, at least. None: the budget over `factor` squared. If epochs are
+        few and long, that may be a part of the first one, of about 100 steps or more.
 
     References
     ----------

@@ -23,7 +23,7 @@ class Rung:
     losses : ndarray of shape (n_candidates, n_splits, n_times)
         Held-out losses after each epoch, as the choice sees them: those recorded unless another
         scorer chooses, lower is better; NaN where a candidate diverged or was not trained.
-    n_resources : int ndarray of shape (n_candidates,), for how many of these each was trained
+    n_resources : int ndarray of shape (n_candidates,), how many of these times each reached
     staying : int ndarray of shape (n_staying,), positions of those that are still trained
     budget : int, in epochs
     n_rounds : int, how many rounds of candidates there were before

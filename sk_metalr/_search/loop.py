@@ -1,6 +1,7 @@
 """The search: rounds of candidates, each trained rung by rung."""
 
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 
@@ -131,17 +132,17 @@ class _Rounds:
         unseen = np.empty((n, len(self.evaluation.splits), 0))
         resources, staying = np.zeros(n, int), np.arange(n)
         rung = Rung(candidates, unseen, resources, staying, budget, n_rounds, worst_loss)
-        _, until = self._promoted(rung)
+        has_rungs = type(self.algorithm).promote is not BaseSearch.promote
         adapts_rates = self.algorithm.adapts_rates
         population = self.evaluation.populate(
             candidates,
             n_workers=self.execution.n_workers,
-            keeps_states=until < budget or self.execution.trains_in_parts,
+            keeps_states=has_rungs or self.execution.trains_in_parts,
             adapts_rates=adapts_rates,
             keeps_predictions=self.evaluation.options.keeps_predictions and not adapts_rates,
         )
         trained = Run(population, self.execution)
-        rung, until, iteration = self._begun(rung, int(until), trained)
+        rung, until, iteration = self._begun(rung, trained)
         self._climb(rung, until, trained, iteration)
         trained.finish()
         history = History(
@@ -160,21 +161,24 @@ class _Rounds:
             history = _joined(before, history)
         return self._with_choice(history), population
 
-    def _begun(self, rung: Rung, first: int, run: Run) -> tuple[Rung, int, np.ndarray]:
+    def _begun(self, rung: Rung, run: Run) -> tuple[Rung, int, np.ndarray]:
         """Train parts of the first epoch, for as long as the algorithm asks for them.
 
-        Returns who is left, the next rung, which is the `first` where there are no parts, and the
-        last one that each reached: (n_candidates,), -1 for none. Those that left count as trained
-        for no epoch, or for the first where they had diverged.
+        Returns who is left, the next rung, and the last one that each reached: (n_candidates,), -1
+        for none. Those that left count as trained for no epoch, or for the first where they had
+        diverged.
         """
         n, resources, checkpoint = len(rung.candidates), rung.n_resources, self.execution.checkpoint
         name, iteration = f"first epoch of round {rung.n_rounds}", np.full(n, -1)
         if checkpoint is not None and run.population.n_epochs:  # it was saved after that
             known = checkpoint.remember(name, {})
             if not known:
-                return rung, first, iteration
-            resources[:] = known["n_resources"]
-            return replace(rung, staying=known["staying"]), known["until"], known["iteration"]
+                return rung, int(self._promoted(rung)[1]), iteration
+            resources[:], iteration[:] = known["n_resources"], known["iteration"]
+            rung = replace(
+                rung, staying=known["staying"], steps_per_epoch=run.population.steps_per_epoch
+            )
+            return rung, known["until"], iteration
         if not self.algorithm.adapts_rates:
             rung = replace(rung, steps_per_epoch=run.population.steps_per_epoch)
         _, until = self._promoted(rung)
@@ -195,7 +199,7 @@ class _Rounds:
             staying, until = self._promoted(rung)
             if not len(staying):
                 staying, until = rung.staying, 1  # all diverged, as the epoch is going to show
-            run.keep(staying, 1)
+            run.keep(staying, ceil(until))
             rung = replace(rung, staying=staying)
         if not parts:
             return rung, int(until), iteration
@@ -206,7 +210,8 @@ class _Rounds:
         run.leave(has_left, then)
         if checkpoint is not None:
             known = {"staying": rung.staying, "until": int(until)}
-            checkpoint.remember(name, known | {"n_resources": resources, "iteration": iteration})
+            counted = {"n_resources": resources.copy(), "iteration": iteration.copy()}
+            checkpoint.remember(name, known | counted)
         return replace(rung, n_resources=resources, parts=()), int(until), iteration
 
     def _climb(self, rung: Rung, until: int, trained: Run, iteration: np.ndarray) -> None:
@@ -263,10 +268,10 @@ class _Rounds:
                 f"{name}.promote must return an epoch after {rung.n_trained}, up to the budget of "
                 f"{rung.budget}. Got {until!r} instead."
             )
-        if until < 1 and not rung.steps_per_epoch:
+        if (until < 1 and not rung.steps_per_epoch) or (until > 1 and until != int(until)):
             raise ValueError(
-                f"{name}.promote must return an epoch from 1 on, as rung.steps_per_epoch is 0 and "
-                f"the first is not trained in parts. Got {until!r} instead."
+                f"{name}.promote must return a whole epoch, or a share of the first one where "
+                f"rung.steps_per_epoch is not 0. Got {until!r} instead."
             )
         lacks_some = len(staying) < len(rung.staying) and not rung.n_trained
         if lacks_some or not np.isin(staying, rung.staying).all():
@@ -281,7 +286,10 @@ class _Rounds:
         views, candidates = self.scoring.losses(history.recorded), history.candidates
         if history.is_diverged.all() or not np.isfinite(views[0]).all(axis=1).any():
             return history
-        surface = surface_of(candidates, views, history.n_resources, history.baseline_loss)
+        n_resources = history.n_resources
+        if not (~history.is_diverged & (n_resources > 0)).any():
+            n_resources = np.maximum(1, n_resources)  # one that left in the first epoch is better
+        surface = surface_of(candidates, views, n_resources, history.baseline_loss)
         choice = choose(surface, candidates.learning_rates, candidates.is_own)
         # The refit has no held-out rows to stop early on.
         rows = np.arange(len(candidates))

@@ -79,8 +79,11 @@ class ResponseSurface:
         if n_splits > 1:
             return float(smoothed[index].std(ddof=1) / np.sqrt(n_splits))
         near = self.over_rates[index] * self.is_trained[:, epoch]
-        scatter = (self.compressed[:, 0, epoch] - smoothed[:, 0]) ** 2
-        return float(np.sqrt(near @ scatter / near.sum()))
+        some = near > 0  # others may have no smoothed loss at all
+        if not some.any():
+            return float("nan")
+        scatter = (self.compressed[some, 0, epoch] - smoothed[some, 0]) ** 2
+        return float(np.sqrt(near[some] @ scatter / near[some].sum()))
 
 
 def response_surface(

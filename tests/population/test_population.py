@@ -770,28 +770,25 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
 
 
 @pytest.mark.parametrize(
-    ("n_members", "n_steps", "n_splits", "steps_alone", "expected"),
+    ("n_members", "n_steps", "n_cores", "steps_alone", "expected"),
     [
-        (16, 5000, 5, 3000, [8, 8]),
-        (10, 5000, 5, 3000, [8, 1, 1]),
-        (10, 500, 5, 3000, [8, 8]),
-        (10, 5000, 5, None, [8, 8]),
-        (11, 5000, 5, 3000, [8, 8]),
-        (1, 5000, 5, 3000, [1]),
-        (0, 5000, 5, 3000, []),
-        (10, 1, 5, 0, [8, 1, 1]),
-        (4, 5000, 2, 3000, [8]),
-        (4, 5000, 1, 3000, [1, 1, 1, 1]),
-        (5, 5000, 1, 3000, [8]),
-        (12, 5000, 1, 3000, [8, 8]),
+        (16, 5000, 0, 3000, [8, 8]),
+        (10, 5000, 0, 3000, [8, 1, 1]),
+        (10, 500, 0, 3000, [8, 8]),
+        (10, 5000, 0, None, [8, 8]),
+        (11, 5000, 0, 3000, [8, 8]),
+        (1, 5000, 0, 3000, [1]),
+        (0, 5000, 0, 3000, []),
+        (10, 1, 0, 0, [8, 1, 1]),
+        (4, 5000, 1, 3000, [8]),
+        (4, 5000, 2, 3000, [1, 1, 1, 1]),
+        (5, 5000, 2, 3000, [8]),
+        (12, 5000, 2, 3000, [8, 8]),
     ],
 )
-def test_few_that_are_left_over_train_alone(
-    monkeypatch, n_members, n_steps, n_splits, steps_alone, expected
-):
-    monkeypatch.setattr(lanes, "cpu_count", lambda: 2)
+def test_few_that_are_left_over_train_alone(n_members, n_steps, n_cores, steps_alone, expected):
     lane = lanes.Lane("vectorized", "", [], may_pad=True, group_size=8, steps_alone=steps_alone)
-    assert lane.sizes(n_members, n_steps, n_splits) == expected
+    assert lane.sizes(n_members, n_steps, n_cores) == expected
 
 
 @pytest.mark.parametrize(

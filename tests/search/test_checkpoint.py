@@ -120,18 +120,24 @@ def test_a_search_goes_on_where_it_was(iris, tmp_path, kill_at, kind):
 def test_a_search_goes_on_that_compared_in_the_first_epoch(iris, tmp_path, kill_at):
     X, y = np.tile(iris[0], (5, 1)), np.tile(iris[1], 5)
     params = {
-        "estimator": small_classifier(epochs=2, batch_size=1),
+        "estimator": small_classifier(epochs=3, batch_size=1),
         "search": "halving",
         "n_candidates": 9,
         "cv": 0.5,
     }
     whole = make(**params).fit(X, y)
-    assert set(whole.cv_results_["n_resources"]) == {0, 1, 2}
-    # Two groups train a part of the first epoch, and one the rest, which is saved, and the second.
+    assert set(whole.cv_results_["n_resources"]) == {0, 1, 3}
+    # Two groups train a part of the first epoch, and one the rest, which is saved.
     n_trained = kill_at(3, 7)
     resumed, n_deaths = fitted_at_last(X, y, tmp_path, **params)
     assert n_deaths == 2
-    assert n_trained[0] == 3 + 4 + 1
+    n_of_later_epochs = n_trained[0] - (3 + 4)
+    n_trained = kill_at(4, 6)
+    again, n_deaths = fitted_at_last(X, y, tmp_path, **params)
+    assert n_deaths == 2
+    assert n_trained[0] == 3 + n_of_later_epochs + n_deaths
+    assert_same(resumed, again, X)
+    np.testing.assert_array_equal(resumed.cv_results_["iter"], again.cv_results_["iter"])
     assert_same(whole, resumed, X)
     for name in ("n_resources", "iter", "mean_test_score"):
         np.testing.assert_array_equal(whole.cv_results_[name], resumed.cv_results_[name])

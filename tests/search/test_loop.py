@@ -325,7 +325,7 @@ class HalfAnEpoch(BaseSearch):
 
 
 def test_parts_are_refused_where_epochs_are_whole():
-    with pytest.raises(ValueError, match=r"HalfAnEpoch\.promote must return an epoch from 1"):
+    with pytest.raises(ValueError, match=r"HalfAnEpoch\.promote must return a whole epoch"):
         searched(table(), HalfAnEpoch(looks=False))
 
 
