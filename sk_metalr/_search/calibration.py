@@ -16,9 +16,6 @@ good on few held-out rows, and is not. On 26 tables, three divisions each (bench
 this lowered the mean test log-loss by 0.003 nats, and the worst table's, against a choice without
 calibration, from 0.036 to 0.011; spreads from 0.05 to 0.22 did alike."""
 
-POWER = 1.0
-"""Power of the number of rows with which the logarithm of a temperature falls."""
-
 
 def restrained(losses: np.ndarray, temperatures: np.ndarray, n_rows: float) -> np.ndarray:
     """Return losses (n_temperatures, ...) of `n_rows` rows plus what the prior adds to a row's."""
@@ -51,16 +48,6 @@ def at_positions(losses: np.ndarray, positions: np.ndarray) -> np.ndarray:
     parabola = offset * (offset - 1) / 2, 1 - offset**2, offset * (offset + 1) / 2
     parts = [np.take_along_axis(losses, middle[None] + k, 0)[0] for k in (-1, 0, 1)]
     return np.asarray(sum(weight * part for weight, part in zip(parabola, parts, strict=True)))
-
-
-def carried_over(temperature: float, share: float) -> float:
-    """Return the temperature of a model that trains on more rows: `share` of them were before.
-
-    A model is over-confident because it overfits, and the optimism of a fit falls as 1 / n with the
-    number n of rows (Efron, "How biased is the apparent error rate of a prediction rule?", 1986,
-    doi:10.2307/2289236). So the logarithm of its temperature is taken to do. See :data:`POWER`.
-    """
-    return float(temperature**share**POWER)
 
 
 def temperature_at(position: float, temperatures: np.ndarray) -> float:

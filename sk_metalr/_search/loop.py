@@ -9,6 +9,7 @@ from .._population import HeldOut, Population
 from .._progress import PREFIX, Score, tell
 from .._recorded import Recorded
 from .._space import Candidates
+from .._task import Task
 from ..exceptions import AllDivergedError
 from .base import BaseSearch, Problem
 from .ensemble import Chosen, select
@@ -57,21 +58,18 @@ def run(
         remember=(lambda name, value: value) if checkpoint is None else checkpoint.remember,
     )
     result = search(algorithm, problem, evaluation, prepared.scoring, execution)
-    return with_models(result, prepared.n_models, prepared.scoring)
+    return with_models(result, prepared.n_models, prepared.data.task)
 
 
-def with_models(result: SearchResult, n_models: int, scoring: Scoring) -> SearchResult:
+def with_models(result: SearchResult, n_models: int, task: Task) -> SearchResult:
     """Return a result with an ensemble where predictions were kept, or the one choice, repeated."""
     history, choice = result.history, result.choice
     if history.held_out is not None and history.surface is not None:
         models, temperature = select(
-            scoring.task, history.held_out, history.surface, history.epochs_of_models, n_models
+            task, history.held_out, history.surface, history.epochs_of_models, n_models
         )
         if models:
-            refitted = [
-                replace(one, temperature=scoring.of_refit(one.temperature)) for one in models
-            ]
-            return replace(result, models=refitted, temperature=scoring.of_refit(temperature))
+            return replace(result, models=models, temperature=temperature)
     return replace(result, models=[single(choice)] * n_models)
 
 

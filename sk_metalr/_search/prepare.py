@@ -107,8 +107,7 @@ def prepare(
     search_seed, *refit_seeds = random_state.randint(2**30, size=3).tolist()
     rows, splits = _split(estimator, data, *validation, random_state)
     calibrate = estimator.calibrate and data.task.has_temperature
-    n_refit = len(data.y)
-    scoring = Scoring(scorers, decisive, rows, splits, n_refit, data.baseline_loss, calibrate)
+    scoring = Scoring(scorers, decisive, rows, splits, data.baseline_loss, calibrate)
     options = _options(estimator, wrapped, plan, data, scoring, space)
     evaluation = Evaluation(wrapped, plan, rows, splits, search_seed, options)
     if space.is_joint:

@@ -15,7 +15,7 @@ from .._recorded import Recorded
 from .._splits import Split
 from .._task import Task
 from .._task.classification import TEMPERATURES, Classification
-from .calibration import at_positions, best_positions, carried_over, restrained, temperature_at
+from .calibration import at_positions, best_positions, restrained, temperature_at
 from .selection import Choice
 from .surface import weights_around
 
@@ -68,9 +68,8 @@ class Scoring:
     """The scores of a search, and the losses that its choice is made on.
 
     The scorer of what is recorded anyway, such as the log-loss, is None; `decisive` names the one
-    that chooses. Models are refitted on `n_refit` rows. The baseline loss is that of the best
-    constant prediction. `names` are those under which the metrics that are computed from
-    predictions are recorded.
+    that chooses. The baseline loss is that of the best constant prediction. `names` are those under
+    which the metrics that are computed from predictions are recorded.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class Scoring:
         decisive: str,
         rows: TrainingData,
         splits: list[Split],
-        n_refit: int,
         baseline_loss: float,
         calibrate: bool,
     ) -> None:
@@ -88,13 +86,12 @@ class Scoring:
         self._computed = [name for name, scorer in scorers.items() if scorer is not None]
         self.names = [_recorded_as(name) for name in self._computed]
         self._scorers, self._classes, self._baseline_loss = scorers, rows.classes, baseline_loss
-        self.task = rows.task
+        self._task = rows.task
         # Predictions are probabilities already, whatever the model's outputs are.
         task: Any = rows.task
         of_logits = getattr(task, "from_logits", False)
         self._of_predictions = replace(task, from_logits=False) if of_logits else task
         self._scalers = [rows.scaler(train) for train, _ in splits]
-        self._share = float(np.mean([len(train) for train, _ in splits])) / n_refit
         self._width = rows.task.width(rows.target)
         self._n_held_out = len(np.unique(np.concatenate([test for _, test in splits])))
         weight = rows.sample_weight
@@ -114,7 +111,7 @@ class Scoring:
         n_test, scores = len(self._held_out[split][0]), {}
         if not self._computed:
             return {}
-        predicted, y, weight = self._predicted(split, self.task.alike(n_test, self._width))
+        predicted, y, weight = self._predicted(split, self._task.alike(n_test, self._width))
         for name in self._computed:
             try:
                 with warnings.catch_warnings():
@@ -154,7 +151,7 @@ class Scoring:
 
     def smoothed(self, recorded: Recorded) -> np.ndarray:
         """Return losses of the shape of what was recorded, log-losses Laplace-smoothed."""
-        return self.task.smoothed(recorded, self._n_held_out)
+        return self._task.smoothed(recorded, self._n_held_out)
 
     def calibrated(self, recorded: Recorded) -> np.ndarray:
         """Return the same at a temperature of each candidate after each epoch, which is restrained.
@@ -175,7 +172,7 @@ class Scoring:
         return at_positions(losses, np.repeat(positions[:, None], losses.shape[2], axis=1))
 
     def temperature(self, recorded: Recorded, choice: Choice) -> float:
-        """Return the temperature of what was chosen, the best smoothed over the epochs around.
+        """Return the best temperature of what was chosen, smoothed over the epochs around.
 
         Less than a row is added to those held out: the refit has more of them to train on, and is
         right to be surer.
@@ -186,19 +183,14 @@ class Scoring:
         chosen = recorded.views[int(choice.is_averaged[index])].take([index], axis=0)
         (positions,) = self._positions(chosen)
         weight = weights_around(n_epochs, np.arange(1, len(positions) + 1)) * np.isfinite(positions)
-        position = weight @ np.nan_to_num(positions) / weight.sum()
-        return self.of_refit(temperature_at(position, TEMPERATURES))
-
-    def of_refit(self, temperature: float) -> float:
-        """Return the temperature of models that are trained on all rows, given that on splits."""
-        return carried_over(temperature, self._share)
+        return temperature_at(weight @ np.nan_to_num(positions) / weight.sum(), TEMPERATURES)
 
     def scores(self, recorded: Recorded) -> dict[str, np.ndarray]:
         """Return scores by name, greater is better, of the shape of what was recorded.
 
         The log-loss is that at the best temperatures where probabilities are calibrated.
         """
-        own = self.task.scores(recorded, self._scalers)
+        own = self._task.scores(recorded, self._scalers)
         if self.calibrate and None in self._scorers.values():
             positions = self._positions(recorded)
             own = -self._at(positions, Classification.at_temperatures(recorded))
@@ -218,7 +210,7 @@ class Scoring:
         if self.decisive in self._computed:
             return means[_recorded_as(self.decisive)]
         if not self.calibrate:
-            return self.task.mean_scores(means, self._scalers)
+            return self._task.mean_scores(means, self._scalers)
         smoothed = Classification.at_temperatures(means, self._n_held_out / ROWS_ADDED)
         return -at_positions(Classification.at_temperatures(means), best_positions(smoothed))
 
@@ -244,7 +236,7 @@ class Scoring:
         predictions = self._of_predictions.predicted(predictions.astype(np.float64))
         scaler = self._scalers[split]
         if scaler is None:
-            return _Classified(self.task, self._classes, predictions), y, weight
+            return _Classified(self._task, self._classes, predictions), y, weight
         return _Predicted(scaler.inverse(predictions).reshape(y.shape)), y, weight
 
     def _weighted_or_not(self, name: str, predicted: Any, y: np.ndarray, weight: Any) -> float:

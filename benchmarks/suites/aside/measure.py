@@ -54,10 +54,6 @@ VARIANTS: dict[str, tuple[ModuleType, str, float]] = {
     **{
         f"rows added for the temperature: {n}": (scoring, "ROWS_ADDED", n) for n in (0.05, 1.0, 2.0)
     },
-    **{
-        f"power of rows in the temperature: {power}": (calibration, "POWER", power)
-        for power in (0.0, 0.5, 2.0, 3.0)
-    },
 }
 """Numbers that take the place of one in the package."""
 
@@ -93,11 +89,7 @@ def losses_of(table: Table, seed: int) -> dict[str, float]:
     losses = {name: trained.loss(one) for name, one in chosen.items()}
     for n_epochs in (12, 6, 4):
         name = f"ensemble of {N_MODELS}, of {n_epochs} epochs"
-        losses[name] = trained.loss_of_ensemble(ensemble_of(found, prepared, n_epochs))
-    for power in (0.0, 2.0):
-        name = f"ensemble of {N_MODELS}, power of rows in temperatures: {power}"
-        with set_to(calibration, "POWER", power):
-            losses[name] = trained.loss_of_ensemble(ensemble_of(found, prepared, 6))
+        losses[name] = trained.loss_of_ensemble(ensemble_of(found, n_epochs))
     losses["hindsight"] = trained.lowest
     return losses
 
@@ -130,7 +122,7 @@ def plain_choice(found: SearchResult, prepared: Prepared) -> Chosen:
     return choice_of(found, replace(prepared, scoring=rule), n_views=1)
 
 
-def ensemble_of(found: SearchResult, prepared: Prepared, n_epochs: int) -> SearchResult:
+def ensemble_of(found: SearchResult, n_epochs: int) -> SearchResult:
     """Return the result with an ensemble of models after some of the epochs that were kept."""
     kept = found.history.held_out
     some = np.linspace(0, len(kept.epochs), n_epochs + 1)[1:].round().astype(int) - 1
@@ -139,8 +131,8 @@ def ensemble_of(found: SearchResult, prepared: Prepared, n_epochs: int) -> Searc
         epochs=tuple(np.array(kept.epochs)[some].tolist()),
         predictions=kept.predictions[:, :, some],
     )
-    history = replace(found.history, held_out=fewer)
-    return with_models(replace(found, history=history), N_MODELS, prepared.scoring)
+    task = Classification()
+    return with_models(replace(found, history=replace(found.history, held_out=fewer)), 10, task)
 
 
 class Trained:

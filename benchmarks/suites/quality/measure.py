@@ -173,7 +173,7 @@ def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
     for n_models, name in SAME_CHOICE.items():
         outcomes[name] = [predicted(task, refits[:n_models], table.X_test, temperatures * n_models)]
     for n_models, name in ENSEMBLES.items():
-        ensemble = with_models(found, n_models, prepared.scoring)
+        ensemble = with_models(found, n_models, task)
         fitted = refitted(found, prepared, ensemble.models)
         temperatures = [one.temperature for one in ensemble.models]
         mean = predicted(task, fitted, table.X_test, temperatures)
