@@ -442,7 +442,7 @@ def test_halving_trains_the_better_ones_for_longer(iris):
 
 
 def test_halving_of_a_long_epoch(iris):
-    X, y = np.tile(iris[0], (8, 1)), np.tile(iris[1], 8)
+    X, y = np.tile(iris[0], (3, 1)), np.tile(iris[1], 3)
     space = [
         {"optimizer": ["adam"], "optimizer__learning_rate": list(np.geomspace(1e-4, 1e-2, 8))},
         {"optimizer": ["sgd"], "optimizer__learning_rate": list(np.geomspace(1e-9, 1e-7, 8))},
@@ -458,8 +458,8 @@ def test_halving_of_a_long_epoch(iris):
     assert np.isfinite(table["selection_score"]).all()
     assert np.isfinite(table["selection_standard_error"][~left]).all()
     assert table["iter"][left].max() < table["iter"][~left].min()
-    assert 16 / 9 < fitted.search_cost_["member_epochs"] < 10
-    assert verify(fitted, X, y, n_candidates=16)["max_loss_difference"] < 1e-4
+    assert fitted.search_cost_["member_epochs"] < 12
+    assert verify(fitted, X, y, n_candidates=4)["max_loss_difference"] < 1e-4
     display = LearningCurvesDisplay.from_estimator(fitted)
     ends = [line for line in display.ax_.get_lines() if line.get_marker() == "x"]
     assert len(ends) == left.sum()

@@ -46,8 +46,8 @@ class Lane:
 
     There is a program for each split; splits whose models are the same function share one.
     `may_pad` tells whether rows of weight 0 may fill up a batch, `group_size` how many members
-    train at once, and `steps_alone` from how many steps on a few that are left over train alone;
-    None for never.
+    train at once, `may_be_alone` whether a few that are left over may train alone, and
+    `is_alone_compiled` whether what trains one member is compiled anyway.
     """
 
     name: str
@@ -55,7 +55,8 @@ class Lane:
     programs: Sequence[Program | KerasLoop]
     may_pad: bool
     group_size: int
-    steps_alone: int | None = None
+    may_be_alone: bool = False
+    is_alone_compiled: bool = False
 
     def sizes(self, n_members: int, n_steps: int, n_cores: int = 1) -> list[int]:
         """Return the sizes of the groups that members of one split are put into.
@@ -67,7 +68,10 @@ class Lane:
         n_groups, rest = divmod(n_members, self.group_size)
         n_at_once = max(1, n_cores // (n_groups + 1))
         is_few = rest <= n_at_once * FEW_OF_GROUP * self.group_size
-        if self.steps_alone is not None and is_few and n_steps >= self.steps_alone:
+        # What scores one member is compiled, too.
+        is_cheap = self.is_alone_compiled and n_at_once > 1
+        least = MIN_STEPS_TO_COMPILE if is_cheap else MIN_STEPS_ALONE
+        if self.may_be_alone and is_few and n_steps >= least:
             return [self.group_size] * n_groups + [1] * rest
         return [self.group_size] * ceil(n_members / self.group_size)
 
@@ -151,11 +155,9 @@ def open_lane(
         )
     programs = [made[number] for number in first]
     size = _group_size(programs[0], setups[0], n_candidates, options) if vectorized else 1
-    steps_alone = None
-    if programs[0].jit and not has_loops(setups[0].model):
-        is_compiled = pays_to_compile(steps_later(setups[0], options))
-        steps_alone = 0 if is_compiled else MIN_STEPS_ALONE
-    return Lane(name, reason, programs, pads, size, steps_alone)
+    may_be_alone = programs[0].jit and not has_loops(setups[0].model)
+    is_alone_compiled = pays_to_compile(steps_later(setups[0], options))
+    return Lane(name, reason, programs, pads, size, may_be_alone, is_alone_compiled)
 
 
 def steps_later(setup: SplitSetup, options: Options) -> int:

@@ -770,24 +770,25 @@ def test_a_custom_layer_that_cannot_be_vectorised_is_named():
 
 
 @pytest.mark.parametrize(
-    ("n_members", "n_steps", "n_cores", "steps_alone", "expected"),
+    ("n_members", "n_steps", "n_cores", "alone", "expected"),
     [
-        (16, 5000, 0, 3000, [8, 8]),
-        (10, 5000, 0, 3000, [8, 1, 1]),
-        (10, 500, 0, 3000, [8, 8]),
-        (10, 5000, 0, None, [8, 8]),
-        (11, 5000, 0, 3000, [8, 8]),
-        (1, 5000, 0, 3000, [1]),
-        (0, 5000, 0, 3000, []),
-        (10, 1, 0, 0, [8, 1, 1]),
-        (4, 5000, 1, 3000, [8]),
-        (4, 5000, 2, 3000, [1, 1, 1, 1]),
-        (5, 5000, 2, 3000, [8]),
-        (12, 5000, 2, 3000, [8, 8]),
+        (16, 5000, 0, (True, False), [8, 8]),
+        (10, 5000, 0, (True, False), [8, 1, 1]),
+        (10, 500, 0, (True, True), [8, 8]),
+        (10, 5000, 0, (False, False), [8, 8]),
+        (11, 5000, 0, (True, False), [8, 8]),
+        (1, 5000, 0, (True, False), [1]),
+        (0, 5000, 0, (True, False), []),
+        (4, 5000, 1, (True, True), [8]),
+        (4, 5000, 2, (True, False), [1, 1, 1, 1]),
+        (4, 500, 2, (True, False), [8]),
+        (4, 500, 2, (True, True), [1, 1, 1, 1]),
+        (5, 5000, 2, (True, True), [8]),
+        (12, 5000, 2, (True, True), [8, 8]),
     ],
 )
-def test_few_that_are_left_over_train_alone(n_members, n_steps, n_cores, steps_alone, expected):
-    lane = lanes.Lane("vectorized", "", [], may_pad=True, group_size=8, steps_alone=steps_alone)
+def test_few_that_are_left_over_train_alone(n_members, n_steps, n_cores, alone, expected):
+    lane = lanes.Lane("vectorized", "", [], True, 8, *alone)
     assert lane.sizes(n_members, n_steps, n_cores) == expected
 
 
@@ -821,7 +822,7 @@ def test_an_epoch_in_parts_is_the_same_epoch(engine, jit):
 
     whole, parts = block(), block()  # of 162 steps an epoch, in blocks of 64
     in_one = whole.train(2)
-    after = [parts.train_part(share)["log_loss"] for share in (0.1, 0.5)]
+    after = [parts.train_part(share)["log_loss"] for share in (0.1, 0.8)]
     in_parts = parts.train(2)
     np.testing.assert_array_equal(in_one.values, in_parts.values)
     assert len({float(losses[0, 0, 0]) for losses in [*after, in_one["log_loss"]]}) == 3
