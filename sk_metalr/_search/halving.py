@@ -85,12 +85,11 @@ def rungs(
     result: list[float] = [n_epochs]
     while lowest <= (epoch := ceil(result[0] / factor)) < result[0]:
         result.insert(0, epoch)
-    if min_epochs is None:
-        while (
-            len(result) < N_RUNGS
-            and MIN_STEPS / max(1, steps_per_epoch) <= (share := result[0] / factor) < 1
-        ):
-            result.insert(0, share)
+    while min_epochs is None and steps_per_epoch and len(result) < N_RUNGS:
+        share = result[0] / factor
+        if share >= 1 or share < MIN_STEPS / steps_per_epoch:
+            break
+        result.insert(0, share)
     return result
 
 
