@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +32,6 @@ from ._sklearn import (
     Interval,
     StrOptions,
     fit_context,
-    validate_params,
 )
 from ._space import RATE
 from ._task import TargetScaler, Task
@@ -135,7 +134,7 @@ class BaseMetaLR(
         """
         check_not_forked()
         search.check_fit_arguments(self, unknown)
-        algorithm = self._algorithm()
+        algorithm = search.as_algorithm(self.search)
         start = perf_counter()
         with self._restored_on_failure(), search.checkpointed(self.checkpoint_dir) as checkpoint:
             random_state = check_random_state(self.random_state)
@@ -174,8 +173,7 @@ class BaseMetaLR(
                 self.best_estimator_ = self.estimators_[0]
                 self.ensemble_weights_ = np.full(self.n_models, 1 / self.n_models)
             execution.add_seconds(start, searched)
-            n_epochs = sum(one["n_epochs"] for one in self.ensemble_) if self.refit else 0
-            self.search_cost_ = search.search_cost(result, execution, n_epochs)
+            self.search_cost_ = search.search_cost(result, execution, bool(self.refit))
             if self.verbose:
                 tell(f"{PREFIX} {summary(self)}")
             if checkpoint is not None:
@@ -204,19 +202,6 @@ class BaseMetaLR(
         if self.refit:
             clock.measure_refit(probe(prepared, self.engine))
         return clock
-
-    def _algorithm(self) -> search.BaseSearch:
-        """Return the search algorithm, as an object of its own."""
-        if isinstance(self.search, str):
-            return search.SEARCHES[self.search]()
-        if isinstance(self.search, type):
-            raise TypeError(
-                "The 'search' parameter must be a name or an object. Got the "
-                f"class {self.search.__name__} instead; call it: {self.search.__name__}()."
-            )
-        algorithm: search.BaseSearch = clone(self.search)
-        validate_params(algorithm)
-        return algorithm
 
     def _store(self, prepared: search.Prepared, result: search.SearchResult) -> None:
         """Keep what was found, in place of what an earlier fit found."""

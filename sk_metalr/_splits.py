@@ -85,13 +85,13 @@ def make_splits(
         split = _moved((rows[train], rows[test]), kept)
         has_moved |= len(split[0]) > len(train)
         missing = np.setdiff1d(np.arange(len(classes)), np.unique(code[split[0]]))
+        if missing.size and not is_drawn:
+            raise ValueError(
+                f"Class {classes[missing].tolist()[0]!r} is in no training row of split {number}. "
+                "Merge or drop classes that are this rare, or pass a cv that keeps every class in "
+                "every training part."
+            )
         if missing.size:
-            if not is_drawn:
-                raise ValueError(
-                    f"Class {classes[missing].tolist()[0]!r} is in no training row of split "
-                    f"{number}. Merge or drop classes that are this rare, or pass a cv that keeps "
-                    "every class in every training part."
-                )
             # Folds of whole groups may hold out all that a class is in.
             rare = np.union1d(rare, missing)
             split = _moved(split, _with_their_groups(np.isin(code, missing), groups))

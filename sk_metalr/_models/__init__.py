@@ -17,7 +17,7 @@ from .given import (
     keep_fit_kwargs,
     models_given,
 )
-from .keras_model import n_outputs, optimizer_label, suited, with_routed_settings
+from .keras_model import n_outputs, suited
 from .opened import check_model, open_estimator, rows_to_try, task_features
 from .parts import FittedParts, put_together, taken_apart
 from .plan import (
@@ -37,6 +37,7 @@ from .rows import (
     training_weights,
 )
 from .searchable import check_searchable, largest_budget, own_values
+from .strategy import optimizer_label, with_routed_settings
 from .trained import (
     early_stops,
     fit_with_keras,

@@ -16,7 +16,7 @@ from scikeras.utils import random_state
 from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
 
 from .._keras import seeds_drawn_from, set_loss
-from .keras_model import copy_changes
+from .copies import copy_changes
 
 READY_MADE = {
     KerasClassifier: "sparse_categorical_crossentropy",

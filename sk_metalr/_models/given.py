@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from ._scikeras import READY_MADE, HandsOverRows
-from .keras_model import build_as_keras_wrapper
+from .copies import build_as_keras_wrapper
 from .ready_made import build_network, ready_made
 
 DEFAULT_TRAINING = {"batch_size": 32, "epochs": 40, "verbose": 0}

@@ -18,20 +18,13 @@ from .._keras import (
 )
 from .._task import Task
 from ._scikeras import compile_model, seeded, seeds_of_its_own
+from .copies import check_copy
 from .given import models_given
 from .heads import check_head
-from .keras_model import (
-    Rate,
-    check_copy,
-    is_built,
-    model_features,
-    overrides,
-    set_strategy,
-    settings_of_estimator,
-    with_routed_settings,
-)
+from .keras_model import is_built, model_features, overrides
 from .plan import TrainingPlan
 from .rows import encode, encode_features
+from .strategy import Rate, set_strategy, settings_of_estimator, with_routed_settings
 
 MAX_COLUMNS_TO_TRY, ROWS_TO_LOOK_AT = 32, 100_000
 """Columns up to which the extremes of each are tried, and rows that are looked at at a time."""

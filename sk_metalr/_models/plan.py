@@ -11,7 +11,7 @@ from scikeras.wrappers import BaseWrapper
 from sklearn.utils import check_random_state
 
 from .._space.schedules import Schedule
-from .keras_model import Rate, TabulatedRate
+from .strategy import Rate, TabulatedRate
 
 MAX_EPOCHS = 10**6
 

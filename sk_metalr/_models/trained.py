@@ -11,7 +11,10 @@ from scikeras.wrappers import BaseWrapper
 from .._keras import has_metrics, has_schedule
 from .._task import TargetScaler
 from ._scikeras import callbacks_of, fit_model
-from .keras_model import (
+from .opened import cloned
+from .plan import asks_for_keras_loop
+from .rows import encode, has_weights, training_weights
+from .strategy import (
     BuildWithStrategy,
     Rate,
     at_rate,
@@ -21,9 +24,6 @@ from .keras_model import (
     settings_of_estimator,
     takes_settings,
 )
-from .opened import cloned
-from .plan import asks_for_keras_loop
-from .rows import encode, has_weights, training_weights
 
 
 def with_strategy(

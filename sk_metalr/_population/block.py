@@ -15,8 +15,8 @@ from .._recorded import Recorded
 from .._space import RATE, Schedule
 from ..exceptions import NotVectorizableError
 from .allocator import memory_kept
-from .group import Group, regrouped
-from .held_out import HeldOut, kept_epochs, kept_rows
+from .group import Group, held_out_of, regrouped
+from .held_out import HeldOut
 from .lanes import LANES, next_lane, open_lane
 from .member import split_variables
 from .setups import Options, SplitSetup, TrainedMember
@@ -253,31 +253,7 @@ class Block:
 
     def held_out(self) -> HeldOut | None:
         """Return the predictions that were kept of members still trained; None for none."""
-        kept = max((group.kept for group in self._groups), key=len, default=[])
-        if not kept:
-            return None
-        n_splits = len(self.setups)
-        widths = [self.options.task.width(one.target) for one in self.setups]
-        rows = [
-            kept_rows(len(one.test), n_splits, width)
-            for one, width in zip(self.setups, widths, strict=True)
-        ]
-        ends = np.cumsum([len(of_split) for of_split in rows])
-        n_views, _, _, n_numbers = kept[0].shape
-        shape = n_views, len(self), len(kept), ends[-1], n_numbers
-        found = np.full(shape, np.nan, kept[0].dtype)
-        for group in self._groups:
-            n, end = len(group.candidates), ends[group.split]
-            for epoch, of_epoch in enumerate(group.kept):
-                mine = slice(end - of_epoch.shape[2], end)
-                found[:, group.candidates, epoch, mine] = of_epoch[:, :n]
-        pairs = list(zip(self.setups, rows, strict=True))
-        return HeldOut(
-            kept_epochs(self.options.budget)[: len(kept)],
-            found,
-            np.concatenate([setup.target[setup.test[at]] for setup, at in pairs]),
-            np.concatenate([setup.test_weight[at] for setup, at in pairs]),
-        )
+        return held_out_of(self._groups, self.setups, self.options, len(self))
 
     def snapshot(self) -> Snapshot:
         """Return all that training has changed so far."""

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from .._space import RATE, Schedule
 from .averaging import Averages
+from .held_out import HeldOut, kept_epochs, kept_rows
 from .program import GroupState
+from .setups import Options, SplitSetup
 from .stopping import Watch
 
 
@@ -127,3 +129,29 @@ def _kept(members: list[tuple[list[np.ndarray], int]]) -> list[np.ndarray]:
         np.stack([kept[i][:, at] if kept else unknown[i] for kept, at in members], axis=1)
         for i in range(len(known))
     ]
+
+
+def held_out_of(
+    groups: list[Group], setups: list[SplitSetup], options: Options, n_candidates: int
+) -> HeldOut | None:
+    """Return the predictions that groups have kept, of all candidates; None if they kept none."""
+    kept = max((group.kept for group in groups), key=len, default=[])
+    if not kept:
+        return None
+    rows = [kept_rows(len(one.test), len(setups), options.task.width(one.target)) for one in setups]
+    ends = np.cumsum([len(of_split) for of_split in rows])
+    n_views, _, _, n_numbers = kept[0].shape
+    shape = n_views, n_candidates, len(kept), ends[-1], n_numbers
+    found = np.full(shape, np.nan, kept[0].dtype)
+    for group in groups:
+        n, end = len(group.candidates), ends[group.split]
+        for epoch, of_epoch in enumerate(group.kept):
+            mine = slice(end - of_epoch.shape[2], end)
+            found[:, group.candidates, epoch, mine] = of_epoch[:, :n]
+    pairs = list(zip(setups, rows, strict=True))
+    return HeldOut(
+        kept_epochs(options.budget)[: len(kept)],
+        found,
+        np.concatenate([setup.target[setup.test[at]] for setup, at in pairs]),
+        np.concatenate([setup.test_weight[at] for setup, at in pairs]),
+    )

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._keras import called, layers_of
-from .._models.keras_model import free_rate
+from .._models.strategy import free_rate
 from .._space import RATE
 from .._task import Task
 from .batches import take

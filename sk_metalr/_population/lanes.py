@@ -7,7 +7,12 @@ from math import ceil
 from joblib import cpu_count
 
 from ..exceptions import NotVectorizableError
-from .architecture import (
+from .keras_loop import KerasLoop
+from .likeness import first_alike
+from .program import Program
+from .programs import program_for
+from .setups import Options, SplitSetup
+from .suitability import (
     has_loops,
     may_pad,
     n_time_steps,
@@ -15,11 +20,6 @@ from .architecture import (
     why_not_compilable,
     why_not_vectorizable,
 )
-from .keras_loop import KerasLoop
-from .likeness import first_alike
-from .program import Program
-from .programs import program_for
-from .setups import Options, SplitSetup
 
 COMPILED_LANES = ("vectorized", "compiled")
 LANES = (*COMPILED_LANES, "keras")

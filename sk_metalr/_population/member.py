@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from .._keras import called, clock_of, has_schedule, seed_states, training_loss
-from .._models.keras_model import build_optimizer
+from .._models.strategy import build_optimizer
 from .._space import RATE
 from .._task import Task
 from ..exceptions import NotVectorizableError

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from .._keras import StatelessOptimizer, spare_of_decay
-from .._models.keras_model import is_builtin, untold_settings
+from .._models.keras_model import is_builtin
+from .._models.strategy import untold_settings
 from ..exceptions import NotVectorizableError
 from .architecture import names_read
 from .scope import ValueScope

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from .._keras import called, input_shapes, layers_of
 from .._models.keras_model import overrides
-from .architecture import architecture_key, convolutions, has_loops, predicts_by_row
+from .architecture import architecture_key
 from .recent import Recent
 from .scope import ValueScope
+from .suitability import convolutions, has_loops, predicts_by_row
 
 ROWS_AT_ONCE = 4096
 NUMBERS_AT_ONCE = 2**24

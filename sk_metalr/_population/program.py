@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from .._task import Task
 from ..exceptions import NotVectorizableError
-from .architecture import convolutions, loops
 from .convolution import as_products
 from .member import Member, MemberState, SharedState
+from .suitability import convolutions, loops
 from .timing import Stopwatch
 from .tracing import changes_variables, refusal, unrolled
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .._models.keras_model import free_rate
+from .._models.strategy import free_rate
 from .._space import RATE
 from .._task import Task
 from .batches import shuffled, take

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .architecture import predicts_by_row
 from .batches import score_blocks, take
 from .held_out import kept_rows
 from .keras_loop import KerasLoop
 from .program import GroupState, Program
 from .setups import SplitSetup
+from .suitability import predicts_by_row
 
 
 class Scorer:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from ..exceptions import NotVectorizableError
-from .architecture import unknown_layers
+from .suitability import unknown_layers
 
 PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Traceback")
 """Beginnings of lines of a message that only say where an error was."""

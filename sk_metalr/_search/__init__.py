@@ -6,6 +6,7 @@ propose candidates and promote them, under an `execution` (`clock`, `checkpoint`
 `history`. The `selection` chooses on the response `surface`; `diagnostics` says what to doubt.
 """
 
+from .algorithms import SEARCHES, as_algorithm
 from .base import BaseSearch, Problem
 from .checkpoint import Checkpoint, checkpointed, search_identity
 from .clock import Clock
@@ -23,10 +24,3 @@ from .prepare import Prepared, check_fit_arguments, prepare, validated
 from .random import RandomSearch
 from .results import SearchResultsMixin, cv_results, finished_searches, search_cost
 from .scoring import Scoring
-
-SEARCHES: dict[str, type[BaseSearch]] = {
-    "random": RandomSearch,
-    "halving": Halving,
-    "portfolio": Portfolio,
-    "hypergradient": Hypergradient,
-}

@@ -65,8 +65,9 @@ def cv_results(
     }
 
 
-def search_cost(result: SearchResult, execution: Execution, refit_epochs: int) -> dict[str, Any]:
+def search_cost(result: SearchResult, execution: Execution, is_refitted: bool) -> dict[str, Any]:
     """Return ``search_cost_``: what was trained, refits included, how, and in which time."""
+    refit_epochs = sum(model.n_epochs for model in result.models) if is_refitted else 0
     history, seconds = result.history, dict(execution.seconds)
     n_candidates, n_splits, n_epochs = history.recorded.shape
     member_epochs = ceil(round(seconds.pop("member_epochs"), 6))

@@ -6,7 +6,8 @@ import pytest
 
 from sk_metalr._experience import meta_features
 from sk_metalr._experience.meta_features import data_features, distances, largest_difference
-from sk_metalr._models.keras_model import model_features, optimizer_label
+from sk_metalr._models.keras_model import model_features
+from sk_metalr._models.strategy import optimizer_label
 from sk_metalr._task import Classification
 
 layers = keras.layers

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_metalr import _models as models
-from sk_metalr._models.keras_model import at_rate, set_strategy
+from sk_metalr._models.strategy import at_rate, set_strategy
 from sk_metalr._population import preserved_random_state
 from sk_metalr._space.schedules import check_schedule
 from sk_metalr._task import Classification

@@ -239,7 +239,7 @@ def test_a_lane_that_is_asked_for_is_taken():
 
 @pytest.mark.long
 def test_large_convolutions_train_one_member_after_another_without_xla(monkeypatch):
-    from sk_metalr._population import architecture
+    from sk_metalr._population import suitability
 
     def train():
         # Without bias: its gradient would be 0, and Adam would blow up the rounding.
@@ -251,12 +251,12 @@ def test_large_convolutions_train_one_member_after_another_without_xla(monkeypat
     monkeypatch.setattr(lanes, "MIN_STEPS_TO_COMPILE", 0)
     at_once, expected = train()
     assert (at_once.lane.name, at_once.lane.programs[0].jit) == ("vectorized", True)
-    monkeypatch.setattr(architecture, "MAX_PATCH_BYTES", 0)
+    monkeypatch.setattr(suitability, "MAX_PATCH_BYTES", 0)
     in_turn, losses = train()
     assert (in_turn.lane.name, in_turn.lane.programs[0].jit) == ("compiled", True)
     assert "patches" in in_turn.lane.reason
     np.testing.assert_allclose(losses, expected, atol=1e-5)
-    monkeypatch.setattr(architecture, "MAX_XLA_PATCH_BYTES", 0)
+    monkeypatch.setattr(suitability, "MAX_XLA_PATCH_BYTES", 0)
     without_xla, losses = train()
     assert (without_xla.lane.name, without_xla.lane.programs[0].jit) == ("compiled", False)
     np.testing.assert_allclose(losses, expected, atol=1e-5)
