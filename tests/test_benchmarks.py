@@ -140,6 +140,7 @@ def quality_scores(ours, default, portfolio=0.2, early=0.3):
         report.quality.ENSEMBLES[10]: ours - 0.01,
         report.quality.SAME_CHOICE[10]: ours,
         report.quality.FIVE_MODELS: ours + 0.01,
+        **dict.fromkeys(report.quality.CHOSEN_ON_TEST.values(), 0.1),
         report.quality.HINDSIGHT: 0.6,
         report.quality.DEFAULT: default,
         report.quality.PORTFOLIO: portfolio,

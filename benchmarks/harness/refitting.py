@@ -38,13 +38,14 @@ def searched(
     n_candidates: int,
     seed: int,
     algorithm: BaseSearch | None = None,
+    own_rows: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> tuple[SearchResult, Prepared]:
     """Return a search, random unless another algorithm is given, and what it was prepared with.
 
-    It is not refitted.
+    Candidates are scored on `own_rows` where these are given. It is not refitted.
     """
     random_state = np.random.RandomState(seed)
-    prepared = prepare(estimator, X, y, None, None, (None, None), random_state)
+    prepared = prepare(estimator, X, y, None, None, own_rows, random_state)
     found = run(algorithm or RandomSearch(), prepared, Execution(), n_candidates, random_state)
     return found, prepared
 

@@ -30,6 +30,7 @@ class Suite:
 SUITES = {
     "speed": Suite(),
     "quality": Suite(at_a_time=2),
+    "divisions": Suite(at_a_time=2),
     "scaling": Suite(),
     "memory": Suite(),
     "workers": Suite(),

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.calibration import calibration_curve
 from sklearn.utils import check_consistent_length
 
 from . import drawing
@@ -151,6 +150,8 @@ def _curve(
     is_class: np.ndarray, probabilities: np.ndarray, n_bins: int, strategy: str
 ) -> ReliabilityCurve:
     """Return the curve of probabilities (n_rows, n_classes); `is_class` holds each row's class."""
+    from sklearn.calibration import calibration_curve  # which imports much
+
     rows, best = np.arange(len(probabilities)), probabilities.argmax(axis=1)
     confidence, is_right = probabilities[rows, best].clip(0.0, 1.0), is_class[rows, best]
     if is_right.all() or not is_right.any():  # scikit-learn's asks for both

@@ -1,0 +1,1 @@
+"""Small tables, divided many times."""
