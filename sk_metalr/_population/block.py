@@ -23,14 +23,15 @@ from .setups import Options, SplitSetup, TrainedMember
 from .snapshot import GroupSnapshot, Snapshot
 from .stopping import Watch
 from .training import Trainer, steps_of_part
+from .turns import train_in_turns
 
 Executor = Callable[[Snapshot, int], Iterator[tuple[Sequence[int], Snapshot, list[np.ndarray]]]]
 """Trains groups in other processes: takes a snapshot and a number of epochs; yields positions of
 some of its groups, a snapshot of these after training, and what was recorded of each, of shape
 (n_recorded, n_candidates, n_epochs)."""
 
-TrainsGroup = Callable[[Group], np.ndarray]
-"""Trains a group, and returns what was recorded: (n_recorded, n_candidates, n_epochs)."""
+TrainsGroup = Callable[[Group, int], np.ndarray]
+"""Trains a group for an epoch; returns what was recorded of it: (n_recorded, n_candidates)."""
 
 
 class Block:
@@ -165,7 +166,9 @@ class Block:
         epoch of a group, with what it showed.
         """
         epochs = range(self.n_epochs, self.n_epochs + n_epochs)
-        recorded = self._train(epochs, step, lambda group: self._trainer.train(group, epochs, step))
+        recorded = self._train(
+            epochs, step, lambda group, epoch: self._trainer.train(group, epoch, step)
+        )
         self.n_epochs += n_epochs
         return recorded
 
@@ -176,7 +179,7 @@ class Block:
         `step` is called after each group.
         """
         return self._train(
-            range(1), step, lambda group: self._trainer.train_part(group, share, step)
+            range(1), step, lambda group, _: self._trainer.train_part(group, share, step)
         )
 
     def _train(self, epochs: range, step: Step, train: TrainsGroup) -> Recorded:
@@ -196,31 +199,30 @@ class Block:
             if self._groups and self._executor is not None:
                 self._train_by_executor(self._executor, losses, epochs, step)
             elif self._groups:  # there are none where none of these candidates went on
-                self._train_here(losses, train)
+                self._train_here(losses, epochs, train)
         finally:
             self._cost["all"] += perf_counter() - start
             if self._executor is None:
                 self._cost["compiling"] += self.lane.seconds_compiling - compiled
         return Recorded(names, losses)
 
-    def _train_here(self, losses: np.ndarray, train: TrainsGroup) -> None:
+    def _train_here(self, losses: np.ndarray, epochs: range, train: TrainsGroup) -> None:
         """Train groups in threads, and write what is recorded into `losses`."""
-        trainer = self._trainer
+        trainer, n_threads = self._trainer, 1
         trainer.is_halted.clear()
-        n_threads = 1
         if self.lane.trains_in_threads:
             n_threads = min(self.options.n_threads or cpu_count(), len(self._groups))
-        with (
-            memory_kept(),
-            ThreadPoolExecutor(n_threads) as threads,
-            ThreadPoolExecutor(1) as beside,
-        ):
+
+        def train_epoch(group: Group, number: int) -> None:
+            losses[:, group.candidates, group.split, number] = train(group, epochs[number])
+            if number + 1 == len(epochs) and not self.options.keeps_states:
+                group.state = group.averages = None
+
+        with memory_kept(), ThreadPoolExecutor(1) as beside:
             size = max(map(len, self._groups))
             compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
-            trained = threads.map(train, self._groups)
             try:
-                for group, of_group in zip(self._groups, trained, strict=True):
-                    losses[:, group.candidates, group.split] = of_group
+                train_in_turns(self._groups, len(epochs), n_threads, train_epoch)
                 compiled.result()
             except BaseException:
                 trainer.is_halted.set()  # every thread ends after the epoch it is in

@@ -176,7 +176,8 @@ def _group_size(program: Program, setup: SplitSetup, n_candidates: int, options:
     size, n_threads = n_candidates, 1
     if program.jit:
         size, n_threads = group_size(n_candidates, member_bytes), options.n_threads or cpu_count()
-    within = options.max_memory / (n_threads * TRAINING_BYTES_PER_STATE * member_bytes)
+    n_states = n_threads * TRAINING_BYTES_PER_STATE + n_threads - 1  # as many may wait for a turn
+    within = options.max_memory / (n_states * member_bytes)
     return int(max(min(size, within), 2 if has_loops(setup.model) else 1))
 
 

@@ -51,53 +51,47 @@ class Trainer:
             for setup in setups
         ]
 
-    def train(self, group: Group, epochs: range, step: Step) -> np.ndarray:
-        """Train a group further; return what was recorded: (n_recorded, n_candidates, n_epochs).
+    def train(self, group: Group, epoch: int, step: Step) -> np.ndarray:
+        """Train a group for an epoch; return what was recorded of it: (n_recorded, n_candidates).
 
         Epochs count from 0; after each, `step` is called with what it showed.
         """
         setup, n_candidates = self.setups[group.split], len(group.candidates)
-        self._start(group)
         names = self.options.recorded
-        losses = np.full((len(names), n_candidates, len(epochs)), np.nan)
-        for column, epoch in enumerate(epochs):
-            if self.is_halted.is_set():
-                break
-            if group.is_over and not group.begun:
-                group.trajectory.append(group.rates)
-                group.train_losses.append(group.train_losses[-1])
-                if epoch in self._kept_epochs:
-                    latest = group.kept[-1].copy() if group.kept else self._kept(group)
-                    group.kept.append(latest)
-            else:
-                losses[:-1, :, column] = self._train_and_score(group, setup, epoch)[
-                    :, :n_candidates
-                ]
-                losses[-1, :, column] = epoch + 1
-            for member, watch in enumerate(group.watches):
-                train_loss = group.train_losses[-1][member]
-                losses[:, member, column] = watch.see(train_loss, losses[:, member, column])
-            if group.watches and self._kept_epochs:
-                self._keep_ends(group, epoch)
-            shown = Recorded(names, losses[:, :, column].copy())
-            step(Seen(shown, group.candidates, group.split, epoch))
-        if not self.options.keeps_states:
-            group.state = group.averages = None
+        losses = np.full((len(names), n_candidates), np.nan)
+        if self.is_halted.is_set():
+            return losses
+        self._start(group)
+        if group.is_over and not group.begun:
+            group.trajectory.append(group.rates)
+            group.train_losses.append(group.train_losses[-1])
+            if epoch in self._kept_epochs:
+                latest = group.kept[-1].copy() if group.kept else self._kept(group)
+                group.kept.append(latest)
+        else:
+            losses[:-1] = self._train_and_score(group, setup, epoch)[:, :n_candidates]
+            losses[-1] = epoch + 1
+        for member, watch in enumerate(group.watches):
+            train_loss = group.train_losses[-1][member]
+            losses[:, member] = watch.see(train_loss, losses[:, member])
+        if group.watches and self._kept_epochs:
+            self._keep_ends(group, epoch)
+        step(Seen(Recorded(names, losses.copy()), group.candidates, group.split, epoch))
         return losses
 
     def train_part(self, group: Group, share: float, step: Step) -> np.ndarray:
         """Train a group up to a share of the first epoch; return what was recorded of it then.
 
-        That is of shape (n_recorded, n_candidates, 1). Training goes on from there.
+        That is of shape (n_recorded, n_candidates). Training goes on from there.
         """
-        losses = np.full((len(self.options.recorded), len(group.candidates), 1), np.nan)
+        losses = np.full((len(self.options.recorded), len(group.candidates)), np.nan)
         if self.is_halted.is_set():
             return losses
         self._start(group)
         setup = self.setups[group.split]
         with self._timed(group, "training"):
             group.state = self._train_epoch(group, setup, 0, steps_of_part(setup, share))
-        losses[:-1, :, 0] = self._scored(group)[:, : len(group.candidates)]
+        losses[:-1] = self._scored(group)[:, : len(group.candidates)]
         step(None)
         return losses
 
