@@ -66,6 +66,11 @@ def copy_decay_exclusions(source: Any, target: Any) -> None:
             setattr(target, name, getattr(source, name))
 
 
+def has_decay_exclusions(optimizer: Any) -> bool:
+    """Tell whether an optimizer was asked to spare some weights of decay."""
+    return hasattr(_inner(optimizer), "_exclude_from_weight_decay")
+
+
 def copy_decay_exclusions_of_model(source: keras.Model, target: keras.Model) -> None:
     """Have the optimizer of a copy of a model spare the weights that the model's own spares."""
     if not source.built:

@@ -11,7 +11,7 @@ from . import _population as population
 from ._progress import Stage, Step
 from ._search import Prepared
 from ._search.evaluation import make_setup
-from ._space import RATE, Strategy, learned, rates_at
+from ._space import RATE, Strategy, are_same, learned, rates_at
 from ._task import Task
 from .exceptions import AllDivergedError, NotVectorizableError
 
@@ -144,7 +144,8 @@ class Refit:
         kinds = []
         for setup, one in zip(setups, settings, strict=True):
             key = population.architecture_key(setup.model, population.numbers_of(setup.model))
-            kinds.append((key or settings.index(one), setup.batch_size))
+            first = next(n for n, other in enumerate(settings) if are_same(one, other))
+            kinds.append((key or first, setup.batch_size))
         return [[n for n, one in enumerate(kinds) if one == kind] for kind in dict.fromkeys(kinds)]
 
     def _block(

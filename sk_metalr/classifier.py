@@ -60,8 +60,9 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         is then drawn for every eight candidates, but at least two.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
-        a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as it takes to hold out about 2,000 rows; from 100,000 rows on, one part of 20,000.
+        a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: five folds; from
+        2,500 rows on only as many of them as hold out 2,000 rows in all, from 10,000 on a single
+        one, and from 100,000 on one part of about 20,000.
     scoring : str, callable, list or dict, default="neg_log_loss"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         classifier, X and y. The classifier has predicted already; X, of shape (n_test, 1), holds
@@ -241,7 +242,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``. Of several labels, each column is a probability by itself.
+            In the order of ``classes_``. With several labels, each column is a probability of its
+            own.
         """
         return self._predicted(self._seen_task, X)
 
@@ -291,8 +293,8 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Returns
         -------
         labels : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The most probable class of each row. Of several labels, 1 where its probability is above
-            1/2; for one-hot targets, a 1 for the most probable class.
+            The most probable class of each row. With several labels, 1 where the probability is
+            above 1/2; for one-hot targets, a 1 for the most probable class.
         """
         return self._seen_task.labels(self.predict_proba(X), self.classes_)
 

@@ -49,8 +49,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         How many strategies are tried in all; see :class:`MetaLRClassifier`.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of shuffled folds, a fraction of the rows to hold out once, a
-        scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: as many of five
-        folds as it takes to hold out about 2,000 rows; from 100,000 rows on, one part of 20,000.
+        scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: five folds; from
+        2,500 rows on only as many of them as hold out 2,000 rows in all, from 10,000 on a single
+        one, and from 100,000 on one part of about 20,000.
     scoring : str, callable, list, dict or None, default="neg_mean_squared_error"
         What the choice is made on: the name of one of scikit-learn's scorers, or a function of
         regressor, X and y. The regressor has predicted already; X, of shape (n_test, 1), holds row
@@ -103,8 +104,9 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
     best_n_epochs_, best_index_ : int
         The chosen number of epochs, and the row of the chosen candidate in ``cv_results_``.
     best_score_, score_name_ : float, str
-        Its mean held-out score, and the name of that; the squared error in units of the targets,
-        squared, or ``"neg_loss"``, the training loss of scaled targets, where `scoring` is None.
+        Its mean held-out score, and the name of that: the negative squared error, in squared units
+        of the targets, or ``"neg_loss"``, minus the training loss of scaled targets, where
+        `scoring` is None.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
         What is subtracted from the targets, and what they are divided by: their mean and standard
         deviation where they are standardised, 0 and their mean where they are only divided, 0 and 1

@@ -43,7 +43,8 @@ def verify(
     -------
     verification : dict
         ``candidates`` and ``splits``, which members were trained again;
-        ``max_loss_difference``, of any epoch of their learning curves, in nats; and
+        ``max_loss_difference``, of any epoch of their learning curves (of a classifier, in nats);
+        and
         ``max_weight_difference``, of any weight of any refit, 0 where ``Model.fit`` did those.
 
     Raises

@@ -137,10 +137,10 @@ def quality_scores(ours, default, portfolio=0.2, early=0.3):
     losses |= {
         report.quality.OURS: ours,
         report.quality.UNCALIBRATED: ours + 0.02,
-        report.quality.ENSEMBLES[10]: ours - 0.01,
-        report.quality.SAME_CHOICE[10]: ours,
+        report.calibrated.ENSEMBLES[10]: ours - 0.01,
+        report.calibrated.SAME_CHOICE[10]: ours,
         report.quality.FIVE_MODELS: ours + 0.01,
-        **dict.fromkeys(report.quality.CHOSEN_ON_TEST.values(), 0.1),
+        **dict.fromkeys(report.calibrated.CHOSEN_ON_TEST.values(), 0.1),
         report.quality.HINDSIGHT: 0.6,
         report.quality.DEFAULT: default,
         report.quality.PORTFOLIO: portfolio,
@@ -195,6 +195,29 @@ def test_calibration_bars_hold_or_not(method, table, change, missed):
     found = {bar for bar, _, holds in bars if not holds}
     assert len(found) == len(missed)
     assert all(any(words in bar for bar in found) for words in missed)
+
+
+@pytest.mark.parametrize(("above", "held"), [(0.0, 2), (0.04, 1), (0.2, 0)])
+def test_bars_of_many_divisions_hold_or_not(above, held, tmp_path):
+    from benchmarks.suites.divisions import report
+
+    ten = report.ENSEMBLES[10]
+    losses = {report.OURS: 0.2, ten: 0.2, report.UNCALIBRATED: 0.2, report.FIVE_MODELS: 0.2}
+    losses |= {ten: 0.2 + above, report.OURS: 0.2 + above / 4}  # means over two divisions
+    records = {
+        name: {
+            "arguments": {"table": name},
+            "result": [
+                {"seed": seed, "method": method, "log_loss": 0.2 + (loss - 0.2) * seed * worse}
+                for seed in (0, 1)
+                for method, loss in losses.items()
+            ],
+        }
+        for name, worse in (("one", 0), ("two", 1))
+    }
+    (part,), bars = report.report(records, False, tmp_path)
+    assert sum(holds for _, _, holds in bars) == held
+    assert f"{above / 2:.4f}" in part
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_metalr import MetaLRClassifier, StrategyDisplay, report, verify
+from sk_metalr._keras import spared_of_decay
 from sk_metalr._search.importance import importances
 from sk_metalr.exceptions import ForgottenParametersWarning
 
@@ -558,3 +559,90 @@ def test_importances_are_shares_where_values_come_unequally_often():
     shares = importances(results)
     assert 0.85 < shares["model__units"] <= 1
     assert shares["optimizer__learning_rate"] < 0.1
+
+
+def deep(meta, hidden=(8,)):
+    model = keras.Sequential([keras.Input((4,))])
+    while len(hidden):
+        model.add(layers.Dense(hidden.pop(0), "relu"))
+    model.add(layers.Dense(3, "softmax"))
+    return model
+
+
+def test_a_function_may_use_up_what_it_is_handed():
+    listed = [[6, 5], [4]]
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted({"model__hidden": listed}, deep, fixed=fixed)
+    assert listed == [[6, 5], [4]]
+    found = {str(params["model__hidden"]) for params in one.cv_results_["params"]}
+    assert found == {"[6, 5]", "[4]"}
+    widths = [w.shape[1] for w in one.best_estimator_.model_.get_weights() if w.ndim == 2]
+    assert widths == [*one.best_params_["model__hidden"], 3]
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "keras"])
+def test_listed_objects_are_left_as_they_are(engine):
+    def penalised(meta, penalty):
+        hidden = layers.Dense(6, "relu", kernel_regularizer=penalty)
+        return keras.Sequential([keras.Input((4,)), hidden, layers.Dense(3, "softmax")])
+
+    weak, strong = keras.regularizers.L2(1e-4), keras.regularizers.L2(1e-2)
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    space = {"model__penalty": [weak, strong], "batch_size": [30, 50]}
+    one = fitted(space, penalised, fixed=fixed, n_candidates=8, engine=engine)
+    assert (float(weak.l2), float(strong.l2)) == pytest.approx((1e-4, 1e-2))
+    assert verify(one, X, Y, n_candidates=4)["max_loss_difference"] < 1e-5
+
+
+def embedding(meta, start):
+    first = layers.Dense(3, kernel_initializer=lambda *_, **__: keras.ops.convert_to_tensor(start))
+    return keras.Sequential([keras.Input((4,)), first, layers.Dense(3, "softmax")])
+
+
+def test_listed_arrays_are_values_like_others():
+    starts = [np.zeros((4, 3), np.float32), np.eye(4, 3, dtype=np.float32)]
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam", "model__start": None}
+    one = fitted({"model__start": starts}, embedding, fixed=fixed)
+    assert len({params["model__start"] for params in one.cv_results_["params"]}) == 2
+
+
+def test_the_loss_may_be_searched_alone():
+    space = {"loss": ["sparse_categorical_crossentropy"], "model__units": [4, 8]}
+    one = fitted(space, plain, fixed={"optimizer": "adam", "loss": None})
+    assert one.best_params_["loss"] == "sparse_categorical_crossentropy"
+
+
+def test_epochs_of_one_dict_are_not_those_of_another():
+    space = [{"epochs": [2], "model__units": [4]}, {"model__units": [6]}]
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam", "epochs": 5}
+    assert fitted(space, plain, fixed=fixed).learning_curves_.shape[2] == 5
+    fixed["epochs"] = 1
+    alone = fitted({"epochs": [3]}, plain, fixed=fixed, learning_rates="auto")
+    assert alone.learning_curves_.shape[2] == 3
+
+
+def test_layers_that_models_share_may_not_be_switched_by_one_of_them():
+    shared = layers.Dense(6, "relu")
+
+    def tuned(meta, fine=False):
+        shared.trainable = fine
+        return keras.Sequential([keras.Input((4,)), shared, layers.Dense(3, "softmax")])
+
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    with pytest.raises(ValueError, match="must make all of its layers"):
+        fitted({"model__fine": [False, True]}, tuned, fixed=fixed)
+
+
+def test_weights_that_a_function_spares_of_decay_are_spared_by_listed_optimizers():
+    def sparing(meta, compile_kwargs):
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+        optimizer = compile_kwargs["optimizer"]
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        return model
+
+    space = {"optimizer": ["adamw", "lion"], "optimizer__weight_decay": [0.0, 0.1]}
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted(space, sparing, fixed=fixed, n_candidates=8)
+    assert spared_of_decay(one.best_estimator_.model_) == [1]
+    assert verify(one, X, Y, n_candidates=4)["max_loss_difference"] < 1e-5

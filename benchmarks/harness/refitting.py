@@ -46,7 +46,9 @@ def searched(
     """
     random_state = np.random.RandomState(seed)
     prepared = prepare(estimator, X, y, None, None, own_rows, random_state)
-    found = run(algorithm or RandomSearch(), prepared, Execution(), n_candidates, random_state)
+    algorithm = algorithm or RandomSearch()
+    algorithm.check(prepared.space)
+    found = run(algorithm, prepared, Execution(), n_candidates, random_state)
     return found, prepared
 
 

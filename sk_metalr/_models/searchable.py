@@ -57,8 +57,9 @@ def own_values(estimator: BaseWrapper, names: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def largest_budget(estimator: BaseWrapper, epochs: Iterable[Any]) -> BaseWrapper:
-    """Return a clone whose epochs are the most of some, of which each is a budget to choose from.
+def largest_budget(estimator: BaseWrapper, epochs: Iterable[Any], or_own: bool) -> BaseWrapper:
+    """Return a clone whose epochs are the most of some, of which each is a budget to choose from,
+    the estimator's own one, too, where they are for some candidates only.
 
     Raises ValueError if one of them is no number of epochs.
     """
@@ -66,6 +67,8 @@ def largest_budget(estimator: BaseWrapper, epochs: Iterable[Any]) -> BaseWrapper
         training_plan(cloned(estimator).set_params(**_epochs(estimator, one))).n_epochs
         for one in epochs
     ]
+    if or_own:
+        budgets.append(training_plan(estimator).n_epochs)
     return cloned(estimator).set_params(**_epochs(estimator, max(budgets)))
 
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+from sklearn.base import clone
 
-from .._keras import copy_decay_exclusions, has_schedule, replace_optimizer
+from .._keras import copy_decay_exclusions, has_decay_exclusions, has_schedule, replace_optimizer
 from .keras_model import is_built, is_builtin, overrides
 
 
@@ -142,8 +143,23 @@ def with_routed_settings(estimator: Any, settings: dict[str, Any]) -> dict[str, 
 
 
 def settings_of_estimator(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return those settings of a strategy that an estimator is given before its model is built."""
-    return {name: v for name, v in settings.items() if name.split("__")[0] != "optimizer"}
+    """Return those settings of a strategy that an estimator is given before its model is built.
+
+    They are copies, as those of scikit-learn's searches are: a function may use a list up, and what
+    belongs to one model, such as a layer, is none of the next one's.
+    """
+    given = {name: v for name, v in settings.items() if name.split("__")[0] != "optimizer"}
+    return {name: _copied(value) for name, value in given.items()}
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy, or the value itself where there is none to be had or it is an array."""
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return clone(value, safe=False)
+    except Exception:  # whatever a class of the user's may raise
+        return value
 
 
 def set_strategy(
@@ -157,6 +173,8 @@ def set_strategy(
         own = model.optimizer
         rate = 1.0 if rate is None else rate
         new = at_rate(own if optimizer is None else optimizer, rate, **of_optimizer)
+        if optimizer is not None and not has_decay_exclusions(new):
+            copy_decay_exclusions(own, new)  # those that a function has asked for
         if hasattr(own, "inner_optimizer") and not hasattr(new, "inner_optimizer"):
             new = _scaled_like(own, new)  # as Keras does for models that compute in float16
         replace_optimizer(model, new)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -63,6 +64,7 @@ class Block:
         self._groups: list[Group] = []
         # Seconds in all and of compiling, and the cost of groups that were dissolved.
         self._cost: Any = Counter()
+        self._is_halted = Event()
         is_free = options.engine == "auto"
         self._lanes_left = list(LANES) if is_free else [options.engine]
         self._open_next_lane("every layer vectorises" if is_free else "asked for by engine")
@@ -72,7 +74,7 @@ class Block:
         n_members = 1 if self.one_each else len(self)
         how = reason, self.setups, n_members, self.options, self.data
         self.lane = next_lane(self._lanes_left, *how)
-        self._trainer = Trainer(self.setups, self.lane, self.options, self.data)
+        self._trainer = self._make_trainer()
         every, size = self._staying, self.lane.group_size
         self._groups = [
             self._make_group(split, mine[start : start + size])
@@ -80,6 +82,9 @@ class Block:
             for mine in [every[split : split + 1] if self.one_each else every]
             for start in range(0, len(mine), size)
         ]
+
+    def _make_trainer(self) -> Trainer:
+        return Trainer(self.setups, self.lane, self.options, self._is_halted, self.data)
 
     @property
     def _staying(self) -> np.ndarray:
@@ -187,7 +192,7 @@ class Block:
             try:
                 return self._train_groups(epochs, step, train)
             except NotVectorizableError as error:
-                if not self._lanes_left or self.n_epochs:
+                if not self._lanes_left or self.n_epochs or self._is_halted.is_set():
                     raise
                 self._open_next_lane(str(error))
 
@@ -208,30 +213,26 @@ class Block:
 
     def _train_here(self, losses: np.ndarray, epochs: range, train: TrainsGroup) -> None:
         """Train groups in threads, and write what is recorded into `losses`."""
-        trainer, n_threads = self._trainer, 1
-        trainer.is_halted.clear()
+        n_threads = 1
         if self.lane.trains_in_threads:
             n_threads = min(self.options.n_threads or cpu_count(), len(self._groups))
 
         def train_epoch(group: Group, number: int) -> None:
             losses[:, group.candidates, group.split, number] = train(group, epochs[number])
-            if number + 1 == len(epochs) and not self.options.keeps_states:
+            is_last = number + 1 == len(epochs) and not group.begun
+            if is_last and not self.options.keeps_states:
                 group.state = group.averages = None
 
         with memory_kept(), ThreadPoolExecutor(1) as beside:
             size = max(map(len, self._groups))
-            compiled = beside.submit(trainer.compile_beside, size, with_scoring=True)
-            try:
-                train_in_turns(self._groups, len(epochs), n_threads, train_epoch)
-                compiled.result()
-            except BaseException:
-                trainer.is_halted.set()  # every thread ends after the epoch it is in
-                raise
+            compiled = beside.submit(self._trainer.compile_beside, size, with_scoring=True)
+            train_in_turns(self._groups, len(epochs), n_threads, train_epoch)
+            compiled.result()
         self.lane.rest()
 
     def halt(self) -> None:
-        """Have training end after the epoch that it is in."""
-        self._trainer.is_halted.set()
+        """Have training end, for good, after the epoch that it is in."""
+        self._is_halted.set()
 
     def _train_by_executor(
         self, executor: Executor, losses: np.ndarray, epochs: range, step: Step
@@ -268,7 +269,7 @@ class Block:
         name, reason = snapshot.lane, snapshot.lane_reason
         if name != self.lane.name:
             self.lane = open_lane(name, reason, self.setups, len(self), self.options, self.data)
-            self._trainer = Trainer(self.setups, self.lane, self.options, self.data)
+            self._trainer = self._make_trainer()
         self.lane = replace(self.lane, reason=reason)
         self._lanes_left = []
         self.n_epochs = snapshot.n_epochs

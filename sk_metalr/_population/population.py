@@ -1,7 +1,7 @@
 """All candidates × all splits, as one population of blocks."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -83,6 +83,8 @@ class Population:
             pairs = zip(self.blocks, steps, strict=True)
             trained = [threads.submit(train, *pair) for pair in pairs]
             try:
+                for ended in wait(trained, return_when=FIRST_EXCEPTION).done:
+                    ended.result()
                 recorded = [of_block.result() for of_block in trained]
             except BaseException:  # the others end after the epoch they are in
                 threads.shutdown(wait=False, cancel_futures=True)

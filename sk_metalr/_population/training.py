@@ -31,16 +31,24 @@ ADAPTATION = 0.2
 
 
 class Trainer:
-    """Trains and scores groups in a lane, with a setup for each split; threads may share it."""
+    """Trains and scores groups in a lane, with a setup for each split; threads may share it.
+
+    Once it `is_halted`, it trains no more.
+    """
 
     def __init__(
-        self, setups: list[SplitSetup], lane: Lane, options: Options, data: Collection[str] = ()
+        self,
+        setups: list[SplitSetup],
+        lane: Lane,
+        options: Options,
+        is_halted: Event,
+        data: Collection[str] = (),
     ) -> None:
         self.setups = setups
         self._names = [RATE, *data]
         self.lane = lane
         self.options = options
-        self.is_halted = Event()
+        self._is_halted = is_halted
         self._scorers: dict[int, Scorer] = {}
         self._score_rows = rows_per_score_batch(max(len(setup.test) for setup in setups))
         self._kept_epochs = kept_epochs(options.budget) if options.keeps_predictions else ()
@@ -59,7 +67,7 @@ class Trainer:
         setup, n_candidates = self.setups[group.split], len(group.candidates)
         names = self.options.recorded
         losses = np.full((len(names), n_candidates), np.nan)
-        if self.is_halted.is_set():
+        if self._is_halted.is_set():
             return losses
         self._start(group)
         if group.is_over and not group.begun:
@@ -85,7 +93,7 @@ class Trainer:
         That is of shape (n_recorded, n_candidates). Training goes on from there.
         """
         losses = np.full((len(self.options.recorded), len(group.candidates)), np.nan)
-        if self.is_halted.is_set():
+        if self._is_halted.is_set():
             return losses
         self._start(group)
         setup = self.setups[group.split]

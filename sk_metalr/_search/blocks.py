@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from scipy.stats import rankdata
 
 from .. import _models as models
 from .._population import OF_OPTIMIZERS, architecture_key, numbers_of, preserved_random_state
@@ -105,10 +106,11 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     """Return, by position, what each candidate has of parameters of training, and its model.
 
     A model is built for some candidates: of each static setting two that differ in as many numbers
-    as any, those with the lowest and the highest of each number, one for each number of a short
-    list, and more until each of them is checked by the others. Where all of their models' numbers
-    follow from the candidates' by one linear map, so do those of the others; else a model is built
-    for each.
+    as any, those with the lowest and the highest of each number and of all together, one for each
+    number of a short list, and more until each of them is checked by the others. Where all of their
+    models' numbers follow from the candidates' by one linear map, so do those of the others, of
+    which the lowest and the highest are checked; else a model is built for each that is unlike the
+    others.
     """
     table, columns = _numbers(candidates), candidates.columns
     listed = [n for n in candidates.levels if n not in (SCHEDULE, *OF_TRAINING)]
@@ -128,19 +130,45 @@ def _models_of(candidates: Candidates, evaluation: Any) -> dict[int, tuple[Any, 
     models_of: dict[int, Built] = {}
     for kind in np.unique(kinds):
         mine = np.flatnonzero(kinds == kind)
-        inputs = np.column_stack([np.ones(len(mine)), table[mine]])
-        known = _determining(inputs, np.flatnonzero(np.isin(mine, list(some))).tolist())
         settings = [candidates.strategy(position).settings for position in mine.tolist()]
-        found = {at: built(evaluation, settings[at]) for at in known}
-        others = _followed(inputs, static[mine], found)
-        for at, position in enumerate(mine.tolist()):
-            one = found.get(at) or others.get(at) or built(evaluation, settings[at])
-            models_of[position] = one
+        rows = np.column_stack([static[mine], np.ones(len(mine)), table[mine]])
+        wanted = np.flatnonzero(np.isin(mine, list(some))).tolist()
+        found = _models_of_rows(rows, wanted, settings, evaluation)
+        models_of |= dict(zip(mine.tolist(), found, strict=True))
     of_training = [columns[name] for name in candidates.levels if name in OF_TRAINING]
     return {
         position: (tuple(int(column[position]) for column in of_training), one)
         for position, one in models_of.items()
     }
+
+
+def _models_of_rows(
+    rows: np.ndarray, some: list[int], settings: list[dict[str, Any]], evaluation: Any
+) -> list[Built]:
+    """Return the models of candidates of these settings, of `some` of which at least they are
+    built.
+
+    The `rows` (n_candidates, n) hold the number of a static setting, 1, and numbers.
+    """
+    number = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).tolist()
+    inputs = rows[:, 1:]
+    together = rankdata(inputs, axis=0).sum(axis=1)
+    some = list({*some, int(together.argmin()), int(together.argmax())})
+    models: dict[int, Built] = {}  # candidates of equal rows have equal ones
+    wanted = _determining(inputs, some)
+    while wanted:
+        for at in wanted:
+            if number[at] not in models:
+                models[number[at]] = built(evaluation, settings[at])
+        known = {at: models[n] for at, n in enumerate(number) if n in models}
+        followed = _followed(inputs, rows[:, 0], known)
+        if not followed:  # from those that are known; so each is built
+            wanted = [at for at in range(len(rows)) if number[at] not in models]
+            continue
+        values = np.array([list(followed[at].numbers.values()) for at in range(len(rows))])
+        ends = {*values.argmin(axis=0).tolist(), *values.argmax(axis=0).tolist()}
+        wanted = [at for at in ends if number[at] not in models]
+    return [models.get(n) or followed[at] for at, n in enumerate(number)]
 
 
 def _numbers(candidates: Candidates) -> np.ndarray:
@@ -152,17 +180,18 @@ def _numbers(candidates: Candidates) -> np.ndarray:
 
 def _determining(inputs: np.ndarray, some: list[int]) -> list[int]:
     """Return rows of `inputs` (n_candidates, n), `some` among them, that determine a linear map of
-    all: each follows from the others, and there are more than unknown. All, where none do.
+    all: each follows from the others, and there are more than unknown. One of each, where none do.
+    Equal ones count once: one does not check the other.
     """
     known, scaled = list(some), inputs / np.maximum(np.abs(inputs).max(axis=0), 1e-300)
     rank = np.linalg.matrix_rank(scaled)
     for position in np.random.RandomState(0).permutation(len(inputs)).tolist():
-        rows = scaled[known]
+        rows = np.unique(scaled[known], axis=0)
         leverage = np.einsum("ij,ji->i", rows, np.linalg.pinv(rows))
-        is_more = len(known) >= rank + MORE_THAN_UNKNOWN
+        is_more = len(rows) >= rank + MORE_THAN_UNKNOWN
         if is_more and np.linalg.matrix_rank(rows) == rank and (leverage < 1 - 1e-9).all():
             break
-        if position not in known:
+        if not (scaled[known] == scaled[position]).all(axis=1).any():
             known.append(position)
     return known
 
@@ -277,10 +306,10 @@ def with_members(
             if n_blocks >= max(2, len(values)) or not are_numbers:
                 static.add(name)
     own = models.own_values(evaluation.estimator, space.others)
-    # A function may need some of what is searched.
-    needed = {
-        name: v for name, v in first.items() if name.split("__")[0] not in (OPTIMIZER, "loss")
-    }
+    # A function may need some of what is searched, and so does an estimator without a loss.
+    has_loss = getattr(evaluation.estimator, "loss", None) is not None
+    spared = (OPTIMIZER, "loss") if has_loss else (OPTIMIZER,)
+    needed = {name: value for name, value in first.items() if name.split("__")[0] not in spared}
     known = {"optimizer__weight_decay": 0.0} | built(evaluation, needed).numbers | own
     own = {name: value for name, value in known.items() if name in space.others}
     return space.with_members(set(space.others) - static, own)

@@ -23,9 +23,11 @@ class Clock:
     def measure_refit(self, fit: Callable[[int, Stage], Any]) -> None:
         """Measure what a refit takes by a few epochs of it: `fit` refits for so many."""
         fit(1, silent)  # compiles
+        begun: list[float] = []
         ticks: list[float] = []
 
         def timed(name: str, n_steps: int) -> AbstractContextManager[Step]:
+            begun.append(perf_counter())
             return nullcontext(lambda seen: ticks.append(perf_counter()))
 
         start = perf_counter()
@@ -33,8 +35,7 @@ class Clock:
         whole = perf_counter() - start
         self.refit_epoch = whole / PROBE_EPOCHS
         if len(ticks) >= PROBE_EPOCHS:  # not by Keras's loop, which tells of whole fits only
-            per_tick = (ticks[-1] - ticks[0]) / (len(ticks) - 1)
-            self.refit_epoch = per_tick * len(ticks) / PROBE_EPOCHS
+            self.refit_epoch = (ticks[-1] - begun[0]) / PROBE_EPOCHS
         self.refit_rest = max(0.0, whole - PROBE_EPOCHS * self.refit_epoch)
 
     def allows(self, n_epochs: int, more: int = 1) -> bool:

@@ -21,7 +21,7 @@ from .._population import (
     numbers_of,
     preserved_random_state,
 )
-from .._space import Candidates, Schedule
+from .._space import Candidates, Schedule, are_same
 from .._splits import Split
 from .blocks import planned
 
@@ -61,12 +61,20 @@ class Evaluation:
         # Blocks are trained side by side.
         memory = self.options.max_memory / min(cpu_count(), len(plans))
         options = replace(self.options, **{"max_memory": memory} | changes)
-        blocks, numbers = [], []
+        blocks: list[Block] = []
+        numbers, trained = [], []
         for plan in plans:
             schedules = [candidates.strategy(int(i)).schedule for i in plan.positions]
             block = partial(self.block, plan.settings, plan.values, schedules, options)
             blocks.append(block(executor=Workers(block, n_workers) if n_workers > 1 else None))
             numbers.append(plan.positions)
+            trained.append(_trained(blocks[-1]))
+        if trained != [_trained(block) for block in blocks]:
+            raise ValueError(
+                "The function that builds the model must make all of its layers, those of a "
+                "pretrained part, too, at each call. Got models that share some instead: building "
+                "one with another setting has changed which layers of the others are trained."
+            )
         return Population(blocks, numbers)
 
     def numbers_in_common(self, alike: list[keras.Model]) -> dict[str, np.ndarray]:
@@ -123,7 +131,7 @@ class Evaluation:
         """Return the setups of the block before, unless Keras's own loop has trained its models."""
         for of_block, reference in self._latest:
             before = reference()
-            if before is not None and of_block == settings and before.lane.name != "keras":
+            if before is not None and are_same(of_block, settings) and before.lane.name != "keras":
                 return before.setups
         return None
 
@@ -170,6 +178,11 @@ class Evaluation:
                     test_weight=np.ones(len(test), first.test_weight.dtype),
                 )
         return [setups[number] for number in range(len(self.splits))]
+
+
+def _trained(block: Block) -> list[bool]:
+    """Return which variables of a block's model are trained."""
+    return [bool(variable.trainable) for variable in block.setups[0].model.variables]
 
 
 def make_setup(

@@ -91,8 +91,9 @@ def prepare(
         models.check_fresh(wrapped)
     space = StrategySpace(estimator.param_distributions, estimator.learning_rates)
     models.check_searchable(wrapped, space.others)
+    has_own_epochs = any("epochs" not in part.others for part in space.parts)
     if epochs := space.take_out("epochs"):
-        wrapped = models.largest_budget(wrapped, epochs)
+        wrapped = models.largest_budget(wrapped, epochs, has_own_epochs)
     plan = models.training_plan(wrapped)
     _warn_of_ignored_settings(wrapped, estimator.refit)
     _warn_of_rounding(X)

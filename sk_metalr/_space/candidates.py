@@ -167,6 +167,23 @@ class Candidates:
         return replace(others, columns=others.columns | {RATE: np.asarray(rates, float)})
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Tell whether values are equal, or one object; arrays are where all of their numbers are."""
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return bool(np.array_equal(one, other))
+    try:
+        return bool(one == other)
+    except ValueError:  # arrays in lists
+        return False
+
+
+def are_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether settings are the same."""
+    return one.keys() == other.keys() and all(is_same(v, other[name]) for name, v in one.items())
+
+
 def _ranks(column: np.ndarray) -> np.ndarray:
     """Return ranks from 0 to 1 of numbers (n,), equal for equal ones, and 0 for NaN."""
     values, number = np.unique(column, return_inverse=True)

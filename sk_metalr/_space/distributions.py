@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import loguniform, qmc, rv_discrete
 from sklearn.model_selection import ParameterSampler
 
-from .candidates import RATE
+from .candidates import RATE, is_same
 
 UNKNOWN = object()
 """Stands for a value that is not known."""
@@ -128,7 +128,7 @@ class Dimension:
     def nearest(self, value: Any) -> Any:
         """Return a value if it is listed or supported, the nearest number, or else UNKNOWN."""
         if self.is_listed:
-            if any(one is value or one == value for one in self._values):
+            if any(is_same(one, value) for one in self._values):
                 return value
             if not is_number(value) or not all(map(is_number, self._values)):
                 return UNKNOWN

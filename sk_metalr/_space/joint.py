@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import qmc
 from sklearn.model_selection import ParameterGrid
 
-from .candidates import OPTIMIZER, RATE, SCHEDULE
+from .candidates import OPTIMIZER, RATE, SCHEDULE, are_same, is_same
 from .distributions import UNKNOWN, Dimension
 
 IS_OWN = "is own"
@@ -55,7 +55,7 @@ def draw(
     for part, n, nearest, may_be_own in zip(parts, numbers, known, is_own, strict=True):
         drawn = _drawn_from(part, members, nearest, n, random_state) if n else []
         for row in drawn:
-            row[IS_OWN] = may_be_own and all(row[name] == v for name, v in nearest.items())
+            row[IS_OWN] = may_be_own and all(is_same(row[name], v) for name, v in nearest.items())
         rows += drawn
     return rows
 
@@ -80,7 +80,7 @@ def _are_own(
         is_one = all(len(several) == 1 and len(*several) == 1 for several in listed)
         found.append(is_one and nearest.keys() == part.others.keys())
     is_exact = [
-        is_known and all(value == own[name] for name, value in nearest.items())
+        is_known and all(is_same(value, own[name]) for name, value in nearest.items())
         for is_known, nearest in zip(found, known, strict=True)
     ]
     return is_exact if any(is_exact) else found
@@ -137,7 +137,7 @@ def _with_own(settings: list[dict[str, Any]], own: dict[str, Any]) -> list[dict[
     """Return settings with that of the estimator's own values first, in place of one most like it,
     so that listed values still come about as often as the others.
     """
-    most_like = max(settings, key=lambda one: sum(one[name] == own[name] for name in own))
+    most_like = max(settings, key=lambda one: sum(is_same(one[name], own[name]) for name in own))
     return [most_like | own, *(one for one in settings if one is not most_like)]
 
 
@@ -154,15 +154,19 @@ def _settings(
         quantiles = latin_hypercube(n, len(static), random_state)
         columns = [one.at(quantiles[:, i], random_state) for i, one in enumerate(static.values())]
         drawn = [dict(zip(static, row, strict=True)) for row in zip(*columns, strict=True)]
-        different = [one for i, one in enumerate(drawn) if one not in drawn[:i]]
+        different = [one for i, one in enumerate(drawn) if not _is_among(one, drawn[:i])]
         best = max(best, different, key=len)
         if len(best) == n:
             return best
     if n_all == np.inf:
         return best
-    left = [one for one in _grid(static) if one not in best]
+    left = [one for one in _grid(static) if not _is_among(one, best)]
     more = random_state.choice(len(left), n - len(best), replace=False)
     return [*best, *(left[int(i)] for i in more)]
+
+
+def _is_among(setting: dict[str, Any], others: list[dict[str, Any]]) -> bool:
+    return any(are_same(setting, one) for one in others)
 
 
 def _grid(listed: dict[str, Dimension], **others: list[Any]) -> list[dict[str, Any]]:

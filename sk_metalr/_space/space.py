@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from copy import copy
+from os import PathLike
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
-from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy
+from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy, is_same
 from .distributions import Dimension, LearningRates
 from .joint import IS_OWN, draw
 from .schedules import CONSTANT, check_schedule
@@ -74,7 +75,7 @@ class StrategySpace:
             others = {n: Dimension(n, part[n]) for n in part if n not in (RATE, *LEVEL_OF)}
             self.parts.append(Part(of_part, positions, others))
             self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
-        if self.is_joint and self.is_open:
+        if self.is_open and set(self.others) - {"epochs"}:
             raise ValueError(
                 "The 'learning_rates' parameter must be a list, a distribution "
                 "or None where param_distributions holds more than optimizers and schedules. Got "
@@ -302,12 +303,13 @@ def _name_of(value: Any) -> Any:
     """Return a value as results show it: itself if it is plain, or else its name."""
     if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
         return value
+    if isinstance(value, PathLike):
+        return str(value)
     return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
 
 
 def _are_same(one: Any, other: Any) -> bool:
-    one, other = getattr(one, "rule", one), getattr(other, "rule", other)
-    return one is other or bool(np.all(one == other))
+    return is_same(getattr(one, "rule", one), getattr(other, "rule", other))
 
 
 def _optimizer_level(optimizer: Any) -> Level:

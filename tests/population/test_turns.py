@@ -1,6 +1,8 @@
 """How groups share threads."""
 
-from threading import Barrier
+import os
+import signal
+from threading import Barrier, Event
 
 import pytest
 
@@ -13,7 +15,7 @@ def test_one_thread_trains_a_group_to_its_end_before_the_next():
     assert seen == [(group, epoch) for group in "ab" for epoch in range(3)]
 
 
-@pytest.mark.parametrize("n_groups", [2, 3, 4, 5])
+@pytest.mark.parametrize("n_groups", [2, 3, 4, 5, 7])
 def test_no_thread_waits_for_the_last_group(n_groups):
     n_epochs, seen = 4, []
     both = Barrier(2, timeout=30)  # breaks where one thread is left alone
@@ -45,13 +47,38 @@ def test_few_groups_have_begun_at_a_time():
 
 
 def test_an_error_ends_the_other_threads_and_is_raised():
-    seen = []
+    seen, others_train = [], Event()
 
     def train(group, epoch):
         seen.append(group)
-        if group == 1:
+        if group:
+            others_train.set()
+        elif others_train.wait(30):
             raise RuntimeError("of a group")
 
     with pytest.raises(RuntimeError, match="of a group"):
-        train_in_turns(range(4), 100, 1, train)
-    assert seen == [0] * 100 + [1]
+        train_in_turns(range(2), 10**7, 2, train)
+    assert 1 < len(seen) < 10**7
+
+
+def test_an_interruption_ends_training():
+    """Of the main thread, which only waits."""
+    seen, interrupted = [], Event()
+
+    def interrupt(*_):
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def train(group, epoch):
+        seen.append(group)
+        if len(seen) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        interrupted.wait(30)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_in_turns(range(4), 10**7, 2, train)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(seen) < 10**7

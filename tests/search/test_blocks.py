@@ -60,12 +60,12 @@ def with_a_layer_of_its_own(dropout=0.1):
     return compiled(layers.Dense(8), Doubled(), layers.Dropout(dropout))
 
 
-def blocks_of(build, space, n=12):
+def blocks_of(build, space, n=12, seed=0):
     is_wrapped = isinstance(build, KerasClassifier)
     wrapped = build if is_wrapped else KerasClassifier(build, epochs=1, verbose=0)
     fitted = MetaLRClassifier(wrapped, space, cv=2)
-    prepared = prepare(fitted, X, Y, None, None, (None, None), np.random.RandomState(0))
-    candidates = prepared.space.sample(n, np.random.RandomState(0))
+    prepared = prepare(fitted, X, Y, None, None, (None, None), np.random.RandomState(seed))
+    candidates = prepared.space.sample(n, np.random.RandomState(seed))
     return candidates, planned(candidates, prepared.evaluation)
 
 
@@ -161,6 +161,42 @@ def test_what_a_function_makes_of_a_number_depends_on_a_static_one(seed):
         params = [candidates.params()[position] for position in block.positions]
         wanted = [one["model__dropout"] if one["model__units"] > 4 else 0.1 for one in params]
         np.testing.assert_allclose(*rates_of(block), wanted, rtol=1e-9)
+
+
+def elastic(alpha=1e-4, ratio=0.1):
+    penalty = keras.regularizers.L1L2(alpha * ratio, alpha * (1 - ratio))
+    return compiled(layers.Dense(8, kernel_regularizer=penalty))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equal_candidates_do_not_check_each_other(seed):
+    """A product of two short lists is no linear map, though it is on any three of its values."""
+    space = {"model__alpha": [1e-4, 1e-2], "model__ratio": [0.1, 0.9]}
+    candidates, (block,) = blocks_of(elastic, space, 32, seed)
+    alpha, ratio = (candidates.columns[name] for name in space)
+    l1, l2 = (block.values[name] for name in sorted(block.values) if name.endswith(("l1", "l2")))
+    np.testing.assert_allclose(l1, (alpha * ratio)[block.positions], rtol=1e-6)
+    np.testing.assert_allclose(l2, (alpha * (1 - ratio))[block.positions], rtol=1e-6)
+
+
+def rising(first=0.1, step=0.1):
+    return compiled(layers.Dense(8), layers.Dropout(min(0.9, first + step)))
+
+
+def together(first=0.1, step=0.1):
+    hidden = [layers.Dropout(0.5)] if min(first, step) > 0.45 else []
+    return compiled(layers.Dense(8), layers.Dropout(first), layers.Dropout(step), *hidden)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_only_a_corner_of_two_numbers_meets_is_built(seed):
+    space = {"model__first": uniform(0, 0.6), "model__step": uniform(0, 0.6)}
+    candidates, (block,) = blocks_of(rising, space, 32, seed)
+    expected = sum(candidates.columns[name] for name in space).clip(None, 0.9)
+    np.testing.assert_allclose(*rates_of(block), expected[block.positions], rtol=1e-6)
+    candidates, blocks = blocks_of(together, space, 64, seed)
+    is_corner = np.min([candidates.columns[name] for name in space], axis=0) > 0.45
+    assert len(blocks) == 1 + is_corner.any()
 
 
 def smoothing_alone():

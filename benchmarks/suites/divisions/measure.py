@@ -12,16 +12,14 @@ from sklearn.model_selection import StratifiedKFold
 from benchmarks.harness.refitting import N_CANDIDATES, N_WEIGHTS, classifier, searched
 from benchmarks.harness.scores import mean_score
 from benchmarks.harness.tables import Table, load
-from benchmarks.suites.quality.measure import (
+from benchmarks.suites.quality.calibrated import (
     ENSEMBLES,
-    FIVE_MODELS,
-    N_MODELS,
     N_SPLITS,
     OURS,
-    UNCALIBRATED,
     chosen_alone,
     together,
 )
+from benchmarks.suites.quality.measure import FIVE_MODELS, N_MODELS, UNCALIBRATED
 from sk_metalr import MetaLRClassifier
 
 SMALL = ["wine", "breast_cancer", "iris", "penguins"]

@@ -7,7 +7,8 @@ import pandas as pd
 
 from benchmarks.harness.pages import Bar, markdown, rows_of_tables
 from benchmarks.suites.divisions.measure import N_DIVISIONS
-from benchmarks.suites.quality.measure import ENSEMBLES, FIVE_MODELS, OURS, UNCALIBRATED
+from benchmarks.suites.quality.calibrated import ENSEMBLES, OURS
+from benchmarks.suites.quality.measure import FIVE_MODELS, UNCALIBRATED
 
 PAIRS = [(OURS, UNCALIBRATED, 0.02), (ENSEMBLES[10], FIVE_MODELS, 0.015)]
 

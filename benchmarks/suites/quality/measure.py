@@ -15,7 +15,6 @@ stops early by itself: on 80 % of the rows and without a refit, as its users do.
 """
 
 import warnings
-from dataclasses import replace
 from time import perf_counter
 
 import keras
@@ -33,41 +32,32 @@ from benchmarks.harness.refitting import (
     DENSE_GRID,
     EPOCHS,
     N_CANDIDATES,
-    N_WEIGHTS,
     classifier,
     refit_all,
-    refitted,
-    searched,
 )
 from benchmarks.harness.scores import mean_score, score
 from benchmarks.harness.tables import NAMES, Table, load
+from benchmarks.suites.quality.calibrated import (
+    N_SPLITS,
+    OURS,
+    calibrated,
+    without,
+)
 from benchmarks.suites.quality.range_test import range_test, steepest, valley
-from sk_metalr import Experience, MetaLRClassifier, Portfolio
+from sk_metalr import MetaLRClassifier, Portfolio
 from sk_metalr import _models as models
 from sk_metalr._population import preserved_random_state
 from sk_metalr._refit import predicted
-from sk_metalr._search import Prepared, SearchResult
-from sk_metalr._search.ensemble import Chosen
-from sk_metalr._search.history import surface_of
-from sk_metalr._search.loop import single, with_models
 from sk_metalr._search.selection import choose
 from sk_metalr._search.surface import response_surface
 from sk_metalr._splits import n_auto_splits
 from sk_metalr._task import Classification
 
 PATIENCE = 5
-N_SPLITS, N_MODELS = 5, 5
+N_MODELS = 5
 SEEDS = 3
 QUICK = ["penguins", "breast_cancer"]
 
-OURS = "MetaLRClassifier"
-ENSEMBLES = {n: f"{OURS}, n_models={n}" for n in (5, 10)}
-SAME_CHOICE = {n: f"{OURS}, mean of {n} refits of its choice" for n in (5, 10)}
-CHOSEN_ON_TEST = {
-    1: f"{OURS}, chosen on the test rows",
-    10: f"{OURS}, n_models=10, chosen on the test rows",
-}
-WITHOUT_AVERAGES = f"{OURS}, averages of weights left out"
 UNCALIBRATED = f"{OURS}, calibrate=False"
 WHOLE_FIT = f"{UNCALIBRATED}, its own refit"
 FIVE_MODELS = f"{UNCALIBRATED}, n_models={N_MODELS}"
@@ -156,60 +146,6 @@ def trained_once(searches: "Searches") -> dict[str, np.ndarray]:
     return outcomes
 
 
-def calibrated(searches: "Searches") -> dict[str, list[np.ndarray]]:
-    """Return test probabilities of what calibrated searches choose: one model, or several."""
-    table, n_most = searches.table, max(ENSEMBLES)
-    how = {"estimator": classifier(searches.seed), "n_models": n_most}
-    given = table.X_train, table.y_train, N_CANDIDATES, searches.seed
-    found, prepared = searched(MetaLRClassifier(**how, cv=searches.folds), *given)
-    refits = chosen_alone(found, prepared, table, n_most)
-    outcomes = {OURS: refits}
-    of_weights = without_averages(found, prepared)
-    outcomes[WITHOUT_AVERAGES] = [
-        predicted(prepared.data.task, [one], table.X_test, [of_weights.temperature])
-        for one in refitted(found, prepared, [of_weights] * N_WEIGHTS)
-    ]
-    for n_models, name in SAME_CHOICE.items():
-        outcomes[name] = [np.mean(refits[:n_models], axis=0)]
-    for n_models, name in ENSEMBLES.items():
-        outcomes[name] = [together(found, prepared, table, n_models)]
-    on_test = searched(MetaLRClassifier(**how), *given, own_rows=(table.X_test, table.y_test))
-    outcomes[CHOSEN_ON_TEST[1]] = chosen_alone(*on_test, table, n_most)
-    outcomes[CHOSEN_ON_TEST[10]] = [together(*on_test, table, n_most)]
-    return outcomes
-
-
-def chosen_alone(
-    found: SearchResult, prepared: Prepared, table: Table, n_refits: int
-) -> list[np.ndarray]:
-    """Return test probabilities of several refits of the one choice."""
-    alone = single(found.choice)
-    return [
-        predicted(prepared.data.task, [one], table.X_test, [alone.temperature])
-        for one in refitted(found, prepared, [alone] * n_refits)
-    ]
-
-
-def together(found: SearchResult, prepared: Prepared, table: Table, n_models: int) -> np.ndarray:
-    """Return test probabilities of an ensemble of what was trained."""
-    task = prepared.data.task
-    ensemble = with_models(found, n_models, task)
-    fitted = refitted(found, prepared, ensemble.models)
-    temperatures = [one.temperature for one in ensemble.models]
-    mean = predicted(task, fitted, table.X_test, temperatures)
-    return task.tempered(mean, ensemble.temperature)
-
-
-def without_averages(found: SearchResult, prepared: Prepared) -> Chosen:
-    """Return what is chosen where only the weights themselves are scored."""
-    history, scoring = found.history, prepared.scoring
-    of_weights, _ = history.recorded.views
-    losses = scoring.losses(of_weights)
-    surface = surface_of(history.candidates, losses, history.n_resources, history.baseline_loss)
-    choice = choose(surface, history.candidates.learning_rates)
-    return single(replace(choice, temperature=scoring.temperature(of_weights, choice)))
-
-
 class Searches:
     """The learning curves that ways of choosing look at, each trained once.
 
@@ -244,10 +180,8 @@ class Searches:
 
     def from_other_tables(self, n_candidates: int | None) -> tuple[float, int]:
         """Return what is chosen of rates that the other tables have taught."""
-        others = [one for one in Experience.load("default") if one.source != self.table.name]
-        found = self.search(
-            self.folds, search=Portfolio(Experience().merge(others)), n_candidates=n_candidates
-        )
+        portfolio = Portfolio(without(self.table.name))
+        found = self.search(self.folds, search=portfolio, n_candidates=n_candidates)
         return found.best_learning_rate_, found.best_n_epochs_
 
     def last_losses_on_grid(self) -> np.ndarray:

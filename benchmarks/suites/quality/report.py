@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import wilcoxon
 
 from benchmarks.harness.pages import Bar, markdown
-from benchmarks.suites.quality import figures
+from benchmarks.suites.quality import calibrated, figures
 from benchmarks.suites.quality import measure as quality
 
 CHOOSING = [
@@ -125,9 +125,9 @@ def left_aside(excess: pd.DataFrame) -> str:
 
 def calibration_bars(scores: pd.DataFrame) -> Iterator[Bar]:
     """Compare the default with the choice of before, and an ensemble with refits of one choice."""
-    ours, plain, ten = quality.OURS, quality.UNCALIBRATED, quality.ENSEMBLES[10]
-    five_plain, ten_of_one = quality.FIVE_MODELS, quality.SAME_CHOICE[10]
-    one_on_test, ten_on_test = quality.CHOSEN_ON_TEST.values()
+    ours, plain, ten = quality.OURS, quality.UNCALIBRATED, calibrated.ENSEMBLES[10]
+    five_plain, ten_of_one = quality.FIVE_MODELS, calibrated.SAME_CHOICE[10]
+    one_on_test, ten_on_test = calibrated.CHOSEN_ON_TEST.values()
     loss = by_table(scores, "log_loss")
     mean = loss.mean()
     for better, worse, on_test, by, at_most in [
@@ -198,7 +198,7 @@ def quality_bars(scores: pd.DataFrame, quick: bool) -> Iterator[Bar]:
     yield (
         "worst table's excess ≤ 0.06 nats",
         f"{mine.max():.4f} ({mine.idxmax()}); chosen on the test rows: "
-        f"{excess[quality.CHOSEN_ON_TEST[1]][mine.idxmax()]:.4f}",
+        f"{excess[calibrated.CHOSEN_ON_TEST[1]][mine.idxmax()]:.4f}",
         bool(mine.max() <= 0.06),
     )
     yield from calibration_bars(scores)

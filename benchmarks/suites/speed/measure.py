@@ -38,6 +38,7 @@ FEWER_ROUNDS = 3
 CROSS_VALIDATION = "cross_val_score, 5 folds, MetaLRClassifier"
 PREDICTION = "predict_proba of 100 rows"
 ENSEMBLE_PREDICTION = f"{PREDICTION}, n_models=10"
+BY_TURNS = "calibration, by turns"
 PREDICTIONS = {PREDICTION: ours, ENSEMBLE_PREDICTION: ours_ensemble}
 MAIN = "digits, width 128"
 IMAGES = "digits, convolutions"
@@ -63,6 +64,7 @@ def cells(quick: bool) -> dict[str, dict]:
             if setting != MAIN:
                 plan += [(setting, one_split, FEWER_ROUNDS), (setting, STRONG_PEERS[0], 1)]
         plan += [(IMAGES, HALVING, FEWER_ROUNDS), (MAIN, PORTFOLIO, ROUNDS)]
+        plan += [(MAIN, BY_TURNS, ROUNDS)]
     return {
         f"speed {setting} {contender}": {
             "setting": setting,
@@ -88,6 +90,8 @@ def measure(setting: str, contender: str, rounds: int) -> dict:
         return predictions(PREDICTIONS[contender], X, y, width)
     if contender == CROSS_VALIDATION:
         return cross_validations(X, y, width, rounds)
+    if contender == BY_TURNS:
+        return {"by_turns": by_turns(X, y, width, rounds)}
     fit = (OURS | OF_NUMBERS | VARIANTS | PEERS | OTHERS | SHORTER)[contender]
     fit_plain = plain_of_numbers if contender in OF_NUMBERS else plain
     fit_plain(X, y, width, 0)
@@ -128,6 +132,16 @@ def cross_validations(X, y, width, rounds) -> dict:
             cross_val_score(estimator, X, y, cv=folds)
             seconds[name].append(perf_counter() - start)
     return seconds
+
+
+def by_turns(X, y, width, rounds) -> dict[str, list[float]]:
+    """Return seconds of fits with and without calibration, and of an ensemble."""
+    contenders = {name: OURS[name] for name in list(OURS)[1:]} | VARIANTS
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for seed in range(1 + rounds):
+        for name, fit in contenders.items():
+            seconds[name].append(_seconds(fit, X, y, width, seed))
+    return {name: several[1:] for name, several in seconds.items()}  # the first ones compile
 
 
 def predictions(fit, X, y, width, rounds: int = 30) -> dict:
