@@ -102,7 +102,10 @@ def page_name(page):
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_the_examples_in_docstrings_run(name):
+@pytest.mark.filterwarnings("ignore:The experience holds no:sk_metalr.exceptions.ExperienceWarning")
+def test_the_examples_in_docstrings_run(name, monkeypatch):
+    """As they stand, but for a shorter budget of the ready-made network."""
+    monkeypatch.setitem(given.DEFAULT_TRAINING, "epochs", 4)
     results = doctest.testmod(import_module(f"sk_metalr.{name}"))
     assert results.attempted > 0
     assert results.failed == 0

@@ -219,7 +219,7 @@ OF_CLASSES = {
 }
 
 
-OFTEN = "focal", "categorical hinge", "hinge"
+OFTEN = "focal", "hinge"
 
 
 class TestLossesOfClasses:

@@ -575,6 +575,7 @@ class TestKeeping:
         assert here.best_params_ == there.best_params_
         np.testing.assert_allclose(here.predict(X), there.predict(X), rtol=1e-4)
 
+    @pytest.mark.long
     def test_records_of_regression_are_kept_apart(self, diabetes, iris):
         X, y = diabetes
         store = Experience()

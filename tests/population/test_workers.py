@@ -66,6 +66,7 @@ def test_workers_that_die_again_and_again_are_an_error(tmp_path):
     assert len(list(tmp_path.iterdir())) == MAX_FAILURES
 
 
+@pytest.mark.long
 def test_an_error_of_the_function_is_raised_as_it_is():
     with pytest.raises(ValueError, match="13 is no number"):
         list(unordered(doubled, [(1,), (13,)], 2))
@@ -196,6 +197,7 @@ def test_splits_that_a_worker_only_counts_have_their_own_numbers_of_rows(iris):
         assert len(setup.test_weight) == len(setup.test) == len(test)
 
 
+@pytest.mark.long
 def test_workers_compute_in_the_types_of_this_process(iris):
     policy, how = keras.config.dtype_policy(), {"cv": 2, "learning_rates": [0.01, 0.1]}
     before = make(**how).fit(*iris)
@@ -229,6 +231,7 @@ print(faults(nullcontext()), faults(memory_kept()), faults(nullcontext()))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about the GNU C library")
 def test_freed_memory_is_kept_where_dask_has_told_the_process_not_to():
     environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
