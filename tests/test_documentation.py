@@ -496,7 +496,9 @@ QUOTED = {
                 ),
                 "`MetaLRClassifier(calibrate=False)`": UNCALIBRATED,
                 "`MetaLRClassifier()`": OURS,
-                "ten refits of its choice": f"{OURS}, mean of 10 refits of its choice",
+                "ten refits of the choice of `MetaLRClassifier()`": (
+                    f"{OURS}, mean of 10 refits of its choice"
+                ),
                 "`MetaLRClassifier(n_models=10)`": f"{OURS}, n_models=10",
                 "*one model, chosen on the test rows themselves*": ON_TEST,
                 "*ten models, chosen on the test rows themselves*": TEN_ON_TEST,
