@@ -98,8 +98,6 @@ def make_splits(
         if not split[1].size:
             raise ValueError(_nothing_to_hold_out(classes[rare], groups))
         splits.append(split)
-    if not splits:
-        raise ValueError("cv yields no split; give at least one pair (train, test).")
     if has_moved and rare.size:
         _warn_of_rare(classes[rare], groups)
     return splits
@@ -251,6 +249,8 @@ def _row_numbers(pairs: Any, n_rows: int) -> list[Split]:
                 f"is not: {error}."
             ) from error
         splits.append((train, test))
+    if not splits:
+        raise ValueError("cv yields no split; give at least one pair (train, test).")
     return splits
 
 
