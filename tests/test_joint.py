@@ -1,6 +1,7 @@
 """Joint search: any hyperparameter of the wrapped estimator, as Keras itself trains it."""
 
 import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -647,3 +648,16 @@ def test_weights_that_a_function_spares_of_decay_are_spared_by_listed_optimizers
     one = fitted(space, sparing, fixed=fixed, n_candidates=8)
     assert spared_of_decay(one.best_estimator_.model_) == [1]
     assert verify(one, X, Y, n_candidates=4)["max_loss_difference"] < 1e-5
+
+
+def test_files_of_one_name_are_told_apart():
+    def reading(meta, file):
+        width = 4 if file.parent.name == "narrow" else 6
+        return keras.Sequential(
+            [keras.Input((4,)), layers.Dense(width), layers.Dense(3, "softmax")]
+        )
+
+    files = [Path("narrow", "weights.h5"), Path("wide", "weights.h5")]
+    fixed = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    one = fitted({"model__file": files}, reading, fixed=fixed)
+    assert {params["model__file"] for params in one.cv_results_["params"]} == {*map(str, files)}

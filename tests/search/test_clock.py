@@ -30,8 +30,9 @@ def watch(monkeypatch):
     return watch
 
 
-@pytest.mark.parametrize(("tells_of_epochs", "expected"), [(True, 8), (False, 5)])
-def test_time_is_left_for_the_refit(watch, tells_of_epochs, expected):
+@pytest.mark.parametrize(("n_models", "expected"), [(1, 8), (2, 8), (0, 5)])
+def test_time_is_left_for_the_refit(watch, n_models, expected):
+    """Of models that train side by side, or of whose epochs nothing is told."""
     clock = Clock(20.0, start=watch.now)
 
     def fit(n_epochs, task):
@@ -39,7 +40,7 @@ def test_time_is_left_for_the_refit(watch, tells_of_epochs, expected):
         with task("refit", n_epochs) as step:
             for _ in range(n_epochs):
                 watch.now += 1.0
-                if tells_of_epochs:
+                for _ in range(n_models):
                     step(None)
 
     clock.measure_refit(fit)
