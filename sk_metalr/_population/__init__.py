@@ -4,7 +4,8 @@ The only folder that imports TensorFlow. A *member* is one candidate on one spli
 out: `member` writes training and scoring for one member, as pure functions of its state; `program`
 maps them over a group of members and compiles the result; `lanes` decides how a model can be
 trained; `training` trains and scores a `group`, epoch by epoch; a `block` runs all groups of one
-static setting, in threads here or by `workers` elsewhere; `population` puts blocks together.
+static setting, by `turns` in threads here or by `workers` elsewhere; `population` puts blocks
+together.
 `keras_loop` stands in for a program where nothing can be compiled, `reference` trains a member by
 ``Model.fit`` itself, for comparison, and `prediction` has several trained models predict at once.
 """
