@@ -1,12 +1,13 @@
-"""Build the experience that sk_metalr ships: response curves on the benchmark's tables.
+"""Build the experience that sk_metalr ships: finished searches of the benchmark's tables.
 
     python benchmarks/build_experience.py [--jobs 2] [--limit N] [--out FILE]
 
-Every table is searched with two plain strategies, and with a balanced fraction of all
-combinations of model, optimizer, batch size, epochs and number of rows. Each search is recorded as
-a user's would be, by `Experience.record`, and written down in `records/experience` when it ends:
-started again after an interruption, the command goes on where it was. Delete that folder to search
-anew, after a change of the code. Then all records are written to
+The learning rates of every table are searched with two plain strategies, and with a balanced
+fraction of all combinations of model, optimizer, batch size, epochs and number of rows. Then, of
+two models, dropout, width, weight decay, label smoothing and batch size are searched, too. Each
+search is recorded as a user's would be, by `Experience.record`, and written down in
+`records/experience` when it ends: started again after an interruption, the command goes on where it
+was. Delete that folder to search anew, after a change of the code. Then all records are written to
 sk_metalr/_experience/default.jsonl.
 
 From a quarter of an hour to an hour and a half on two cores, by how fast they are.
@@ -24,6 +25,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from scipy.stats import loguniform, uniform
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -38,7 +40,7 @@ RATES = np.geomspace(1e-5, 10, 25)
 
 N_FOLDS = 5
 N_PER_TABLE = 10
-"""Searches of each table beside the two plain ones."""
+"""Searches of learning rates of each table beside the two plain ones."""
 
 MODELS = {
     "linear": ((), None),
@@ -65,6 +67,20 @@ LEVELS = {
 """What varies; a level that is named more than once is drawn more often."""
 
 
+SPACE = {
+    "model__dropout": uniform(0.0, 0.6),
+    "model__units": [32, 64, 128],
+    "optimizer__weight_decay": loguniform(1e-6, 1e-1),
+    "batch_size": [16, 32, 64],
+}
+SMOOTHING = {"loss__label_smoothing": uniform(0.0, 0.2)}
+JOINT = {"2 layers": SPACE | SMOOTHING, "ready-made": SPACE}
+"""What is searched jointly, by model; the ready-made one's loss smooths no labels."""
+
+N_JOINT = 64
+"""Candidates of a joint search."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One search."""
@@ -84,7 +100,10 @@ class Cell:
 
 
 def cells() -> list[Cell]:
-    """Return all searches: the plain ones of every table first, then round after round."""
+    """Return all searches: the plain ones of every table first, then round after round, and those
+    of joint spaces.
+    """
+    joint = [Cell(table, model, "adam", 32, 40, 1_500) for model in JOINT for table in NAMES]
     plain = [
         Cell(table, "2 x 128", optimizer, 32, 40, 1_500)
         for optimizer in ("adam", "momentum")
@@ -97,7 +116,7 @@ def cells() -> list[Cell]:
         rows = zip(*columns.values(), strict=True)
         more.append([Cell(table, *row) for row in rows])
     rounds = [cell for turn in zip(*more, strict=True) for cell in turn]
-    return list(dict.fromkeys(plain + rounds))
+    return list(dict.fromkeys(plain + rounds + joint))
 
 
 def balanced(levels: list, random: np.random.Generator) -> list:
@@ -133,9 +152,15 @@ def rows_of(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 
 def estimator_of(cell: Cell):
-    """Return the classifier of a search, unfitted."""
+    """Return the classifier of a search, unfitted; None for the ready-made one."""
     from scikeras.wrappers import KerasClassifier
 
+    from benchmarks.suites.joint.peers import classifier as jointly_searched
+
+    if cell.model == "ready-made":
+        return None
+    if cell.model in JOINT:
+        return jointly_searched(cell.n_epochs, batch_size=cell.batch_size)
     return KerasClassifier(
         network,
         model__model=cell.model,
@@ -154,10 +179,11 @@ def search(cell: Cell) -> float:
     warnings.simplefilter("ignore")
     start = perf_counter()
     X, y = rows_of(cell)
+    of_rates = {"learning_rates": RATES, "n_candidates": len(RATES)}
+    jointly = {"param_distributions": JOINT.get(cell.model), "n_candidates": N_JOINT}
     fitted = MetaLRClassifier(
         estimator_of(cell),
-        learning_rates=RATES,
-        n_candidates=len(RATES),
+        **(jointly if cell.model in JOINT else of_rates),
         cv=StratifiedKFold(N_FOLDS, shuffle=True, random_state=0),
         refit=False,
         random_state=0,
@@ -169,9 +195,11 @@ def search(cell: Cell) -> float:
 
 def write(records: list, path: Path) -> None:
     """Write records to a file, in place of what was there."""
+    from sk_metalr._experience.records import to_lines
+
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text("".join(record.to_line() for record in records), encoding="utf-8")
+    partial.write_text("".join(to_lines(records)), encoding="utf-8")
     partial.replace(path)  # all of it or nothing
 
 

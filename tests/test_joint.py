@@ -464,10 +464,8 @@ def test_a_random_space_is_searched_as_keras_trains_or_refused(seed, monkeypatch
         assert verify(search, X, Y, n_candidates=2)["max_loss_difference"] < 1e-4
 
 
-def test_searches_that_know_rates_alone_say_so():
+def test_rates_cannot_be_left_open_in_a_joint_space():
     space = {"model__units": [4, 8]}
-    with pytest.raises(ValueError, match="Got 'model__units' too"):
-        MetaLRClassifier(classifier(), space, search="portfolio").fit(X, Y)
     with pytest.raises(ValueError, match="Got 'auto' instead"):
         MetaLRClassifier(classifier(), space, learning_rates="auto").fit(X, Y)
 

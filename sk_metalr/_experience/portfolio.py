@@ -7,6 +7,7 @@ mean regret of the best so far the most (Feurer, Eggensperger, Falkner, Lindauer
 Tasks like the one at hand count for more; a task that was recorded several times counts once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,24 @@ def proposal(
     Records of other optimizers tell nothing about its rates; those of other schedules do, and
     count for less.
     """
+    near, weights, reason = alike(features, [one for one in records if not one.others])
+    if not near:
+        return Proposal(np.empty(0), [], reason)
+    grid = rate_grid(near, bounds)
+    if not grid.size:
+        return Proposal(np.empty(0), [], "none of them has tried rates within these bounds")
+    known = np.array([regrets(record, grid) / unit(record) for record in near])
+    chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
+    return Proposal(np.sort(grid[chosen]), near)
+
+
+def alike(
+    features: dict[str, Any], records: list[ExperienceRecord]
+) -> tuple[list[ExperienceRecord], np.ndarray, str]:
+    """Return the records of tasks like the one at hand, and their weights (n_records,).
+
+    None, and why, where they are of too few tasks to speak of.
+    """
     curves = [one for one in records if len(one.losses) > 1 and np.isfinite(one.losses).any()]
     # Losses of classes, of numbers and of labels have nothing to do with each other.
     same_task = [one for one in curves if _kind(one.features) == _kind(features)]
@@ -54,20 +73,14 @@ def proposal(
     away = distances(features, [record.features for record in records])
     is_other = [record.features["schedule"] != features["schedule"] for record in records]
     away = np.hypot(away, OTHER_SCHEDULE * np.array(is_other, float))
-    alike = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
-    share = 1 / n_repeats(alike)
+    near = [records[i] for i in np.flatnonzero(away <= MAX_DISTANCE)]
+    share = 1 / n_repeats(near)
     if share.sum() < MIN_TASKS - 1e-9:
-        return Proposal(np.empty(0), [], _reason(features, records, away))
-    grid = _grid(alike, bounds)
-    if not grid.size:
-        return Proposal(np.empty(0), [], "none of them has tried rates within these bounds")
-    weights = share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2)
-    known = np.array([regrets(record, grid) / _unit(record) for record in alike])
-    chosen = greedy_portfolio(with_means(known, weights), weights, n_rates)
-    return Proposal(np.sort(grid[chosen]), alike)
+        return [], np.empty(0), _reason(features, records, away)
+    return near, share * np.exp(-0.5 * (away[away <= MAX_DISTANCE] / BANDWIDTH) ** 2), ""
 
 
-def _unit(record: ExperienceRecord) -> float:
+def unit(record: ExperienceRecord) -> float:
     """Return what losses of a record are measured in: nats, or the baseline loss of numbers."""
     is_number = _kind(record.features)[1] != ""
     return record.baseline_loss if is_number else 1.0
@@ -129,15 +142,18 @@ def with_means(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(is_known, regrets, means)
 
 
-def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[int]:
+def greedy_portfolio(
+    regrets: np.ndarray, weights: np.ndarray, n: int, begun: Sequence[int] = ()
+) -> list[int]:
     """Return the columns that go together best, the best first: `n`, or all where there are fewer.
 
-    `regrets`, in nats, is of shape (n_tasks, n_columns); `weights` are of shape (n_tasks,).
+    `regrets`, in nats, is of shape (n_tasks, n_columns); `weights` are of shape (n_tasks,). The
+    columns that a portfolio has `begun` with come first.
     """
     alone = weights @ regrets
-    best_so_far = np.full(len(regrets), np.inf)
-    chosen: list[int] = []
-    for _ in range(min(n, regrets.shape[1])):
+    chosen = list(begun)
+    best_so_far = regrets[:, chosen].min(axis=1, initial=np.inf)
+    for _ in range(min(n, regrets.shape[1]) - len(chosen)):
         cost = weights @ np.minimum(best_so_far[:, None], regrets) + SECOND_AIM * alone
         cost[chosen] = np.inf
         chosen.append(int(cost.argmin()))
@@ -145,14 +161,15 @@ def greedy_portfolio(regrets: np.ndarray, weights: np.ndarray, n: int) -> list[i
     return chosen
 
 
-def _grid(records: list[ExperienceRecord], bounds: tuple[float, float]) -> np.ndarray:
+def rate_grid(records: list[ExperienceRecord], bounds: tuple[float, float]) -> np.ndarray:
     """Return the rates that are considered: those within the bounds and what was tried."""
-    low = max(bounds[0], min(one.learning_rates[0] for one in records))
-    high = min(bounds[1], max(one.learning_rates[-1] for one in records))
+    ends = [(one.learning_rates.min(), one.learning_rates.max()) for one in records]
+    low = max(bounds[0], min(lowest for lowest, _ in ends))
+    high = min(bounds[1], max(highest for _, highest in ends))
     if low > high:
         return np.empty(0)
     n_steps = max(1, round(np.log10(high / low) / GRID_STEP))
     grid = np.unique(np.geomspace(low, high, n_steps + 1).clip(low, high))
     # Between records of narrow ranges there may be rates that none has tried.
-    tried = [(one.learning_rates[0] <= grid) & (grid <= one.learning_rates[-1]) for one in records]
+    tried = [(lowest <= grid) & (grid <= highest) for lowest, highest in ends]
     return np.asarray(grid[np.any(tried, axis=0)])

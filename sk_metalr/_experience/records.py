@@ -1,7 +1,7 @@
 """Records of finished searches, each a line of JSON in a file that many processes append to."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class ExperienceRecord:
     features : dict of str to number or str
         What the task was like: see :mod:`.meta_features`.
     learning_rates : ndarray of shape (n,)
-        Rates that were tried with one optimizer and schedule, in increasing order.
+        Rates that were tried with one optimizer and schedule, in increasing order; where other
+        hyperparameters were searched, too, those of all candidates, in any order.
     losses, standard_errors : ndarray of shape (n,)
         Held-out log-loss at the best epoch as the choice saw it, Laplace-smoothed, then smoothed
         over rates and epochs; and its standard error. In nats; infinite where the rate diverged.
@@ -41,6 +42,9 @@ class ExperienceRecord:
         What the rows are called; may be empty.
     provenance : dict of str to str
         Versions and date.
+    others : dict of str to list of length n
+        What the candidates had of other hyperparameters, by the names of ``set_params``: numbers,
+        strings and other plain values, what is none by its name, None where it had none.
     """
 
     fingerprint: Fingerprint
@@ -52,6 +56,7 @@ class ExperienceRecord:
     baseline_loss: float
     source: str = ""
     provenance: dict[str, str] = field(default_factory=dict)
+    others: dict[str, list[Any]] = field(default_factory=dict)
 
     def to_line(self) -> str:
         """Return the record as one line of JSON, numbers to six digits.
@@ -75,6 +80,9 @@ class ExperienceRecord:
             "provenance": self.provenance,
             "fingerprint": self.fingerprint.to_dict(),
         }
+        if self.others:
+            others = {name: [_short(v) for v in tried] for name, tried in self.others.items()}
+            values["others"] = others
         return json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
 
     @classmethod
@@ -101,9 +109,12 @@ class ExperienceRecord:
         n_epochs = np.array(curve["n_epochs"], int)
         if not (rates.ndim == 1 and rates.shape == losses.shape == errors.shape == n_epochs.shape):
             raise ValueError("its curve has columns of different lengths")
-        if not (rates.size and rates[0] > 0 and (np.diff(rates) > 0).all()):
+        others = {name: list(tried) for name, tried in dict(values.get("others", {})).items()}
+        if any(len(tried) != len(rates) for tried in others.values()):
+            raise ValueError("its columns are of different lengths")
+        if not (rates.size and rates.min() > 0 and (others or (np.diff(rates) > 0).all())):
             raise ValueError("its learning rates are not above 0, in increasing order")
-        if np.isinf(rates[-1]) or np.isnan([losses, errors]).any():
+        if np.isinf(rates).any() or np.isnan([losses, errors]).any():
             raise ValueError("its curve is not all numbers")
         baseline = float(values["baseline_loss"])
         if not 0 < baseline < np.inf:
@@ -114,8 +125,8 @@ class ExperienceRecord:
         if not np.isfinite(coordinates(features)).all():  # what the next search asks of it
             raise ValueError("its features are not all numbers")
         rows = Fingerprint.from_dict(values["fingerprint"])
-        source, provenance = values.get("source", ""), dict(values.get("provenance", {}))
-        return cls(rows, features, rates, losses, errors, n_epochs, baseline, source, provenance)
+        source, made = values.get("source", ""), dict(values.get("provenance", {}))
+        return cls(rows, features, rates, losses, errors, n_epochs, baseline, source, made, others)
 
 
 def _short(value: Any) -> Any:
@@ -123,6 +134,20 @@ def _short(value: Any) -> Any:
     if not isinstance(value, float | np.floating):
         return value
     return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def to_lines(records: Iterable[ExperienceRecord]) -> Iterator[str]:
+    """Yield the lines of a whole file; in place of a fingerprint that is known, its line's number.
+
+    Fingerprints are most of a line, and searches of one table share theirs.
+    """
+    first: dict[str, int] = {}
+    for number, record in enumerate(records, start=1):
+        values = json.loads(record.to_line())
+        line = first.setdefault(json.dumps(values["fingerprint"]), number)
+        if line < number:
+            values["fingerprint"] = line
+        yield json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def lock_of(path: Path) -> Path:
@@ -145,12 +170,14 @@ def append_line(path: Path, line: str) -> None:
 def read_records(path: Path) -> Iterator[ExperienceRecord]:
     """Yield the records of a file; warn of lines that hold none.
 
+    In place of a fingerprint, a line may hold the number of the one with it; see :func:`to_lines`.
     The last line is left out without a word where its end is missing: someone may be writing it.
     Raises ValueError where all others are no records.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     n_records = n_newer = 0
     bad: list[str] = []
+    written: dict[int, Any] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -159,6 +186,9 @@ def read_records(path: Path) -> Iterator[ExperienceRecord]:
             if values["version"] > VERSION:
                 n_newer += 1
                 continue
+            rows = values["fingerprint"]
+            values["fingerprint"] = written[rows] if isinstance(rows, int) else rows
+            written[number] = values["fingerprint"]
             yield ExperienceRecord.from_dict(values)
             n_records += 1
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:

@@ -28,11 +28,20 @@ class Situation:
     own_optimizer: Any
 
     @classmethod
-    def of(cls, estimator: Any, plan: models.TrainingPlan, data: TrainingData) -> "Situation":
-        """Return the situation of a search that is about to begin."""
+    def of(
+        cls,
+        estimator: Any,
+        plan: models.TrainingPlan,
+        data: TrainingData,
+        settings: dict[str, Any] | None = None,
+    ) -> "Situation":
+        """Return the situation of a search that is about to begin.
+
+        The estimator is opened with these `settings`, for what it has no values of its own.
+        """
         with preserved_random_state():
             labels, _ = data.targets(np.arange(len(data.y)))
-            opened = models.open_estimator(estimator, data.X, labels, seed=0)
+            opened = models.open_estimator(estimator, data.X, labels, seed=0, settings=settings)
         strata = data.task.strata(data.target)
         shared = data_features(data.X, strata) | models.task_features(opened, data.task, plan)
         return cls(fingerprint(data.X, strata), shared, opened.model_.optimizer)

@@ -133,7 +133,7 @@ class Experience:
         X_val: Any = None,
         y_val: Any = None,
     ) -> "Experience":
-        """Add a finished search: its response curve for each optimizer and schedule.
+        """Add a finished search: what it found for each optimizer and schedule.
 
         No row is kept, only meta-features, the numbers of rows of each class and hashes, which tell
         whether another table shares rows with this one.
@@ -160,9 +160,8 @@ class Experience:
         sklearn.exceptions.NotFittedError, TypeError
             If it is not fitted, or neither of these.
         ValueError
-            If the data, or the rows that ``cv`` holds out, are not those of the fit, if other
-            hyperparameters than rates, optimizers and schedules were searched, if it was loaded
-            from a file, or if its candidates changed their rates.
+            If the data, or the rows that ``cv`` holds out, are not those of the fit, if it was
+            loaded from a file, or if its candidates changed their rates.
         OSError
             If the file cannot be written.
         """
@@ -224,6 +223,7 @@ class Experience:
                 "source": record.source,
                 **record.features,
                 "best_learning_rate": record.learning_rates[best],
+                **{f"best_{name}": tried[best] for name, tried in record.others.items()},
                 "best_n_epochs": record.n_epochs[best],
                 "loss": record.losses[best],
                 "standard_error": record.standard_errors[best],

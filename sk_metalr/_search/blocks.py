@@ -279,13 +279,30 @@ def _check_numbers(values_of: dict[str, list[Any]]) -> None:
                 )
 
 
+def _may_be_numbers(name: str, values: list[Any]) -> bool:
+    """Tell whether values of a parameter are all numbers, and not all whole."""
+    is_of_model = name not in OF_TRAINING
+    are_numbers = all(map(is_number, values)) and any(isinstance(v, float) for v in values)
+    return is_of_model and are_numbers
+
+
+def _side_by_side(values_of: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return settings of second values, of third ones and so on; of short lists, the last."""
+    n_values = max(map(len, values_of.values()), default=0)
+    return [
+        {name: values[min(i, len(values) - 1)] for name, values in values_of.items()}
+        for i in range(1, n_values)
+    ]
+
+
 def with_members(
     space: StrategySpace, evaluation: Any, random_state: np.random.RandomState
 ) -> StrategySpace:
     """Return a space that knows which of its parameters are numbers of one program.
 
     They are those of which some values, all numbers and not all whole, make models that are members
-    of one block. Raises ValueError where a value cannot be used, and names it.
+    of one block. Where that is so of all of them together, they are not looked at one by one.
+    Raises ValueError where a value cannot be used, and names it.
     """
     static: set[str] = set()
     for part in space.parts:
@@ -293,18 +310,21 @@ def with_members(
         _check_numbers(probes)
         first = space.first_setting(part) | {name: values[0] for name, values in probes.items()}
         base = built(evaluation, first)
+        numbers = {n: values for n, values in probes.items() if _may_be_numbers(n, values)}
+        together = [base, *(built(evaluation, first | at) for at in _side_by_side(numbers))]
+        evaluation.varied.update(_differing(together))
+        are_members = len({one.block for one in together}) == 1
         for name, values in probes.items():
             if name in OF_TRAINING:
                 for value in values:
                     evaluation.plan_of({name: value})
                 static.add(name)
-                continue
-            others = [built(evaluation, first | {name: value}) for value in values[1:]]
-            evaluation.varied.update(_differing([base, *others]))
-            n_blocks = len({one.block for one in [base, *others]})
-            are_numbers = all(map(is_number, values)) and any(isinstance(v, float) for v in values)
-            if n_blocks >= max(2, len(values)) or not are_numbers:
-                static.add(name)
+            elif not (are_members and name in numbers):
+                others = [built(evaluation, first | {name: value}) for value in values[1:]]
+                evaluation.varied.update(_differing([base, *others]))
+                n_blocks = len({one.block for one in [base, *others]})
+                if n_blocks >= max(2, len(values)) or name not in numbers:
+                    static.add(name)
     own = models.own_values(evaluation.estimator, space.others)
     # A function may need some of what is searched, and so does an estimator without a loss.
     has_loss = getattr(evaluation.estimator, "loss", None) is not None

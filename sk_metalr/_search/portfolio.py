@@ -1,22 +1,39 @@
-"""Search among learning rates that were good on other tasks."""
+"""Search among strategies that were good on other tasks."""
 
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._experience import Experience, ExperienceRecord, proposal
+from .._experience import (
+    Experience,
+    ExperienceRecord,
+    JointProposal,
+    Proposal,
+    joint_proposal,
+    proposal,
+)
 from .._experience.fingerprint import shares_rows
 from .._progress import warn
-from .._space import N_CANDIDATES, RATE, Candidates, StrategySpace
+from .._space import (
+    IS_OWN,
+    N_CANDIDATES,
+    N_JOINT_CANDIDATES,
+    RATE,
+    Candidates,
+    StrategySpace,
+    draw,
+)
 from ..exceptions import ExperienceWarning
 from .base import BaseSearch, Problem
 from .history import History
 from .random import MAX_GROWTH
 
-N_PROPOSED = 4
-"""Number of learning rates that are proposed for each optimizer and schedule, by default."""
+N_PROPOSED, N_JOINT_PROPOSED = 4, 8
+"""Number of learning rates that are proposed for each optimizer and schedule, by default, and of
+strategies where other hyperparameters are searched, too."""
 
 STEPS_BEYOND = np.array([0.5, 1.0, 1.5])
 """Distances of further rates beyond the outermost one, in decades. Three train in a group that
@@ -24,12 +41,16 @@ takes hardly longer than one."""
 
 
 class Portfolio(BaseSearch):
-    """A few learning rates, at least one of which was good on every earlier task, or nearly so.
+    """A few strategies, at least one of which was good on every earlier task, or nearly so.
+
+    They are four learning rates for each optimizer and schedule. Where other hyperparameters are
+    searched, too, they are eight strategies, two of which differ from the estimator in their rate
+    alone; only searches of the same parameters, by name, tell of them.
 
     Finished searches of tasks like this one count for more. Where there were none like it,
     candidates are drawn at random, as many as for random search, and a warning says so. Where the
-    few do no better than the class frequencies, others are drawn, too. While the best of them is
-    the outermost, further rates are tried. (Both only where ``n_candidates`` is None.)
+    few do no better than the class frequencies, others are drawn, too. While the best of learning
+    rates is the outermost, further ones are tried. (Both only where ``n_candidates`` is None.)
 
     Parameters
     ----------
@@ -57,12 +78,6 @@ class Portfolio(BaseSearch):
 
     def check(self, space: StrategySpace) -> None:
         """Raise an error where rates are a list, or there is no such experience."""
-        if space.is_joint:
-            raise ValueError(
-                "The 'param_distributions' parameter may hold learning rates, "
-                "optimizers and schedules for search='portfolio', of which its experience tells. "
-                f"Got {space.others[0]!r} too; use search='random' or 'halving'."
-            )
         for number in range(space.n_families):
             space.bounds(number)
         if isinstance(self.experience, Experience):
@@ -76,22 +91,25 @@ class Portfolio(BaseSearch):
             self._store = Experience.load(self.experience)
 
     def propose(self, problem: Problem, history: History | None) -> Candidates | None:
-        """Return the rates that the experience proposes; then others, while they are needed.
+        """Return what the experience proposes; then others, while they are needed.
 
         Warns where some had to be drawn at random. A saved search that goes on remembers what was
         proposed: the experience may have grown since.
         """
         if history is None:
-            self._proposed = problem.remember("proposed", _proposed(problem, list(self._store)))
+            found = _proposed(problem, list(self._store))
+            self._proposed = problem.remember("proposed", found)
             self.costs_: dict[str, int] = dict(self._proposed["costs"])
-            candidates = problem.space.candidates(self._proposed["candidates"])
+            candidates = _candidates(problem.space, self._proposed["candidates"])
             if message := _message(self._proposed, len(candidates)):
                 warn(ExperienceWarning(message), stacklevel=6)
             return candidates
-        columns = self._proposed["fallback"]
-        if columns is None or history.n_rounds > MAX_GROWTH:
+        found = self._proposed["fallback"]
+        if found is None or history.n_rounds > MAX_GROWTH:
             return None
-        fallback = problem.space.candidates(columns)
+        fallback = _candidates(problem.space, found)
+        if history.beats_baseline and problem.space.is_joint:
+            return None
         if history.beats_baseline:
             return _beyond(problem.space, history, fallback)
         if history.n_rounds > 1:
@@ -103,42 +121,109 @@ class Portfolio(BaseSearch):
 def _proposed(problem: Problem, records: list[ExperienceRecord]) -> dict[str, Any]:
     """Return what is proposed and what it rests on: arrays, numbers and strings.
 
-    There are columns of the ``candidates``, and of ``fallback`` ones for each optimizer and
-    schedule whose candidates were not drawn at random: None where all were, or their number was
-    given. ``costs`` is what ``search_cost_`` says of it, and ``unlike`` are optimizers and
-    schedules whose candidates were all drawn at random, and why, in words.
+    ``candidates`` are such as :func:`_candidates` takes, and so are ``fallback`` ones, for each
+    optimizer and schedule whose candidates were not drawn at random: None where all were, or their
+    number was given. ``costs`` is what ``search_cost_`` says of it, and ``unlike`` are optimizers
+    and schedules whose candidates were all drawn at random, and why, in words.
     """
-    situation, space = problem.describe(), problem.space
-    others = [one for one in records if not shares_rows(situation.rows, one.fingerprint)]
-    parts, fallback, unlike, n_drawn = [], [], [], 0
-    alike: set[int] = set()
+    rows = problem.describe().rows
+    others = [one for one in records if not shares_rows(rows, one.fingerprint)]
+    found = (_joint_strategies if problem.space.is_joint else _rates)(problem, others)
+    return {
+        "candidates": found.candidates,
+        "fallback": found.fallback,
+        "costs": {
+            "n_records": len(found.alike),
+            "n_records_set_aside": len(records) - len(others),
+            "n_drawn_at_random": found.n_drawn,
+        },
+        "unlike": found.unlike,
+    }
+
+
+@dataclass
+class _Found:
+    """What is proposed, ids of the records it rests on, how many candidates were drawn, and why."""
+
+    candidates: Any = None
+    fallback: Any = None
+    alike: set[int] = field(default_factory=set)
+    n_drawn: int = 0
+    unlike: list[str] = field(default_factory=list)
+
+    def add(self, features: dict[str, Any], found: Proposal | JointProposal) -> None:
+        """Note what the experience says of an optimizer and a schedule."""
+        self.alike.update(map(id, found.records))
+        if found.reason:
+            self.unlike.append(f"{features['optimizer']}, {features['schedule']}: {found.reason}")
+
+
+def _rates(problem: Problem, records: list[ExperienceRecord]) -> _Found:
+    """Return learning rates that are proposed."""
+    situation, space, result = problem.describe(), problem.space, _Found()
+    parts, fallback = [], []
     random_state, given = problem.random_state, problem.n_candidates is not None
     for number, n in space.shares(problem.n_candidates, random_state):
         features = situation.features(space.family(number, np.ones(1)).strategy(0))
         drawn = space.sample_one(number, n if given else N_CANDIDATES, random_state)
         n_wanted = n if given else N_PROPOSED
-        found = proposal(features, others, n_wanted, space.bounds(number))
+        found = proposal(features, records, n_wanted, space.bounds(number))
+        result.add(features, found)
         rates = found.learning_rates
         if not rates.size:
-            unlike.append(f"{features['optimizer']}, {features['schedule']}: {found.reason}")
             rates = drawn
         elif len(rates) < n_wanted:
             rates = _filled(rates, drawn)
         elif not given:
             fallback.append(space.family(number, drawn))
-        n_drawn += len(rates) - len(found.learning_rates)
-        alike.update(map(id, found.records))
+        result.n_drawn += len(rates) - len(found.learning_rates)
         parts.append(space.family(number, rates))
-    return {
-        "candidates": Candidates.concat(parts).columns,
-        "fallback": Candidates.concat(fallback).columns if fallback else None,
-        "costs": {
-            "n_records": len(alike),
-            "n_records_set_aside": len(records) - len(others),
-            "n_drawn_at_random": n_drawn,
-        },
-        "unlike": unlike,
-    }
+    result.candidates = Candidates.concat(parts).columns
+    result.fallback = Candidates.concat(fallback).columns if fallback else None
+    return result
+
+
+def _joint_strategies(problem: Problem, records: list[ExperienceRecord]) -> _Found:
+    """Return strategies that are proposed where more than learning rates is searched."""
+    situation, space, result = problem.describe(), problem.space, _Found()
+    rows, fallback = [], []
+    random_state, given = problem.random_state, problem.n_candidates is not None
+    for number, n in space.shares(problem.n_candidates, random_state):
+        part = space.part(number)
+        features = situation.features(space.family(number, np.ones(1)).strategy(0))
+        n_wanted, n_random = (n, n) if given else (N_JOINT_PROPOSED, N_JOINT_CANDIDATES)
+        found = joint_proposal(
+            features, records, n_wanted, part.others, space.own, space.bounds(number)
+        )
+        result.add(features, found)
+        levels = {name: positions[0] for name, positions in part.positions.items()}
+        proposed = [
+            levels | strategy | {IS_OWN: is_own}
+            for strategy, is_own in zip(found.strategies, found.are_own, strict=True)
+        ]
+        n_drawn = max(0, (n_wanted if proposed else n_random) - len(proposed))
+        drawn = draw([part], space.members, space.own, n_drawn or n_random, random_state)
+        if n_drawn:
+            result.n_drawn += len(drawn)
+            proposed += drawn
+        elif not given:
+            fallback += drawn
+        rows += proposed
+    result.candidates = _columns(space.of_rows(rows))
+    result.fallback = _columns(space.of_rows(fallback)) if fallback else None
+    return result
+
+
+def _columns(candidates: Candidates) -> dict[str, Any]:
+    """Return joint candidates as what can be saved."""
+    return {"params": candidates.params(), IS_OWN: candidates.is_own}
+
+
+def _candidates(space: StrategySpace, columns: dict[str, Any]) -> Candidates:
+    """Return candidates from their columns, joint ones from what :func:`_columns` returned."""
+    if not space.is_joint:
+        return space.candidates(columns)
+    return replace(space.named(columns["params"]), is_own=columns[IS_OWN])
 
 
 def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:
@@ -175,7 +260,7 @@ def _message(proposed: dict[str, Any], n_candidates: int) -> str:
     drawn = f"{costs['n_drawn_at_random']} of {n_candidates} candidates"
     if not unlike:
         return (
-            "The experience knows too few rates that are within the bounds of learning_rates "
+            "The experience knows too few strategies that are within the bounds of the space "
             f"and were tried before, so {drawn} were drawn at random."
         )
     aside = (

@@ -69,7 +69,10 @@ class Prepared:
     @cached_property
     def situation(self) -> Situation:
         """The situation of the search, by which it is compared with others."""
-        return Situation.of(self.evaluation.estimator, self.evaluation.plan, self.evaluation.data)
+        some = self.space.one_strategy(1.0).settings if self.space.is_joint else {}
+        needed = {n: v for n, v in some.items() if n not in self.space.own and n != OPTIMIZER}
+        evaluation = self.evaluation
+        return Situation.of(evaluation.estimator, evaluation.plan, evaluation.data, needed)
 
 
 def prepare(

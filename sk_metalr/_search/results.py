@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from .._experience import ExperienceRecord, provenance
+from .._space import LEVEL_OF, UNSET, recorded_name
 from .execution import Execution
 from .history import History, surface_of
 from .loop import SearchResult
@@ -84,25 +85,27 @@ def search_cost(result: SearchResult, execution: Execution, is_refitted: bool) -
     }
 
 
-def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
-    """Return what there is to record of a search: its curve for each optimizer and schedule.
+def _recorded(value: Any) -> Any:
+    """Return a value of a parameter as a record has it; None for that of a candidate without it."""
+    return None if isinstance(value, str) and value == UNSET.name else recorded_name(value)
 
-    Candidates that were not trained for the whole budget are left out.
+
+def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
+    """Return what there is to record of a search: its candidates of each optimizer and schedule.
+
+    Those that were not trained for the whole budget are left out.
     """
-    if prepared.space.is_joint:
-        raise ValueError(
-            "Experience.record takes fits that searched learning rates, optimizers and schedules. "
-            f"Got one that searched {', '.join(prepared.space.others)} too."
-        )
     losses, n_resources = fitted._smoothed_curves, fitted.cv_results_["n_resources"]
     candidates = prepared.space.named(fitted.cv_results_["params"])
     surface = surface_of(candidates, [losses], n_resources, fitted.baseline_loss_)
     epochs, curve = surface.lowest
     errors = np.where(np.isfinite(curve), surface.standard_errors, np.inf)
     went_on = n_resources == losses.shape[2]
-    records = []
-    for family in np.unique(candidates.families[went_on]):
-        (mine,) = np.nonzero((candidates.families == family) & went_on)
+    columns = [column for name, column in candidates.columns.items() if name in LEVEL_OF]
+    family = candidates.numbered(columns)
+    params, records = candidates.params(), []
+    for number in np.unique(family[went_on]):
+        (mine,) = np.nonzero((family == number) & went_on)
         record = ExperienceRecord(
             prepared.situation.rows,
             prepared.situation.features(candidates.strategy(int(mine[0]))),
@@ -112,6 +115,10 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
             epochs[mine] + 1,
             fitted.baseline_loss_,
             provenance=provenance(),
+            others={
+                name: [_recorded(params[i].get(name)) for i in mine]
+                for name in prepared.space.others
+            },
         )
         records.append(record)
     return records

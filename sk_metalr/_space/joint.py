@@ -14,6 +14,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, are_same, is_same
 from .distributions import UNKNOWN, Dimension
+from .levels import recorded_name
 
 IS_OWN = "is own"
 """Beside the parameters of a candidate: whether it differs from the estimator in its rate alone."""
@@ -49,7 +50,7 @@ def draw(
         numbers = [0] * len(parts)
         for i in random_state.choice(len(parts), n_candidates, replace=False):
             numbers[int(i)] = 1
-    known = [_nearest(part, own) for part in parts]
+    known = [nearest_own(part.others, own) for part in parts]
     is_own = _are_own(parts, known, own)
     rows: list[dict[str, Any]] = []
     for part, n, nearest, may_be_own in zip(parts, numbers, known, is_own, strict=True):
@@ -60,10 +61,25 @@ def draw(
     return rows
 
 
-def _nearest(part: Any, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a part's parameters that are nearest to those of their own."""
-    nearest = {name: one.nearest(own[name]) for name, one in part.others.items() if name in own}
+def nearest_own(others: Mapping[str, Dimension], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of parameters that are nearest to those of their own, where one is."""
+    nearest = {name: one.nearest(own[name]) for name, one in others.items() if name in own}
     return {name: value for name, value in nearest.items() if value is not UNKNOWN}
+
+
+def adapted(others: Mapping[str, Dimension], recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the values of parameters that are nearest to recorded ones; see :func:`recorded_name`.
+
+    None where the value of some parameter is like none that there is.
+    """
+    values: dict[str, Any] = {}
+    for name, one in others.items():
+        listed = one.highest if one.is_listed else []
+        same = [value for value in listed if recorded_name(value) == recorded[name]]
+        values[name] = same[0] if same else one.nearest(recorded[name])
+        if values[name] is UNKNOWN:
+            return None
+    return values
 
 
 def _are_own(

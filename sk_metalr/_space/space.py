@@ -2,17 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from copy import copy
-from os import PathLike
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
-from .candidates import OPTIMIZER, RATE, SCHEDULE, UNSET, Candidates, Level, Strategy, is_same
+from .candidates import OPTIMIZER, RATE, UNSET, Candidates, Level, Strategy
 from .distributions import Dimension, LearningRates
 from .joint import IS_OWN, draw
-from .schedules import CONSTANT, check_schedule
+from .levels import LEVEL_OF, UNSEARCHED, are_equal, levels_of, name_of
 
 N_CANDIDATES = 16
 """How many learning rates are tried with each optimizer and schedule, by default."""
@@ -22,12 +20,13 @@ N_JOINT_CANDIDATES = 32
 
 
 class _Family(NamedTuple):
-    """Strategies that differ in nothing but the learning rate; `levels` holds, by parameter, the
-    position of their level among those of the space.
+    """Strategies of one optimizer and schedule; `levels` holds, by parameter, the position of their
+    level among those of the space, and `others` what else differs.
     """
 
     rates: LearningRates
     levels: dict[str, int]
+    others: dict[str, Dimension]
 
 
 class Part(NamedTuple):
@@ -61,7 +60,8 @@ class StrategySpace:
             parts = [part | {RATE: learning_rates} for part in parts]
         self.levels: dict[str, list[Level]] = {}
         listed = [
-            {name: _levels(name, part[name]) for name in LEVEL_OF if name in part} for part in parts
+            {name: levels_of(name, part[name]) for name in LEVEL_OF if name in part}
+            for part in parts
         ]
         names = [name for name in LEVEL_OF if any(name in one for one in listed)]
         rates = {id(part.get(RATE)): LearningRates(part.get(RATE)) for part in parts}
@@ -74,7 +74,7 @@ class StrategySpace:
             of_part = rates[id(part.get(RATE))]
             others = {n: Dimension(n, part[n]) for n in part if n not in (RATE, *LEVEL_OF)}
             self.parts.append(Part(of_part, positions, others))
-            self._families += [_Family(of_part, one) for one in ParameterGrid(positions)]
+            self._families += [_Family(of_part, one, others) for one in ParameterGrid(positions)]
         if self.is_open and set(self.others) - {"epochs"}:
             raise ValueError(
                 "The 'learning_rates' parameter must be a list, a distribution "
@@ -89,7 +89,7 @@ class StrategySpace:
             same = [one for one in known if one.name == level.name]
             if not same:
                 known.append(level)
-            elif not _are_same(same[0].value, level.value):
+            elif not are_equal(same[0].value, level.value):
                 raise ValueError(
                     f"Values of {name!r} in param_distributions must have different names. Got two "
                     f"that are called {level.name!r}; name them apart."
@@ -169,7 +169,7 @@ class StrategySpace:
         """Return the level of this name among the values of a parameter."""
         listed = [part.others[parameter] for part in self.parts if parameter in part.others]
         values = [value for one in listed if one.is_listed for value in one.highest]
-        levels = [*self.levels.get(parameter, []), *(Level(_name_of(v), v) for v in values), UNSET]
+        levels = [*self.levels.get(parameter, []), *(Level(name_of(v), v) for v in values), UNSET]
         found = [one for one in levels if type(one.name) is type(name) and one.name == name]
         return found[0] if found else Level(name, name)
 
@@ -208,7 +208,7 @@ class StrategySpace:
         """
         if self.is_joint:
             n = N_JOINT_CANDIDATES if n_candidates is None else n_candidates
-            return self._drawn(draw(self.parts, self.members, self.own, n, random_state))
+            return self.of_rows(draw(self.parts, self.members, self.own, n, random_state))
         drawn: dict[tuple[int, int], np.ndarray] = {}
         parts = []
         for number, n in self.shares(n_candidates, random_state):
@@ -218,8 +218,8 @@ class StrategySpace:
             parts.append(self.family(number, drawn[id(rates), n]))
         return Candidates.concat(parts).sort()
 
-    def _drawn(self, rows: list[dict[str, Any]]) -> Candidates:
-        """Return candidates from rows of values by name; optimizers and schedules by position."""
+    def of_rows(self, rows: list[dict[str, Any]]) -> Candidates:
+        """Return different candidates from rows as :func:`.draw` returns them."""
         columns = {RATE: np.array([row[RATE] for row in rows])}
         for name in LEVEL_OF:
             if name in self.levels:
@@ -230,10 +230,16 @@ class StrategySpace:
                 numbers = [np.nan if value is UNSET else value for value in values]
                 columns[name] = np.array(numbers, float)
             else:
-                levels = [one if one is UNSET else Level(_name_of(one), one) for one in values]
+                levels = [one if one is UNSET else Level(name_of(one), one) for one in values]
                 columns[name] = np.array(self._positions(name, levels))
         is_own = np.array([row[IS_OWN] for row in rows])
         return Candidates(columns, self.levels, is_own).distinct().sort()
+
+    def part(self, number: int) -> Part:
+        """Return the part of the space that one combination of optimizer and schedule is."""
+        family = self._families[number]
+        positions = {name: [position] for name, position in family.levels.items()}
+        return Part(family.rates, positions, family.others)
 
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState
@@ -279,61 +285,3 @@ def _check_parts(param_distributions: Any) -> list[dict[str, Any]]:
             "Got an empty list instead; leave it out to search the learning rate."
         )
     return [{str(name): values for name, values in part.items()} for part in parts]
-
-
-def _levels(parameter: str, values: Any) -> list[Level]:
-    """Return the listed values of a parameter, each with a name of its own."""
-    if not isinstance(values, list | tuple | np.ndarray) or not len(values):
-        raise ValueError(
-            f"The {parameter!r} values of param_distributions must be a list [...] of at least one "
-            f"{parameter}. Got {values!r} instead; leave it out for {UNSEARCHED[parameter].name!r}."
-        )
-    levels = [LEVEL_OF[parameter](value) for value in values]
-    names = [level.name for level in levels]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"The {parameter!r} values of param_distributions must have different names. Got "
-            f"{names} instead; name them apart, as in keras.optimizers.AdamW(name=...), or by the "
-            "__name__ of a function."
-        )
-    return levels
-
-
-def _name_of(value: Any) -> Any:
-    """Return a value as results show it: itself if it is plain, or else its name."""
-    if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
-        return value
-    if isinstance(value, PathLike):
-        return str(value)
-    return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
-
-
-def _are_same(one: Any, other: Any) -> bool:
-    return is_same(getattr(one, "rule", one), getattr(other, "rule", other))
-
-
-def _optimizer_level(optimizer: Any) -> Level:
-    """Return an optimizer by its name, or say that it cannot be used."""
-    try:
-        made = keras.optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
-    except ValueError:
-        made = None
-    if not isinstance(made, keras.optimizers.Optimizer):
-        raise ValueError(
-            "The 'optimizer' values of param_distributions must be names or instances of Keras "
-            "optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). Got "
-            f"{optimizer!r} instead."
-        )
-    return Level(optimizer if isinstance(optimizer, str) else optimizer.name, optimizer)
-
-
-def _schedule_level(rule: Any) -> Level:
-    schedule = check_schedule(rule)
-    return Level(schedule.name, schedule)
-
-
-LEVEL_OF = {OPTIMIZER: _optimizer_level, SCHEDULE: _schedule_level}
-"""Functions that check a value and make a level of it, for optimizers and schedules."""
-
-UNSEARCHED = {OPTIMIZER: UNSET, SCHEDULE: Level("constant", CONSTANT)}
-"""Levels that stand for such a parameter in a part of a space that does not hold it."""

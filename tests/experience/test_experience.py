@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,19 @@ def test_a_record_survives_its_line():
     assert after.features == before.features
     np.testing.assert_allclose(after.losses, before.losses, rtol=1e-5)
     assert np.isinf(after.losses[-1])
+
+
+def test_in_a_whole_file_fingerprints_are_written_once(path):
+    one, other = full_record("a"), record()
+    lines = list(records.to_lines([one, other, replace(one, source="b")]))
+    path.write_text("".join(lines))
+    assert len(lines[2]) < len(lines[0]) / 2
+    again = list(Experience.load(path))
+    assert [record.to_line() for record in again[:2]] == [one.to_line(), other.to_line()]
+    assert again[2].fingerprint.to_dict() == one.fingerprint.to_dict()
+    path.write_text("torn\n" + "".join(lines[1:]))
+    with pytest.warns(ExperienceWarning, match="line 1 .*, line 3 "):
+        assert len(Experience.load(path)) == 1
 
 
 def test_what_is_appended_is_read_again(path):

@@ -1,5 +1,6 @@
 """The experience is asked before a search and told after it, and no row leaks through it."""
 
+import json
 import warnings
 from dataclasses import replace
 
@@ -145,7 +146,7 @@ def test_some_optimizers_are_known_and_others_drawn(cancer, learned):
 
 def test_where_the_experience_proposes_too_few_others_are_drawn(cancer, learned):
     X, y = fresh_rows(cancer)
-    with pytest.warns(ExperienceWarning, match="too few rates .* of 12 candidates"):
+    with pytest.warns(ExperienceWarning, match="too few strategies .* of 12 candidates"):
         fitted = informed(learned, n_candidates=12, learning_rates=loguniform(1e-4, 2e-4)).fit(X, y)
     rates = fitted.cv_results_["param_optimizer__learning_rate"].data
     assert len(np.unique(rates)) == 12
@@ -189,7 +190,7 @@ def test_where_few_rates_were_ever_tried_as_many_as_ever_are_drawn(cancer, learn
         )
         for one in learned
     )
-    with pytest.warns(ExperienceWarning, match="too few rates .* of 16 candidates"):
+    with pytest.warns(ExperienceWarning, match="too few strategies .* of 16 candidates"):
         fitted = informed(narrow).fit(*fresh_rows(cancer))
     assert len(fitted.cv_results_["params"]) == 16
 
@@ -384,3 +385,74 @@ def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
     np.testing.assert_array_equal(went_on.learning_curves_, began_with.learning_curves_)
     changed = informed(grown).fit(X, y)
     assert changed.cv_results_["params"] != went_on.cv_results_["params"]
+
+
+JOINT = {"model__hidden": [4, 8], "optimizer__weight_decay": loguniform(1e-5, 1e-1)}
+
+
+@pytest.fixture(scope="module")
+def jointly_learned(cancer):
+    """Return what three joint searches on different rows have recorded."""
+    X, y = cancer
+    experience = Experience()
+    for part in range(3):
+        rows = slice(100 * part, 100 * part + 100)
+        recorded(experience, X[rows], y[rows], param_distributions=JOINT, n_candidates=8)
+    return experience
+
+
+def test_a_joint_search_is_recorded_with_all_that_it_searched(jointly_learned):
+    one = next(iter(jointly_learned))
+    assert len(jointly_learned) == 3
+    assert one.others.keys() == JOINT.keys()
+    assert set(one.others["model__hidden"]) == {4, 8}
+    assert all(0 <= value <= 1e-1 for value in one.others["optimizer__weight_decay"])
+    assert {len(values) for values in one.others.values()} == {len(one.learning_rates)}
+    assert one.to_line() == type(one).from_dict(json.loads(one.to_line())).to_line()
+    frame = jointly_learned.to_frame()
+    assert frame["best_model__hidden"].isin([4, 8]).all()
+
+
+def test_joint_strategies_come_from_what_was_learned(cancer, jointly_learned):
+    fitted = informed(jointly_learned, param_distributions=JOINT).fit(*fresh_rows(cancer))
+    cost, results = fitted.search_cost_, fitted.cv_results_
+    assert (cost["n_records"], cost["n_drawn_at_random"]) == (3, 0)
+    assert cost["n_candidates"] == 8
+    tried = {rate for one in jointly_learned for rate in one.learning_rates}
+    assert len(tried & set(results["param_optimizer__learning_rate"].data)) >= 4
+    decays = results["param_optimizer__weight_decay"].data
+    is_own = (results["param_model__hidden"] == 8) & (decays <= 1e-5)
+    assert 2 <= np.count_nonzero(is_own) < 8
+
+
+def test_a_joint_search_of_what_nobody_has_searched_is_drawn_and_said_so(cancer, jointly_learned):
+    searched = {"param_distributions": {"model__activation": ["relu", "tanh"]}, "n_candidates": 4}
+    X, y = fresh_rows(cancer)
+    with pytest.warns(ExperienceWarning, match="none of them has searched model__activation"):
+        fitted = informed(jointly_learned, **searched).fit(X, y)
+    assert fitted.search_cost_["n_drawn_at_random"] == fitted.search_cost_["n_candidates"] == 4
+
+
+def test_searches_of_rates_alone_leave_joint_ones_aside(cancer, learned, jointly_learned):
+    X, y = fresh_rows(cancer)
+    both = Experience().merge(learned).merge(jointly_learned)
+    rates = [
+        informed(one).fit(X, y).cv_results_["param_optimizer__learning_rate"].data
+        for one in (learned, both)
+    ]
+    np.testing.assert_array_equal(*rates)
+
+
+def test_a_saved_joint_search_goes_on_with_what_was_proposed(cancer, jointly_learned, tmp_path):
+    X, y = fresh_rows(cancer)
+    how = {"param_distributions": JOINT, "checkpoint_dir": tmp_path}
+    experience = Experience().merge(jointly_learned)
+    with pytest.warns(UserWarning, match="ended after"):
+        informed(experience, max_time=1e-6, **how).fit(X, y)
+    recorded(experience, X[:50], y[:50], param_distributions=JOINT, n_candidates=3)
+    again = informed(experience, **how).fit(X, y)
+    whole = informed(jointly_learned, param_distributions=JOINT).fit(X, y)
+    assert again.best_params_ == whole.best_params_
+    np.testing.assert_allclose(
+        again.cv_results_["selection_score"], whole.cv_results_["selection_score"], rtol=1e-6
+    )

@@ -1,7 +1,8 @@
 """Joint searches on tables, and their cost on digits.
 
 On tables, the rate alone (16 candidates) and the joint space (32) are searched on five folds, at
-random and by halving; each choice is refitted three times, and scores are means over them.
+random, by halving, and among what searches of the other tables propose; each choice is refitted
+three times, and scores are means over them.
 RandomizedSearchCV would train the same candidates on the same folds, so it chooses from their
 curves, by the lowest loss after the last epoch. Optuna trains its own, one after another, and so on
 the first division of each table alone.
@@ -15,6 +16,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 
+from benchmarks.harness.experience import without
 from benchmarks.harness.refitting import N_WEIGHTS, refitted, searched
 from benchmarks.harness.scores import mean_score
 from benchmarks.harness.tables import NAMES, Table, load
@@ -27,7 +29,7 @@ from benchmarks.suites.joint.peers import (
     ours,
     randomized_search,
 )
-from sk_metalr import Halving, MetaLRClassifier, RandomSearch
+from sk_metalr import Halving, MetaLRClassifier, Portfolio, RandomSearch
 from sk_metalr._refit import predicted
 from sk_metalr._search import Chosen, SearchResult
 from sk_metalr._search.loop import single
@@ -35,10 +37,12 @@ from sk_metalr._search.loop import single
 SEEDS, EPOCHS, N_MODELS, N_RATES = 3, 40, 10, 16
 EPOCHS_ON_DIGITS, ROUNDS = 20, 4
 RATE_ALONE, JOINT, HALVED = "rate alone", "joint", "joint, halving"
+TAUGHT = "joint, portfolio from the other tables"
 SEARCHES = {
-    RATE_ALONE: (None, N_RATES, RandomSearch()),
-    JOINT: (SPACE, N_CANDIDATES, RandomSearch()),
-    HALVED: (SPACE, N_CANDIDATES, Halving()),
+    RATE_ALONE: (None, N_RATES, lambda table: RandomSearch()),
+    JOINT: (SPACE, N_CANDIDATES, lambda table: RandomSearch()),
+    HALVED: (SPACE, N_CANDIDATES, lambda table: Halving()),
+    TAUGHT: (SPACE, None, lambda table: Portfolio(without(table))),
 }
 LOWEST = "by the lowest last loss, as RandomizedSearchCV, cv=5"
 OPTUNA = "joint, Optuna TPE, one split, pruned, first division"
@@ -107,7 +111,8 @@ def scores_of(table: Table, seed: int) -> dict[str, dict[str, float]]:
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     splits = list(folds.split(table.X_train, table.y_train))
     outcomes = {}
-    for name, (space, n_candidates, algorithm) in SEARCHES.items():
+    for name, (space, n_candidates, algorithm_for) in SEARCHES.items():
+        algorithm = algorithm_for(table.name)
         estimator = MetaLRClassifier(classifier(EPOCHS, seed), space, cv=splits, n_models=N_MODELS)
         found, prepared = searched(
             estimator, table.X_train, table.y_train, n_candidates, seed, algorithm

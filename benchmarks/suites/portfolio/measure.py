@@ -15,11 +15,12 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.build_experience import N_FOLDS
+from benchmarks.harness.experience import without
 from benchmarks.harness.networks import convolutions
 from benchmarks.harness.refitting import DENSE_GRID, N_WEIGHTS
 from benchmarks.harness.tables import NAMES, load
 from benchmarks.suites.portfolio.overlap import shares
-from sk_metalr import Experience, MetaLRClassifier, Portfolio
+from sk_metalr import MetaLRClassifier, Portfolio
 
 SEEDS = 1
 EPOCHS, BATCH_SIZE = 40, 32
@@ -83,7 +84,7 @@ def measure_once(name: str, seed: int, task: Task) -> list[dict]:
         random = np.random.RandomState(seed)
         y, y_test = random.permutation(y), random.permutation(y_test)
     estimator = estimator_of(task)
-    taught = {"search": Portfolio(others(name))}
+    taught = {"search": Portfolio(without(name))}
     ways = {FOUR: [taught | {"n_candidates": 4}], TAUGHT: [taught], RANDOM: [{}] * N_DRAWS}
     searches = {
         way: [search(estimator, table.X_train, y, seed + 100 * i, **p) for i, p in enumerate(each)]
@@ -167,8 +168,3 @@ def network(meta, widths):
     hidden = [keras.layers.Dense(width, activation="relu") for width in widths]
     output = keras.layers.Dense(meta["n_classes_"], activation="softmax")
     return keras.Sequential([keras.Input((meta["n_features_in_"],)), *hidden, output])
-
-
-def others(name: str) -> Experience:
-    """Return the shipped experience of all tables but one."""
-    return Experience().merge(one for one in Experience.load("default") if one.source != name)

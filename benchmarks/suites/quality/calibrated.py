@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness.experience import without
 from benchmarks.harness.refitting import N_CANDIDATES, N_WEIGHTS, classifier, refitted, searched
 from benchmarks.harness.tables import Table
-from sk_metalr import Experience, Halving, MetaLRClassifier, Portfolio, RandomSearch
+from sk_metalr import Halving, MetaLRClassifier, Portfolio, RandomSearch
 from sk_metalr._refit import predicted
 from sk_metalr._search import Prepared, SearchResult
 from sk_metalr._search.ensemble import Chosen
@@ -35,12 +36,6 @@ OTHER_SEARCHES = {
 """Splits, candidates and the algorithm, by the name of the table, that are not the default's."""
 
 WITHOUT_AVERAGES = f"{OURS}, averages of weights left out"
-
-
-def without(table: str) -> Experience:
-    """Return the experience that comes along, but for what this table taught."""
-    others = [one for one in Experience.load("default") if one.source != table]
-    return Experience().merge(others)
 
 
 def calibrated(searches: Any) -> dict[str, list[np.ndarray]]:

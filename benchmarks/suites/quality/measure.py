@@ -26,6 +26,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
+from benchmarks.harness.experience import without
 from benchmarks.harness.networks import DEFAULT_RATE
 from benchmarks.harness.refitting import (
     BATCH_SIZE,
@@ -41,7 +42,6 @@ from benchmarks.suites.quality.calibrated import (
     N_SPLITS,
     OURS,
     calibrated,
-    without,
 )
 from benchmarks.suites.quality.range_test import range_test, steepest, valley
 from sk_metalr import MetaLRClassifier, Portfolio

@@ -1,0 +1,75 @@
+"""Levels: the values of parameters that are listed, each with a name of its own."""
+
+import json
+from os import PathLike
+from typing import Any
+
+import keras
+import numpy as np
+
+from .candidates import OPTIMIZER, SCHEDULE, UNSET, Level, is_same
+from .schedules import CONSTANT, check_schedule
+
+
+def levels_of(parameter: str, values: Any) -> list[Level]:
+    """Return the listed values of a parameter, each with a name of its own."""
+    if not isinstance(values, list | tuple | np.ndarray) or not len(values):
+        raise ValueError(
+            f"The {parameter!r} values of param_distributions must be a list [...] of at least one "
+            f"{parameter}. Got {values!r} instead; leave it out for {UNSEARCHED[parameter].name!r}."
+        )
+    levels = [LEVEL_OF[parameter](value) for value in values]
+    names = [level.name for level in levels]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"The {parameter!r} values of param_distributions must have different names. Got "
+            f"{names} instead; name them apart, as in keras.optimizers.AdamW(name=...), or by the "
+            "__name__ of a function."
+        )
+    return levels
+
+
+def name_of(value: Any) -> Any:
+    """Return a value as results show it: itself if it is plain, or else its name."""
+    if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
+        return value
+    if isinstance(value, PathLike):
+        return str(value)
+    return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
+
+
+def recorded_name(value: Any) -> Any:
+    """Return a value as a line of JSON has it: a plain one as it is, others by name."""
+    return json.loads(json.dumps(name_of(value), default=str))
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Tell whether values of levels are the same; schedules, where their rules are."""
+    return is_same(getattr(one, "rule", one), getattr(other, "rule", other))
+
+
+def _optimizer_level(optimizer: Any) -> Level:
+    """Return an optimizer by its name, or say that it cannot be used."""
+    try:
+        made = keras.optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+    except ValueError:
+        made = None
+    if not isinstance(made, keras.optimizers.Optimizer):
+        raise ValueError(
+            "The 'optimizer' values of param_distributions must be names or instances of Keras "
+            "optimizers, such as 'adam' or keras.optimizers.AdamW(weight_decay=1e-4). Got "
+            f"{optimizer!r} instead."
+        )
+    return Level(optimizer if isinstance(optimizer, str) else optimizer.name, optimizer)
+
+
+def _schedule_level(rule: Any) -> Level:
+    schedule = check_schedule(rule)
+    return Level(schedule.name, schedule)
+
+
+LEVEL_OF = {OPTIMIZER: _optimizer_level, SCHEDULE: _schedule_level}
+"""Functions that check a value and make a level of it, for optimizers and schedules."""
+
+UNSEARCHED = {OPTIMIZER: UNSET, SCHEDULE: Level("constant", CONSTANT)}
+"""Levels that stand for such a parameter in a part of a space that does not hold it."""
