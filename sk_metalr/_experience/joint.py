@@ -5,13 +5,13 @@ that some search has tried. What one of them would have cost on another task is 
 neighbours cost there, which lie near it in learning rate and in all other hyperparameters.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .._space import RATE, Dimension, adapted, are_same, is_number, nearest_own, recorded_name
+from .._space import RATE, Dimension, adapted, are_same, is_number, nearest_own, plain
 from .portfolio import MAX_LOSS, alike, greedy_portfolio, rate_grid, unit, with_means
 from .records import ExperienceRecord
 
@@ -55,10 +55,10 @@ def joint_proposal(
     of them, as far as these are known. A recorded value stands for the nearest that is searched.
     """
     names = list(searched)
-    known = [one for one in records if one.others.keys() >= set(names)]
+    known = [one for one in records if _tells_of(one, names)]
     if records and not known:
         missing = [name for name in names if not any(name in one.others for one in records)]
-        what = missing[0] if missing else "all of them together"
+        what = [*missing, "all of them together" if names else "learning rates alone"][0]
         return JointProposal([], [], [], f"none of them has searched {what}")
     near, weights, reason = alike(features, known)
     if not near:
@@ -67,20 +67,25 @@ def joint_proposal(
     is_known = nearest.keys() == searched.keys()
     of_own = [{RATE: float(r)} | nearest for r in rate_grid(near, bounds)] if is_known else []
     every = [*of_own, *_tried(near, searched, bounds)]
-    costs = _Costs(near, names)
-    regrets = np.array([costs.of(one, every) / unit(one) for one in near])
+    costs = _Costs(near, names, every)
+    regrets = np.array([costs.on(number) / unit(one) for number, one in enumerate(near)])
     (some,) = np.nonzero((~np.isnan(regrets)).any(axis=0))
     if not some.size:
         return JointProposal([], [], [], "none of them has tried strategies of this space")
     regrets = with_means(regrets[:, some], weights)
     n_known = int(np.count_nonzero(some < len(of_own)))
-    n_own = min(n_known, max(1, round(OWN_SHARE * n_strategies)))
+    n_own = min(n_known, max(round(OWN_SHARE * n_strategies), int(n_strategies > 1)))
     begun = greedy_portfolio(regrets[:, :n_known], weights, n_own)
     left = [*begun, *range(n_known, len(some))]
     chosen = greedy_portfolio(regrets[:, left], weights, n_strategies, range(n_own))
     strategies = [every[some[left[i]]] for i in chosen]
     are_own = [is_known and are_same(nearest, {n: s[n] for n in nearest}) for s in strategies]
     return JointProposal(strategies, are_own, near)
+
+
+def _tells_of(record: ExperienceRecord, names: list[str]) -> bool:
+    """Tell whether a search has varied these parameters, or none where there are none."""
+    return record.others.keys() >= set(names) if names else not record.others
 
 
 def _tried(
@@ -102,60 +107,65 @@ def _tried(
 class _Costs:
     """What strategies would have cost, by what was recorded of their neighbours."""
 
-    def __init__(self, records: list[ExperienceRecord], names: Sequence[str]) -> None:
-        self.names = names
-        every = {name: [v for one in records for v in one.others[name]] for name in names}
-        self.numbers = {
-            name: np.sort(np.array(values, float))
-            for name, values in every.items()
-            if all(map(is_number, values))
-        }
+    def __init__(
+        self, records: list[ExperienceRecord], names: list[str], strategies: Strategies
+    ) -> None:
+        self.records = records
+        self.rates = np.log10([one[RATE] for one in strategies])
+        ends = np.cumsum([0, *(len(one.losses) for one in records)])
+        self.places = [slice(*of_record) for of_record in pairwise(ends)]
+        self.tried = [_Column([v for one in records for v in one.others[n]]) for n in names]
+        self.asked = [
+            column.like([plain(one[name]) for one in strategies])
+            for name, column in zip(names, self.tried, strict=True)
+        ]
 
-    def of(self, record: ExperienceRecord, strategies: Strategies) -> np.ndarray:
+    def on(self, number: int) -> np.ndarray:
         """Return how much more than the best of a record each strategy costs, in nats.
 
         They are of shape (n_strategies,), capped as those of rates are, and NaN where nothing like
         them was tried: a rate or a number further out than a bandwidth, a value that is not there.
         """
-        asked = np.log10([one[RATE] for one in strategies])
-        known, away = _compared(asked, np.log10(record.learning_rates), RATE_BANDWIDTH)
-        for name in self.names:
-            values, tried = [one[name] for one in strategies], record.others[name]
-            if name in self.numbers and all(map(is_number, values)):
-                ranks = self._ranks(name, values), self._ranks(name, tried)
-                is_like, apart = _compared(*ranks, BANDWIDTH)
-            else:
-                is_same = _are_same(values, tried)
-                is_like = np.asarray(is_same.any(axis=1))
-                apart = np.where(is_same, 0, -2 * np.log(OF_OTHER))
-            known, away = known & is_like, away + apart
+        record, place = self.records[number], self.places[number]
+        known, away = _compared(self.rates, np.log10(record.learning_rates), RATE_BANDWIDTH)
+        for (codes, ranks), column in zip(self.asked, self.tried, strict=True):
+            tried_codes, tried_ranks = column.codes[place], column.ranks[place]
+            is_same = codes[:, None] == tried_codes
+            is_like, apart = _compared(ranks, tried_ranks, BANDWIDTH)
+            is_number = ~np.isnan(apart)
+            known &= np.where(np.isnan(ranks), is_same.any(axis=1), is_like)
+            away += np.where(is_number, apart, np.where(is_same, 0.0, -2 * np.log(OF_OTHER)))
         lowest = record.losses.min()
         losses = np.minimum(record.losses, max(MAX_LOSS * record.baseline_loss, lowest))
         near = np.exp(-0.5 * (away - away.min(axis=1, keepdims=True)))
         return np.where(known, near @ losses / near.sum(axis=1) - lowest, np.nan)
 
-    def _ranks(self, name: str, values: list[Any]) -> np.ndarray:
-        """Return where numbers lie among all that were recorded, from 0 to 1."""
-        every, numbers = self.numbers[name], np.array(values, float)
-        sides = [np.searchsorted(every, numbers, side=side) for side in ("left", "right")]
-        return np.asarray(np.mean(sides, axis=0) / len(every))
+
+class _Column:
+    """Values of one parameter: `codes`, equal where they are, and `ranks` of those that are numbers
+    among all that are, from 0 to 1, NaN of others; both are of shape (n_values,).
+    """
+
+    def __init__(self, values: list[Any]) -> None:
+        self.known: dict[str, int] = {}
+        self.numbers = np.sort([value for value in values if is_number(value)]).astype(float)
+        self.codes, self.ranks = self.like(values)
+
+    def like(self, values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return codes and ranks of other values of the parameter."""
+        codes = [self.known.setdefault(repr(value), len(self.known)) for value in values]
+        numbers = np.array([value if is_number(value) else np.nan for value in values], float)
+        sides = [np.searchsorted(self.numbers, numbers, side=side) for side in ("left", "right")]
+        ranks = np.mean(sides, axis=0) / max(1, len(self.numbers))
+        return np.array(codes), np.where(np.isnan(numbers), np.nan, ranks)
 
 
 def _compared(
     asked: np.ndarray, tried: np.ndarray, bandwidth: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which numbers are not further out than a bandwidth from all that were tried, bool
-    (n_asked,), and the squares of their distances in bandwidths, (n_asked, n_tried).
+    (n_asked,), and the squares of their distances in bandwidths, (n_asked, n_tried). NaN are none.
     """
-    is_inside = (tried.min() - bandwidth <= asked) & (asked <= tried.max() + bandwidth)
+    lowest, highest = np.nanmin([np.inf, *tried]), np.nanmax([-np.inf, *tried])
+    is_inside = (lowest - bandwidth <= asked) & (asked <= highest + bandwidth)
     return np.asarray(is_inside), ((asked[:, None] - tried) / bandwidth) ** 2
-
-
-def _are_same(asked: list[Any], tried: list[Any]) -> np.ndarray:
-    """Tell which values are those of a record: bool (n_asked, n_tried)."""
-    number: dict[str, int] = {}
-    codes = [
-        np.array([number.setdefault(repr(recorded_name(v)), len(number)) for v in values])
-        for values in (asked, tried)
-    ]
-    return np.asarray(codes[0][:, None] == codes[1])

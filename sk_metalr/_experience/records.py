@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +138,22 @@ def _short(value: Any) -> Any:
 
 
 def to_lines(records: Iterable[ExperienceRecord]) -> Iterator[str]:
-    """Yield the lines of a whole file; in place of a fingerprint that is known, its line's number.
+    """Yield the lines of a whole file; in place of a fingerprint that is known, a hash of it.
 
     Fingerprints are most of a line, and searches of one table share theirs.
     """
-    first: dict[str, int] = {}
-    for number, record in enumerate(records, start=1):
+    known: set[str] = set()
+    for record in records:
         values = json.loads(record.to_line())
-        line = first.setdefault(json.dumps(values["fingerprint"]), number)
-        if line < number:
-            values["fingerprint"] = line
+        rows = _hash(values["fingerprint"])
+        if rows in known:
+            values["fingerprint"] = rows
+        known.add(rows)
         yield json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _hash(fingerprint: dict[str, Any]) -> str:
+    return sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def lock_of(path: Path) -> Path:
@@ -170,14 +176,14 @@ def append_line(path: Path, line: str) -> None:
 def read_records(path: Path) -> Iterator[ExperienceRecord]:
     """Yield the records of a file; warn of lines that hold none.
 
-    In place of a fingerprint, a line may hold the number of the one with it; see :func:`to_lines`.
+    A line may hold a hash in place of a fingerprint that came before; see :func:`to_lines`.
     The last line is left out without a word where its end is missing: someone may be writing it.
     Raises ValueError where all others are no records.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     n_records = n_newer = 0
     bad: list[str] = []
-    written: dict[int, Any] = {}
+    written: dict[str, Any] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -187,8 +193,10 @@ def read_records(path: Path) -> Iterator[ExperienceRecord]:
                 n_newer += 1
                 continue
             rows = values["fingerprint"]
-            values["fingerprint"] = written[rows] if isinstance(rows, int) else rows
-            written[number] = values["fingerprint"]
+            if isinstance(rows, str):
+                values["fingerprint"] = written[rows]
+            else:
+                written[_hash(rows)] = rows
             yield ExperienceRecord.from_dict(values)
             n_records += 1
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:

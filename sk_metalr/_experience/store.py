@@ -222,8 +222,8 @@ class Experience:
             row = {
                 "source": record.source,
                 **record.features,
-                "best_learning_rate": record.learning_rates[best],
                 **{f"best_{name}": tried[best] for name, tried in record.others.items()},
+                "best_learning_rate": record.learning_rates[best],
                 "best_n_epochs": record.n_epochs[best],
                 "loss": record.losses[best],
                 "standard_error": record.standard_errors[best],

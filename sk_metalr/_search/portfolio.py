@@ -1,6 +1,6 @@
 """Search among strategies that were good on other tasks."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,8 @@ from .._space import (
     Candidates,
     StrategySpace,
     draw,
+    packed,
+    unpacked,
 )
 from ..exceptions import ExperienceWarning
 from .base import BaseSearch, Problem
@@ -44,8 +46,9 @@ class Portfolio(BaseSearch):
     """A few strategies, at least one of which was good on every earlier task, or nearly so.
 
     They are four learning rates for each optimizer and schedule. Where other hyperparameters are
-    searched, too, they are eight strategies, two of which differ from the estimator in their rate
-    alone; only searches of the same parameters, by name, tell of them.
+    searched, too, they are eight strategies for each, but 32 in all at most; two of eight differ
+    from the estimator in their rate alone. Only searches of the same parameters, by name, tell of
+    them.
 
     Finished searches of tasks like this one count for more. Where there were none like it,
     candidates are drawn at random, as many as for random search, and a warning says so. Where the
@@ -186,44 +189,52 @@ def _rates(problem: Problem, records: list[ExperienceRecord]) -> _Found:
 def _joint_strategies(problem: Problem, records: list[ExperienceRecord]) -> _Found:
     """Return strategies that are proposed where more than learning rates is searched."""
     situation, space, result = problem.describe(), problem.space, _Found()
-    rows, fallback = [], []
     random_state, given = problem.random_state, problem.n_candidates is not None
-    for number, n in space.shares(problem.n_candidates, random_state):
-        part = space.part(number)
+    n_proposed = min(N_JOINT_PROPOSED * space.n_families, N_JOINT_CANDIDATES)
+    wanted = space.shares(problem.n_candidates if given else n_proposed, random_state)
+    n_random = 0 if given else N_JOINT_CANDIDATES // len(wanted)
+    rows, fallback = [], []
+    for number, n_wanted in wanted:
+        part, may_be_own = space.part(number), space.may_be_own(number)
         features = situation.features(space.family(number, np.ones(1)).strategy(0))
-        n_wanted, n_random = (n, n) if given else (N_JOINT_PROPOSED, N_JOINT_CANDIDATES)
-        found = joint_proposal(
-            features, records, n_wanted, part.others, space.own, space.bounds(number)
-        )
+        own, bounds = space.own if may_be_own else {}, space.bounds(number)
+        found = joint_proposal(features, records, n_wanted, part.others, own, bounds)
         result.add(features, found)
-        levels = {name: positions[0] for name, positions in part.positions.items()}
         proposed = [
-            levels | strategy | {IS_OWN: is_own}
+            strategy | {IS_OWN: is_own}
             for strategy, is_own in zip(found.strategies, found.are_own, strict=True)
         ]
-        n_drawn = max(0, (n_wanted if proposed else n_random) - len(proposed))
-        drawn = draw([part], space.members, space.own, n_drawn or n_random, random_state)
-        if n_drawn:
+        n_drawn = max(n_random, n_wanted) if not proposed else n_wanted - len(proposed)
+        n_asked = n_drawn if n_drawn > 0 else n_random
+        drawn = draw([part], space.members, space.own, n_asked, random_state) if n_asked else []
+        drawn = [row | {IS_OWN: row[IS_OWN] and may_be_own} for row in drawn]
+        if n_drawn > 0:
             result.n_drawn += len(drawn)
             proposed += drawn
-        elif not given:
-            fallback += drawn
-        rows += proposed
-    result.candidates = _columns(space.of_rows(rows))
-    result.fallback = _columns(space.of_rows(fallback)) if fallback else None
+        else:
+            fallback += [_packed(number, part, row) for row in drawn]
+        rows += [_packed(number, part, row) for row in proposed]
+    result.candidates, result.fallback = rows, fallback or None
     return result
 
 
-def _columns(candidates: Candidates) -> dict[str, Any]:
-    """Return joint candidates as what can be saved."""
-    return {"params": candidates.params(), IS_OWN: candidates.is_own}
+def _packed(number: int, part: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a strategy of a part of this number as what can be saved."""
+    own = {RATE: float(row[RATE]), IS_OWN: bool(row[IS_OWN])}
+    return {"number": number, **own, "others": packed(part.others, row)}
 
 
-def _candidates(space: StrategySpace, columns: dict[str, Any]) -> Candidates:
-    """Return candidates from their columns, joint ones from what :func:`_columns` returned."""
+def _candidates(space: StrategySpace, found: Any) -> Candidates:
+    """Return candidates from columns, joint ones from rows that :func:`_packed` has packed."""
     if not space.is_joint:
-        return space.candidates(columns)
-    return replace(space.named(columns["params"]), is_own=columns[IS_OWN])
+        return space.candidates(found)
+    rows = []
+    for one in found:
+        part = space.part(one["number"])
+        levels = {name: positions[0] for name, positions in part.positions.items()}
+        own = {RATE: one[RATE], IS_OWN: one[IS_OWN]}
+        rows.append(levels | own | unpacked(part.others, one["others"]))
+    return space.of_rows(rows)
 
 
 def _filled(rates: np.ndarray, drawn: np.ndarray) -> np.ndarray:

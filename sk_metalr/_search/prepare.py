@@ -69,9 +69,12 @@ class Prepared:
     @cached_property
     def situation(self) -> Situation:
         """The situation of the search, by which it is compared with others."""
+        evaluation, own = self.evaluation, self.space.own
         some = self.space.one_strategy(1.0).settings if self.space.is_joint else {}
-        needed = {n: v for n, v in some.items() if n not in self.space.own and n != OPTIMIZER}
-        evaluation = self.evaluation
+        # The optimizer's are not needed to open a model, and others go with what they are for.
+        unknown = {n for n in some if own.get(n) is None and n.split("__")[0] != OPTIMIZER}
+        wanted = unknown | {name.split("__")[0] for name in unknown}
+        needed = {name: value for name, value in some.items() if name in wanted}
         return Situation.of(evaluation.estimator, evaluation.plan, evaluation.data, needed)
 
 

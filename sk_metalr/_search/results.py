@@ -1,6 +1,6 @@
 """Results of a search, in scikit-learn's form, and as records for searches to come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from .._experience import ExperienceRecord, provenance
-from .._space import LEVEL_OF, UNSET, recorded_name
+from .._space import LEVEL_OF, UNSET, Candidates, plain
 from .execution import Execution
 from .history import History, surface_of
 from .loop import SearchResult
@@ -85,9 +85,18 @@ def search_cost(result: SearchResult, execution: Execution, is_refitted: bool) -
     }
 
 
-def _recorded(value: Any) -> Any:
-    """Return a value of a parameter as a record has it; None for that of a candidate without it."""
-    return None if isinstance(value, str) and value == UNSET.name else recorded_name(value)
+def _kinds(candidates: Candidates) -> Iterator[np.ndarray]:
+    """Yield columns (n_candidates,) that are equal among candidates of one record: the optimizers
+    and schedules, and of each other parameter, whether a candidate has it.
+    """
+    for name, column in candidates.columns.items():
+        levels = candidates.levels.get(name)
+        if name in LEVEL_OF:
+            yield column
+        elif levels is None:
+            yield np.isnan(column)
+        else:
+            yield np.isin(column, [i for i, level in enumerate(levels) if level is UNSET])
 
 
 def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]:
@@ -101,8 +110,7 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
     epochs, curve = surface.lowest
     errors = np.where(np.isfinite(curve), surface.standard_errors, np.inf)
     went_on = n_resources == losses.shape[2]
-    columns = [column for name, column in candidates.columns.items() if name in LEVEL_OF]
-    family = candidates.numbered(columns)
+    family = candidates.numbered([*_kinds(candidates)])
     params, records = candidates.params(), []
     for number in np.unique(family[went_on]):
         (mine,) = np.nonzero((family == number) & went_on)
@@ -116,8 +124,9 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
             fitted.baseline_loss_,
             provenance=provenance(),
             others={
-                name: [_recorded(params[i].get(name)) for i in mine]
+                name: [plain(params[i][name]) for i in mine]
                 for name in prepared.space.others
+                if params[int(mine[0])].get(name, UNSET.name) != UNSET.name
             },
         )
         records.append(record)

@@ -13,8 +13,8 @@ from scipy.stats import qmc
 from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, SCHEDULE, are_same, is_same
-from .distributions import UNKNOWN, Dimension
-from .levels import recorded_name
+from .distributions import UNKNOWN, Dimension, is_number
+from .levels import plain
 
 IS_OWN = "is own"
 """Beside the parameters of a candidate: whether it differs from the estimator in its rate alone."""
@@ -50,10 +50,9 @@ def draw(
         numbers = [0] * len(parts)
         for i in random_state.choice(len(parts), n_candidates, replace=False):
             numbers[int(i)] = 1
-    known = [nearest_own(part.others, own) for part in parts]
-    is_own = _are_own(parts, known, own)
     rows: list[dict[str, Any]] = []
-    for part, n, nearest, may_be_own in zip(parts, numbers, known, is_own, strict=True):
+    for part, n, may_be_own in zip(parts, numbers, are_own(parts, own), strict=True):
+        nearest = nearest_own(part.others, own)
         drawn = _drawn_from(part, members, nearest, n, random_state) if n else []
         for row in drawn:
             row[IS_OWN] = may_be_own and all(is_same(row[name], v) for name, v in nearest.items())
@@ -68,28 +67,50 @@ def nearest_own(others: Mapping[str, Dimension], own: Mapping[str, Any]) -> dict
 
 
 def adapted(others: Mapping[str, Dimension], recorded: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the values of parameters that are nearest to recorded ones; see :func:`recorded_name`.
+    """Return the values of parameters that are nearest to recorded ones; see :func:`plain`.
 
     None where the value of some parameter is like none that there is.
     """
     values: dict[str, Any] = {}
     for name, one in others.items():
+        value = recorded[name]
         listed = one.highest if one.is_listed else []
-        same = [value for value in listed if recorded_name(value) == recorded[name]]
-        values[name] = same[0] if same else one.nearest(recorded[name])
+        same = [known for known in listed if plain(known) == value]
+        numbers = [known for known in listed if is_number(known)] if is_number(value) else []
+        if same or numbers:
+            values[name] = same[0] if same else min(numbers, key=lambda known: abs(known - value))
+        else:
+            values[name] = UNKNOWN if one.is_listed else one.nearest(value)
         if values[name] is UNKNOWN:
             return None
     return values
 
 
-def _are_own(
-    parts: Sequence[Any], known: Sequence[dict[str, Any]], own: Mapping[str, Any]
-) -> list[bool]:
+def packed(others: Mapping[str, Dimension], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of parameters as what can be saved: of listed ones, their positions."""
+    positions = {name: one.highest for name, one in others.items() if one.is_listed}
+    return {
+        name: next(i for i, value in enumerate(positions[name]) if is_same(value, row[name]))
+        if name in positions
+        else row[name]
+        for name in others
+    }
+
+
+def unpacked(others: Mapping[str, Dimension], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of parameters that :func:`packed` has packed."""
+    return {
+        name: one.highest[row[name]] if one.is_listed else row[name] for name, one in others.items()
+    }
+
+
+def are_own(parts: Sequence[Any], own: Mapping[str, Any]) -> list[bool]:
     """Tell which parts can hold candidates that differ from the estimator in their rates alone.
 
     Of several optimizers or schedules, none is the estimator's own. Where some part holds all own
     values, those of others that are merely nearest do not count.
     """
+    known = [nearest_own(part.others, own) for part in parts]
     found = []
     for part, nearest in zip(parts, known, strict=True):
         listed = [{tuple(one.positions.get(name, ())) for one in parts} for name in part.positions]

@@ -1,6 +1,6 @@
 """Levels: the values of parameters that are listed, each with a name of its own."""
 
-import json
+from math import isfinite
 from os import PathLike
 from typing import Any
 
@@ -38,9 +38,22 @@ def name_of(value: Any) -> Any:
     return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
 
 
-def recorded_name(value: Any) -> Any:
-    """Return a value as a line of JSON has it: a plain one as it is, others by name."""
-    return json.loads(json.dumps(name_of(value), default=str))
+def plain(value: Any) -> Any:
+    """Return a value as records hold it, so that JSON keeps it as it is.
+
+    Numbers have six digits, and whole ones are integers; what is no plain value goes by its name.
+    """
+    value = name_of(value.item() if isinstance(value, np.generic) else value)
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        short = float(f"{value:.6g}")
+        return int(short) if short.is_integer() else short if isfinite(short) else str(value)
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else str(value)
 
 
 def are_equal(one: Any, other: Any) -> bool:

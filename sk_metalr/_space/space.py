@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .candidates import OPTIMIZER, RATE, UNSET, Candidates, Level, Strategy
 from .distributions import Dimension, LearningRates
-from .joint import IS_OWN, draw
+from .joint import IS_OWN, are_own, draw
 from .levels import LEVEL_OF, UNSEARCHED, are_equal, levels_of, name_of
 
 N_CANDIDATES = 16
@@ -20,13 +20,13 @@ N_JOINT_CANDIDATES = 32
 
 
 class _Family(NamedTuple):
-    """Strategies of one optimizer and schedule; `levels` holds, by parameter, the position of their
-    level among those of the space, and `others` what else differs.
+    """Strategies of one optimizer and schedule in the part of this number; `levels` holds, by
+    parameter, the position of their level among those of the space.
     """
 
     rates: LearningRates
     levels: dict[str, int]
-    others: dict[str, Dimension]
+    part: int
 
 
 class Part(NamedTuple):
@@ -69,12 +69,12 @@ class StrategySpace:
         self.own: dict[str, Any] = {}
         self.parts: list[Part] = []
         self._families: list[_Family] = []
-        for part, levels in zip(parts, listed, strict=True):
+        for number, (part, levels) in enumerate(zip(parts, listed, strict=True)):
             positions = {n: self._positions(n, levels.get(n, [UNSEARCHED[n]])) for n in names}
             of_part = rates[id(part.get(RATE))]
             others = {n: Dimension(n, part[n]) for n in part if n not in (RATE, *LEVEL_OF)}
             self.parts.append(Part(of_part, positions, others))
-            self._families += [_Family(of_part, one, others) for one in ParameterGrid(positions)]
+            self._families += [_Family(of_part, one, number) for one in ParameterGrid(positions)]
         if self.is_open and set(self.others) - {"epochs"}:
             raise ValueError(
                 "The 'learning_rates' parameter must be a list, a distribution "
@@ -156,7 +156,9 @@ class StrategySpace:
     def named(self, params: list[dict[str, Any]]) -> Candidates:
         """Return candidates of this space from what :meth:`.Candidates.params` returned."""
         columns = {}
-        for name in dict.fromkeys(name for one in params for name in one):
+        met = [name for one in params for name in one]
+        numbers = [name for name in self.others if name in self.members]
+        for name in dict.fromkeys([*met, *numbers]):
             values = [one.get(name, np.nan) for one in params]
             if name == RATE or name in self.members:
                 columns[name] = np.array(values, float)
@@ -239,7 +241,13 @@ class StrategySpace:
         """Return the part of the space that one combination of optimizer and schedule is."""
         family = self._families[number]
         positions = {name: [position] for name, position in family.levels.items()}
-        return Part(family.rates, positions, family.others)
+        return Part(family.rates, positions, self.parts[family.part].others)
+
+    def may_be_own(self, number: int) -> bool:
+        """Tell whether strategies of one combination can differ from the estimator in their rate
+        alone.
+        """
+        return are_own(self.parts, self.own)[self._families[number].part]
 
     def sample_one(
         self, number: int, n_candidates: int, random_state: np.random.RandomState

@@ -4,10 +4,12 @@ import json
 import warnings
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from make import SMALL_FITS_WARN, small_classifier
-from scipy.stats import loguniform
+from numpy.ma import masked
+from scipy.stats import loguniform, uniform
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedKFold
@@ -361,10 +363,8 @@ def test_a_path_is_read_and_made(cancer, tmp_path):
     assert len(Experience.load(path)) == 2
 
 
-def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
-    cancer, learned, tmp_path, monkeypatch
-):
-    X, y = fresh_rows(cancer)
+def interrupt_in_epoch_3(monkeypatch):
+    """Have training saved after each epoch, and interrupted in the third."""
     train_epoch = Trainer._train_epoch
 
     def dies_in_epoch_3(self, group, setup, epoch):
@@ -375,6 +375,13 @@ def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
     monkeypatch.setattr(execution, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(execution, "TIMES_A_SAVE", 0.0)
     monkeypatch.setattr(Trainer, "_train_epoch", dies_in_epoch_3)
+
+
+def test_a_saved_search_goes_on_with_the_candidates_it_began_with(
+    cancer, learned, tmp_path, monkeypatch
+):
+    X, y = fresh_rows(cancer)
+    interrupt_in_epoch_3(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         informed(learned, checkpoint_dir=tmp_path).fit(X, y)
     monkeypatch.undo()
@@ -443,16 +450,74 @@ def test_searches_of_rates_alone_leave_joint_ones_aside(cancer, learned, jointly
     np.testing.assert_array_equal(*rates)
 
 
-def test_a_saved_joint_search_goes_on_with_what_was_proposed(cancer, jointly_learned, tmp_path):
+def test_a_saved_joint_search_goes_on_with_what_was_proposed(
+    cancer, jointly_learned, tmp_path, monkeypatch
+):
     X, y = fresh_rows(cancer)
-    how = {"param_distributions": JOINT, "checkpoint_dir": tmp_path}
-    experience = Experience().merge(jointly_learned)
-    with pytest.warns(UserWarning, match="ended after"):
-        informed(experience, max_time=1e-6, **how).fit(X, y)
-    recorded(experience, X[:50], y[:50], param_distributions=JOINT, n_candidates=3)
-    again = informed(experience, **how).fit(X, y)
-    whole = informed(jointly_learned, param_distributions=JOINT).fit(X, y)
-    assert again.best_params_ == whole.best_params_
-    np.testing.assert_allclose(
-        again.cv_results_["selection_score"], whole.cv_results_["selection_score"], rtol=1e-6
-    )
+    # What is listed may be nothing that could be saved.
+    space = JOINT | {"model__activation": [keras.activations.relu, keras.activations.tanh]}
+    tried = [["relu", "tanh"] * 4] * 3
+    learned = [
+        replace(one, others=one.others | {"model__activation": names[: len(one.losses)]})
+        for one, names in zip(jointly_learned, tried, strict=True)
+    ]
+    later = [replace(one, losses=one.losses[::-1], source="later") for one in learned]
+    grown = Experience().merge([*learned, *later])
+    began, how = Experience().merge(learned), {"param_distributions": space}
+    with monkeypatch.context() as patched:
+        interrupt_in_epoch_3(patched)
+        with pytest.raises(KeyboardInterrupt):
+            informed(began, checkpoint_dir=tmp_path, **how).fit(X, y)
+    went_on = informed(grown, checkpoint_dir=tmp_path, **how).fit(X, y)
+    began_with = informed(began, **how).fit(X, y)
+    np.testing.assert_array_equal(went_on.learning_curves_, began_with.learning_curves_)
+    assert went_on.best_params_ == began_with.best_params_
+    changed = informed(grown, **how).fit(X, y)
+    assert changed.cv_results_["params"] != went_on.cv_results_["params"]
+
+
+def test_dicts_have_portfolios_of_their_own_and_others_where_those_show_nothing(cancer):
+    X, y = cancer
+    space = [{"model__hidden": [4, 8]}, {"optimizer__beta_1": uniform(0.5, 0.4)}]
+    experience = Experience()
+    for part in range(3):
+        rows = slice(100 * part, 100 * part + 100)
+        recorded(experience, X[rows], y[rows], param_distributions=space, n_candidates=8)
+    assert [list(one.others) for one in experience] == [
+        ["model__hidden"],
+        ["optimizer__beta_1"],
+    ] * 3
+    X, y = fresh_rows(cancer)
+    shuffled = np.random.RandomState(0).permutation(y)
+    with pytest.warns(ExperienceWarning, match="none of them has searched learning rates alone"):
+        fitted = informed(experience, param_distributions=[*space[:1], {}]).fit(X, y)
+    assert fitted.search_cost_["n_records"] == 3
+    with pytest.warns(BaselineWarning, match="No learning rate did better"):
+        fitted = informed(experience, param_distributions=space, cv=3).fit(X, shuffled)
+    assert fitted.search_cost_["n_records"] == 6
+    assert fitted.search_cost_["n_candidates"] > 16  # others were drawn, too
+    betas = fitted.cv_results_["param_optimizer__beta_1"]
+    hidden = fitted.cv_results_["param_model__hidden"]
+    assert [value is masked for value in betas] == [value != "the model's own" for value in hidden]
+
+
+def test_a_joint_search_of_several_optimizers_draws_no_more_than_random_search(cancer, learned):
+    X, y = fresh_rows(cancer)
+    space = {"optimizer": ["sgd", "rmsprop"], "optimizer__momentum": uniform(0, 0.9)}
+    with pytest.warns(ExperienceWarning, match="32 of 32 candidates were drawn"):
+        fitted = informed(learned, param_distributions=space).fit(X, y)
+    experience = Experience().record(fitted, X, y)
+    assert [one.features["optimizer"] for one in experience] == ["SGD", "RMSprop"]
+    assert {next(iter(one.others)) for one in experience} == {"optimizer__momentum"}
+
+
+def test_a_loss_given_in_the_space_alone_is_recorded(cancer):
+    X, y = fresh_rows(cancer)
+    weights = dict(zip(np.unique(y), [1.0, 2.0], strict=True))
+    space = {"loss": ["sparse_categorical_crossentropy"], "class_weight": [None, weights]}
+    wrapped = small_classifier(loss=None)
+    fitted = MetaLRClassifier(wrapped, space, n_candidates=4, **QUICK).fit(X, y)
+    (one,) = Experience().record(fitted, X, y)
+    assert set(one.others["loss"]) == {"sparse_categorical_crossentropy"}
+    assert sorted(map(str, one.others["class_weight"])) == ["None"] * 2 + ["{'0': 1, '1': 2}"] * 2
+    assert type(one).from_dict(json.loads(one.to_line())).others == one.others
