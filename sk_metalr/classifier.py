@@ -34,7 +34,7 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         Keras model, or a function that returns one, trains on batches of 32 for up to 40 epochs.
         None: a multi-layer perceptron of 2 × 128 rectified units, trained with Adam, which
         standardises features itself; ``model__units``, ``model__n_layers``, ``model__activation``,
-        ``model__dropout`` and ``model__n_hinges`` can be searched. The user guide says what is in
+        ``model__dropout`` and ``model__n_bins`` can be searched. The user guide says what is in
         it, and what becomes of callbacks, metrics and ``validation_split``.
     param_distributions : dict, list of dicts, or None, default=None
         What is searched, as for ``RandomizedSearchCV``: lists or distributions by parameter of the

@@ -36,7 +36,7 @@ class MetaLRRegressor(RegressorMixin, BaseMetaLR):
         None: a multi-layer perceptron of 2 × 128 rectified units and a linear unit for each number
         to predict, trained on the squared error with Adam, which standardises features itself;
         ``model__units``, ``model__n_layers``, ``model__activation``, ``model__dropout`` and
-        ``model__n_hinges`` can be searched.
+        ``model__n_bins`` can be searched.
     param_distributions : dict, list of dicts, or None, default=None
         What is searched, as for ``RandomizedSearchCV``; see :class:`MetaLRClassifier`.
     learning_rates : array-like, object with a method ``rvs``, "auto" or None, default=None

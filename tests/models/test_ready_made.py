@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_regression
 
 from sk_metalr import MetaLRClassifier, MetaLRRegressor
-from sk_metalr._models.ready_made import MAX_HINGES, build_network, set_scales
+from sk_metalr._models.ready_made import BINS, MAX_BINS, build_network, set_scales
 
 pytestmark = SMALL_FITS_WARN
 SHORT, RATES = 12, [3e-4, 3e-3, 1e-2]
@@ -28,13 +28,42 @@ def fitted(iris):
     return MetaLRClassifier(None, space, cv=0.3, random_state=0).fit(*iris)
 
 
+def names(model):
+    return [layer.name for layer in model.layers]
+
+
 def test_parts_can_be_left_out():
-    assert "EinsumDense" in kinds(build_network(meta()))
-    assert "EinsumDense" not in kinds(build_network(meta(), n_hinges=0))
-    assert "EinsumDense" not in kinds(build_network(meta(MAX_HINGES + 1)))
-    (hinges,) = (one for one in build_network(meta(50)).layers if "einsum" in one.name)
-    assert hinges.output.shape == (None, 50, 5)
+    assert BINS in names(build_network(meta()))
+    assert BINS not in names(build_network(meta(), n_bins=0))
+    assert BINS not in names(build_network(meta(MAX_BINS + 1)))
+    assert build_network(meta(200)).get_layer(BINS).output.shape == (None, 200, 5)
     assert kinds(build_network(meta(), n_layers=3)).count("Dense") == 4
+    assert "Rescaling" in kinds(build_network(meta()))
+    assert "Rescaling" not in kinds(build_network(meta(), weighs_features=False))
+
+
+def test_bins_begin_with_as_many_rows_each():
+    rows = np.random.default_rng(0).exponential(10.0, (20_001, 3)).astype(np.float32)
+    rows[:, 1] = rows[:, 1] > 5  # of two values, all bins are one
+    rows[:, 2] = 7.0
+    network = build_network(meta(3))
+    set_scales(network, rows)
+    bins = keras.Model(network.input, network.get_layer(BINS).output)
+    seen = np.asarray(bins(rows))
+    assert np.isfinite(seen).all()
+    np.testing.assert_allclose(
+        (seen[:, 0] > 0.5).mean(axis=0), 1 - (np.arange(8) + 0.5) / 8, atol=0.03
+    )
+    np.testing.assert_allclose(seen[rows[:, 1] == 0, 1], 1 / (1 + np.exp(2)), atol=1e-3)
+    np.testing.assert_allclose(seen[rows[:, 1] == 1, 1], 1 / (1 + np.exp(-2)), atol=1e-3)
+    assert np.ptp(seen[:, 2]) == 0
+
+
+def test_thresholds_are_found():
+    rows = np.random.default_rng(0).uniform(0, 1, (300, 3)).astype(np.float32)
+    y = (rows[:, 0] > 0.3) ^ (rows[:, 1] > 0.8)
+    found = MetaLRClassifier(random_state=0, cv=0.2, n_candidates=8).fit(rows, y)
+    assert found.best_estimator_.score(rows, y) > 0.95
 
 
 def test_features_are_standardised_and_clipped():

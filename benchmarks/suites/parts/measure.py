@@ -25,9 +25,10 @@ SEEDS, N_RATES, N_FOLDS, N_WEIGHTS = 2, 8, 3, 2
 PLAIN, READY_MADE = "2 × 128 units alone", "ready-made"
 NETWORKS: dict[str, dict | None] = {
     PLAIN: None,
-    f"{READY_MADE}, no hinges": {"model__n_hinges": 0},
+    f"{READY_MADE}, no bins": {"model__n_bins": 0},
+    f"{READY_MADE}, features not weighed": {"model__weighs_features": False},
     READY_MADE: {},
-    f"{READY_MADE}, 16 hinges": {"model__n_hinges": 16},
+    f"{READY_MADE}, 16 bins": {"model__n_bins": 16},
     f"{READY_MADE}, dropout of 0.15": {"model__dropout": 0.15},
 }
 
