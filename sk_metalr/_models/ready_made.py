@@ -13,7 +13,7 @@ from ._scikeras import SeesRows
 CLIPPED_AT = 3.0
 """Where features are clipped, in standard deviations from the mean."""
 
-MAX_BINS = 1024
+MAX_BINS = 512
 """Of all features together: most of the weights, and of the time, would be those of bins."""
 
 LEARN_FASTER = 6.0

@@ -36,7 +36,7 @@ def test_parts_can_be_left_out():
     assert BINS in names(build_network(meta()))
     assert BINS not in names(build_network(meta(), n_bins=0))
     assert BINS not in names(build_network(meta(MAX_BINS + 1)))
-    assert build_network(meta(200)).get_layer(BINS).output.shape == (None, 200, 5)
+    assert build_network(meta(200)).get_layer(BINS).output.shape == (None, 200, 2)
     assert kinds(build_network(meta(), n_layers=3)).count("Dense") == 4
     assert "Rescaling" in kinds(build_network(meta()))
     assert "Rescaling" not in kinds(build_network(meta(), weighs_features=False))
