@@ -55,9 +55,10 @@ class MetaLRClassifier(ClassifierMixin, BaseMetaLR):
         object, such as ``Halving(factor=4)``.
     n_candidates : int or None, default=None
         How many strategies are tried in all; fewer where lists hold fewer. None: 16 learning rates
-        for each combination of optimizer and schedule, 4 for ``"portfolio"``, or 32 strategies in
-        all where other parameters are searched. One static setting, such as units or a batch size,
-        is then drawn for every eight candidates, but at least two.
+        for each combination of optimizer and schedule, 4 for ``"portfolio"``. Where other
+        parameters are searched, 32 strategies in all, of which one static setting, such as units or
+        a batch size, is drawn for every eight, but at least two; for ``"portfolio"``, 8 for each
+        combination, and 32 in all at most.
     cv : "auto", int, float, splitter or iterable, default="auto"
         The held-out splits: a number of stratified folds, a fraction of the rows to hold out once,
         a scikit-learn splitter, or pairs (train, test) of row indices. ``"auto"``: five folds; from
