@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers, ops
 from make import SMALL_FITS_WARN
 from scikeras.wrappers import KerasClassifier, KerasRegressor
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
@@ -97,6 +98,34 @@ def test_models_with_constants_of_their_own_train_and_predict_apart(build, X):
     assert_as_keras(fitted, "vectorized")
     alone = [np.asarray(one.model_.predict(X, verbose=0), np.float64) for one in fitted.estimators_]
     np.testing.assert_allclose(fitted.predict_proba(X), np.mean(alone, axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [16, 12])
+def test_biases_of_the_second_of_three_axes(batch_size):
+    """TensorFlow vectorises these wrongly."""
+
+    def build(meta):
+        inputs = keras.Input((16,))
+        x = layers.EinsumDense("bf,fk->bfk", (16, 1), bias_axes="fk", activation="tanh")(inputs)
+        return keras.Model(inputs, layers.Dense(2, "softmax")(layers.Flatten()(x)))
+
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(96, 16)).astype(np.float32)
+    y = (rows[:, 0] > 0).astype(int)
+    how = {"batch_size": batch_size, "epochs": 3, "optimizer": "adam", "verbose": 0}
+    wrapped = KerasClassifier(build, loss="sparse_categorical_crossentropy", **how)
+    fitted = MetaLRClassifier(
+        wrapped, learning_rates=[1e-2, 1e-1], cv=3, n_models=2, random_state=0
+    ).fit(rows, y)
+    assert fitted.search_cost_["lane"] == "vectorized"
+    assert verify(fitted, rows, y, n_candidates=2)["max_loss_difference"] < 1e-5
+    of_each = [one.predict_proba(rows) for one in fitted.estimators_]
+    calibrated = [
+        softmax(np.log(one) / model["temperature"], axis=1)
+        for one, model in zip(of_each, fitted.ensemble_, strict=True)
+    ]
+    mean = np.log(np.mean(calibrated, axis=0)) / fitted.temperature_
+    np.testing.assert_allclose(fitted.predict_proba(rows), softmax(mean, axis=1), atol=1e-5)
 
 
 def test_equal_constants_of_layers_of_ones_own_share_a_program(monkeypatch):

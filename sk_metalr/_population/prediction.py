@@ -14,6 +14,7 @@ from .architecture import architecture_key
 from .recent import Recent
 from .scope import ValueScope
 from .suitability import convolutions, has_loops, predicts_by_row
+from .tracing import plain_biases
 
 ROWS_AT_ONCE = 4096
 NUMBERS_AT_ONCE = 2**24
@@ -86,7 +87,10 @@ def _outputs(models: list[keras.Model], x: list[Any]) -> np.ndarray:
     function = _functions.get(key, lambda: _stacked(models[0], values, specs))
     if function is ONE_BY_ONE:
         return _one_by_one(models, x)
-    return np.asarray(function(values, rows), dtype=np.float64)
+    try:
+        return np.asarray(function(values, rows), dtype=np.float64)
+    except tf.errors.OpError:  # that it was vectorised wrongly shows only now
+        return _one_by_one(models, x)
 
 
 def _one_by_one(models: list[keras.Model], x: list[Any]) -> np.ndarray:
@@ -133,6 +137,7 @@ def _stacked(model: keras.Model, values: list[Any], rows: Any) -> Any:
         return tf.vectorized_map(one, (values, x), fallback_to_while_loop=False, warn=False)
 
     try:
-        return tf.function(every, autograph=False).get_concrete_function(values, rows)
+        with plain_biases():
+            return tf.function(every, autograph=False).get_concrete_function(values, rows)
     except Exception:  # of many kinds; a model that cannot predict says so by itself, too
         return ONE_BY_ONE

@@ -19,7 +19,7 @@ from .convolution import as_products
 from .member import Member, MemberState, SharedState
 from .suitability import convolutions, loops
 from .timing import Stopwatch
-from .tracing import changes_variables, refusal, unrolled
+from .tracing import changes_variables, plain_biases, refusal, unrolled
 
 
 class GroupState(NamedTuple):
@@ -192,6 +192,7 @@ class Program:
             with (
                 as_products(convolutions(model) if self.vectorized else []),
                 unrolled(loops(model) if self._unrolls[0] else []),
+                plain_biases(),
             ):
                 traced = function.get_concrete_function(*arguments)
             if changes_variables(traced):

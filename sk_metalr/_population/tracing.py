@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from ..exceptions import NotVectorizableError
 from .suitability import unknown_layers
@@ -14,6 +16,39 @@ PREAMBLES = ("\x1b", "Exception encountered", "in user code", "File ", "Tracebac
 
 CHANGES = ("Assign", "ResourceApply", "ResourceSparseApply", "ResourceScatter", "RngReadAndSkip")
 """Beginnings of the names of operations that change a ``tf.Variable``."""
+
+
+_add_bias = tf.nn.bias_add
+_changing, _n_tracing = Lock(), 0
+
+
+@contextmanager
+def plain_biases() -> Iterator[None]:
+    """Have biases of the second axis added as any numbers are, while a model is traced.
+
+    TensorFlow 2.21 vectorises ``tf.nn.bias_add`` of such a bias for four axes or more. With three,
+    it adds the bias of another row, or fails, and Keras adds biases in this way.
+    """
+    _count(1)
+    try:
+        yield
+    finally:
+        _count(-1)
+
+
+def _count(n: int) -> None:
+    """Count who traces; several may at a time."""
+    global _n_tracing
+    with _changing:
+        _n_tracing += n
+        tf.nn.bias_add = _added if _n_tracing else _add_bias
+
+
+def _added(value: Any, bias: Any, data_format: str | None = None, name: Any = None) -> Any:
+    if data_format is None or not data_format.startswith("NC"):
+        return _add_bias(value, bias, data_format=data_format, name=name)
+    value = tf.convert_to_tensor(value)
+    return tf.add(value, tf.reshape(bias, [-1] + [1] * (len(value.shape) - 2)), name=name)
 
 
 @contextmanager
