@@ -25,7 +25,7 @@ WIDTHS = 1e-18, 1e18
 ROWS_AT_ONCE = 10_000
 """Of which float64 copies are made, for their scales."""
 
-ROWS_FOR_BINS, NARROWEST = 10_000, 1e-3
+ROWS_FOR_BINS, NARROWEST = 4_000, 1e-3
 """Rows whose quantiles are taken, and the least width of a bin, in standard deviations."""
 
 SCALES, BINS = "scales", "bins"
