@@ -4,7 +4,7 @@
 
 The learning rates of every table are searched with two plain strategies, and with a balanced
 fraction of all combinations of model, optimizer, batch size, epochs and number of rows. Then, of
-two models, dropout, width, weight decay, label smoothing and batch size are searched, too. Each
+one model, dropout, width, weight decay, label smoothing and batch size are searched, too. Each
 search is recorded as a user's would be, by `Experience.record`, and written down in
 `records/experience` when it ends: started again after an interruption, the command goes on where it
 was. Delete that folder to search anew, after a change of the code. Then all records are written to
@@ -67,15 +67,15 @@ LEVELS = {
 """What varies; a level that is named more than once is drawn more often."""
 
 
+JOINT = "2 x units"
 SPACE = {
     "model__dropout": uniform(0.0, 0.6),
     "model__units": [32, 64, 128],
     "optimizer__weight_decay": loguniform(1e-6, 1e-1),
+    "loss__label_smoothing": uniform(0.0, 0.2),
     "batch_size": [16, 32, 64],
 }
-SMOOTHING = {"loss__label_smoothing": uniform(0.0, 0.2)}
-JOINT = {"2 layers": SPACE | SMOOTHING, "ready-made": SPACE}
-"""What is searched jointly, by model; the ready-made one's loss smooths no labels."""
+"""The model whose hyperparameters are searched jointly, and what is searched."""
 
 N_JOINT = 64
 """Candidates of a joint search."""
@@ -103,7 +103,7 @@ def cells() -> list[Cell]:
     """Return all searches: the plain ones of every table first, then round after round, and those
     of joint spaces.
     """
-    joint = [Cell(table, model, "adam", 32, 40, 1_500) for model in JOINT for table in NAMES]
+    joint = [Cell(table, JOINT, "adam", 32, 40, 1_500) for table in NAMES]
     plain = [
         Cell(table, "2 x 128", optimizer, 32, 40, 1_500)
         for optimizer in ("adam", "momentum")
@@ -152,14 +152,12 @@ def rows_of(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 
 def estimator_of(cell: Cell):
-    """Return the classifier of a search, unfitted; None for the ready-made one."""
+    """Return the classifier of a search, unfitted."""
     from scikeras.wrappers import KerasClassifier
 
     from benchmarks.suites.joint.peers import classifier as jointly_searched
 
-    if cell.model == "ready-made":
-        return None
-    if cell.model in JOINT:
+    if cell.model == JOINT:
         return jointly_searched(cell.n_epochs, batch_size=cell.batch_size)
     return KerasClassifier(
         network,
@@ -180,10 +178,10 @@ def search(cell: Cell) -> float:
     start = perf_counter()
     X, y = rows_of(cell)
     of_rates = {"learning_rates": RATES, "n_candidates": len(RATES)}
-    jointly = {"param_distributions": JOINT.get(cell.model), "n_candidates": N_JOINT}
+    jointly = {"param_distributions": SPACE, "n_candidates": N_JOINT}
     fitted = MetaLRClassifier(
         estimator_of(cell),
-        **(jointly if cell.model in JOINT else of_rates),
+        **(jointly if cell.model == JOINT else of_rates),
         cv=StratifiedKFold(N_FOLDS, shuffle=True, random_state=0),
         refit=False,
         random_state=0,
