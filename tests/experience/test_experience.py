@@ -243,7 +243,7 @@ def test_the_shipped_experience_is_small_and_complete():
     assert (Path(sk_metalr.__file__).parent / "_experience" / "default.jsonl").stat().st_size < 1e6
     for one in shipped:
         assert one.source
-        assert {"sk-metalr", "keras", "date"} <= set(one.provenance)
+        assert {"sk_metalr", "keras", "date"} <= set(one.provenance)
         assert len(one.learning_rates) == (64 if one.others else 25)
         assert one.fingerprint.n_rows == one.features["n_rows"]
 

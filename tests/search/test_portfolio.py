@@ -482,7 +482,7 @@ def test_dicts_have_portfolios_of_their_own_and_others_where_those_show_nothing(
     experience = Experience()
     for part in range(3):
         rows = slice(100 * part, 100 * part + 100)
-        recorded(experience, X[rows], y[rows], param_distributions=space, n_candidates=8)
+        recorded(experience, X[rows], y[rows], param_distributions=space, n_candidates=6)
     assert [list(one.others) for one in experience] == [
         ["model__hidden"],
         ["optimizer__beta_1"],
@@ -490,10 +490,12 @@ def test_dicts_have_portfolios_of_their_own_and_others_where_those_show_nothing(
     X, y = fresh_rows(cancer)
     shuffled = np.random.RandomState(0).permutation(y)
     with pytest.warns(ExperienceWarning, match="none of them has searched learning rates alone"):
-        fitted = informed(experience, param_distributions=[*space[:1], {}]).fit(X, y)
+        fitted = informed(experience, param_distributions=[*space[:1], {}], n_candidates=4).fit(
+            X, y
+        )
     assert fitted.search_cost_["n_records"] == 3
     with pytest.warns(BaselineWarning, match="No learning rate did better"):
-        fitted = informed(experience, param_distributions=space, cv=3).fit(X, shuffled)
+        fitted = informed(experience, param_distributions=space).fit(X, shuffled)
     assert fitted.search_cost_["n_records"] == 6
     assert fitted.search_cost_["n_candidates"] > 16  # others were drawn, too
     betas = fitted.cv_results_["param_optimizer__beta_1"]
