@@ -45,9 +45,10 @@ def _count(n: int) -> None:
 
 
 def _added(value: Any, bias: Any, data_format: str | None = None, name: Any = None) -> Any:
-    if data_format is None or not data_format.startswith("NC"):
-        return _add_bias(value, bias, data_format=data_format, name=name)
     value = tf.convert_to_tensor(value)
+    if data_format is None or not data_format.startswith("NC") or value.shape.rank is None:
+        return _add_bias(value, bias, data_format=data_format, name=name)
+    bias = tf.convert_to_tensor(bias, value.dtype)
     return tf.add(value, tf.reshape(bias, [-1] + [1] * (len(value.shape) - 2)), name=name)
 
 

@@ -201,7 +201,7 @@ def _joint_strategies(problem: Problem, records: list[ExperienceRecord]) -> _Fou
         found = joint_proposal(features, records, n_wanted, part.others, own, bounds)
         result.add(features, found)
         proposed = [
-            strategy | {IS_OWN: is_own}
+            strategy | {IS_OWN: is_own and may_be_own}
             for strategy, is_own in zip(found.strategies, found.are_own, strict=True)
         ]
         n_drawn = max(n_random, n_wanted) if not proposed else n_wanted - len(proposed)

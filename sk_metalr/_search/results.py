@@ -111,9 +111,10 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
     errors = np.where(np.isfinite(curve), surface.standard_errors, np.inf)
     went_on = n_resources == losses.shape[2]
     family = candidates.numbered([*_kinds(candidates)])
-    params, records = candidates.params(), []
+    records = []
     for number in np.unique(family[went_on]):
         (mine,) = np.nonzero((family == number) & went_on)
+        params = [candidates.strategy(int(at)).params for at in mine]
         record = ExperienceRecord(
             prepared.situation.rows,
             prepared.situation.features(candidates.strategy(int(mine[0]))),
@@ -124,9 +125,9 @@ def finished_searches(fitted: Any, prepared: Prepared) -> list[ExperienceRecord]
             fitted.baseline_loss_,
             provenance=provenance(),
             others={
-                name: [plain(params[i][name]) for i in mine]
+                name: [plain(one[name]) for one in params]
                 for name in prepared.space.others
-                if params[int(mine[0])].get(name, UNSET.name) != UNSET.name
+                if name in params[0]
             },
         )
         records.append(record)

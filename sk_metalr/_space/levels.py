@@ -41,8 +41,12 @@ def name_of(value: Any) -> Any:
 def plain(value: Any) -> Any:
     """Return a value as records hold it, so that JSON keeps it as it is.
 
-    Numbers have six digits, and whole ones are integers; what is no plain value goes by its name.
+    Numbers have six digits, and whole ones are integers; what is no plain value goes by its name,
+    and objects of Keras by their class and config.
     """
+    if hasattr(value, "get_config") and not isinstance(value, type):
+        config = {name: one for name, one in value.get_config().items() if name != "name"}
+        return f"{type(value).__name__} {plain(config)}"
     value = name_of(value.item() if isinstance(value, np.generic) else value)
     if isinstance(value, dict):
         return {str(plain(key)): plain(one) for key, one in value.items()}

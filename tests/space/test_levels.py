@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,6 +26,7 @@ class Act(StrEnum):
         ({np.int64(0): 0.5, "one": (1.0,)}, {"0": 0.5, "one": [1]}),
         (Act.RELU, "relu"),
         (np.tanh, "tanh"),
+        (keras.regularizers.L2(1e-3), "L2 {'l2': 0.001}"),
     ],
 )
 def test_values_are_such_as_json_keeps(value, held):
