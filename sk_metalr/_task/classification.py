@@ -155,11 +155,12 @@ class Classification(Task):
         probabilities = Classification.predictions(self, outputs)
         surprise = -ops.log(ops.clip(probabilities, EPSILON, 1.0 - EPSILON))
         is_class = ops.one_hot(target, surprise.shape[-1])
-        by_row = [ops.sum(is_class * surprise, -1), ops.mean(surprise, -1)]
-        if self.with_temperatures:
-            logits = Classification.logits(self, ops.cast(outputs, "float32"))
-            by_row += [ops.sum(is_class * logits, -1), ops.mean(logits, -1), *_partitions(logits)]
-        return ops.stack(by_row)
+        by_row = ops.stack([ops.sum(is_class * surprise, -1), ops.mean(surprise, -1)])
+        if not self.with_temperatures:
+            return by_row
+        logits = Classification.logits(self, ops.cast(outputs, "float32"))
+        of_logits = ops.stack([ops.sum(is_class * logits, -1), ops.mean(logits, -1)])
+        return ops.concatenate([by_row, of_logits, _partitions(logits)])
 
     def predicted(self, outputs: np.ndarray, temperature: Any = 1.0) -> np.ndarray:
         """Return probabilities (..., n_classes) from outputs (..., n_classes) or (..., 1)."""
@@ -272,16 +273,13 @@ class Classification(Task):
         return float((n_rows * loss + n_added * uniform) / (n_rows + n_added))
 
 
-def _partitions(logits: Any) -> list[Any]:
-    """Return the logarithms of the sums of exponentials (...) at each of TEMPERATURES.
+def _partitions(logits: Any) -> Any:
+    """Return the logarithms of the sums of exponentials (n_temperatures, ...) of logits (..., n).
 
-    Temperatures go down by half in three steps, and half a temperature is a square: three
-    exponentials do.
+    They are one more axis: XLA compiles that in half the time that it takes for as many results.
     """
-    powers = [ops.exp(logits / float(t)) for t in TEMPERATURES[:-4:-1]]
-    while len(powers) < len(TEMPERATURES):
-        powers.append(ops.square(powers[-3]))
-    return [ops.log(ops.sum(power, -1)) for power in reversed(powers)]
+    tempered = logits[..., None, :] / TEMPERATURES.astype(np.float32)[:, None]
+    return ops.moveaxis(ops.log(ops.sum(ops.exp(tempered), -1)), -1, 0)
 
 
 def _check_labels(y: np.ndarray) -> None:
