@@ -1,5 +1,6 @@
 """Levels: the values of parameters that are listed, each with a name of its own."""
 
+from contextlib import suppress
 from math import isfinite
 from os import PathLike
 from typing import Any
@@ -45,7 +46,9 @@ def plain(value: Any) -> Any:
     and objects of Keras by their class and config.
     """
     if hasattr(value, "get_config") and not isinstance(value, type):
-        config = {name: one for name, one in value.get_config().items() if name != "name"}
+        config: dict[str, Any] = {}
+        with suppress(Exception):  # whatever a class of the user's may raise, or leave out
+            config = {name: one for name, one in value.get_config().items() if name != "name"}
         return f"{type(value).__name__} {plain(config)}"
     value = name_of(value.item() if isinstance(value, np.generic) else value)
     if isinstance(value, dict):

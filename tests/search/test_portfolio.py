@@ -51,11 +51,15 @@ def recorded(experience, X, y, **params):
 @pytest.fixture(scope="module")
 def learned(cancer):
     """Return what three searches on different rows have recorded."""
+    return three_searches(cancer, n_candidates=6)
+
+
+def three_searches(cancer, **params):
     X, y = cancer
     experience = Experience()
     for part in range(3):
         rows = slice(100 * part, 100 * part + 100)
-        recorded(experience, X[rows], y[rows], n_candidates=6)
+        recorded(experience, X[rows], y[rows], **params)
     return experience
 
 
@@ -400,12 +404,7 @@ JOINT = {"model__hidden": [4, 8], "optimizer__weight_decay": loguniform(1e-5, 1e
 @pytest.fixture(scope="module")
 def jointly_learned(cancer):
     """Return what three joint searches on different rows have recorded."""
-    X, y = cancer
-    experience = Experience()
-    for part in range(3):
-        rows = slice(100 * part, 100 * part + 100)
-        recorded(experience, X[rows], y[rows], param_distributions=JOINT, n_candidates=8)
-    return experience
+    return three_searches(cancer, param_distributions=JOINT, n_candidates=8)
 
 
 def test_a_joint_search_is_recorded_with_all_that_it_searched(jointly_learned):
@@ -477,12 +476,8 @@ def test_a_saved_joint_search_goes_on_with_what_was_proposed(
 
 
 def test_dicts_have_portfolios_of_their_own_and_others_where_those_show_nothing(cancer):
-    X, y = cancer
     space = [{"model__hidden": [4, 8]}, {"optimizer__beta_1": uniform(0.5, 0.4)}]
-    experience = Experience()
-    for part in range(3):
-        rows = slice(100 * part, 100 * part + 100)
-        recorded(experience, X[rows], y[rows], param_distributions=space, n_candidates=6)
+    experience = three_searches(cancer, param_distributions=space, n_candidates=6)
     assert [list(one.others) for one in experience] == [
         ["model__hidden"],
         ["optimizer__beta_1"],

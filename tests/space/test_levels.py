@@ -13,6 +13,13 @@ class Act(StrEnum):
     RELU = "relu"
 
 
+class WithoutConfig(keras.losses.Loss):
+    """A loss that does not tell what it was made with."""
+
+    def get_config(self):
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("value", "held"),
     [
@@ -26,6 +33,7 @@ class Act(StrEnum):
         ({np.int64(0): 0.5, "one": (1.0,)}, {"0": 0.5, "one": [1]}),
         (Act.RELU, "relu"),
         (np.tanh, "tanh"),
+        (WithoutConfig(), "WithoutConfig {}"),
         (keras.regularizers.L2(1e-3), "L2 {'l2': 0.001}"),
     ],
 )
